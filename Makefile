@@ -1,0 +1,42 @@
+# The commands of this project. `make` alone lists them; each creates the environment it needs.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format faults prove-loop backtest lock clean
+SHELL := /bin/sh
+BIN := .venv/bin
+
+help: ## list the commands
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/.runtime: requirements.lock pyproject.toml scripts/environment
+	@scripts/environment runtime
+
+.venv/.dev: requirements-dev.lock .venv/.runtime
+	@scripts/environment dev
+
+demo: .venv/.runtime ## the whole loop on this machine, with a page to click on; Ctrl-C stops it
+	@$(BIN)/millrace demo examples/movies
+
+test: .venv/.dev ## every test, against the real servers
+	@scripts/browser
+	@$(BIN)/pytest
+
+check: .venv/.dev ## format, lint, strict types, import contracts, fast tests
+	@scripts/check
+
+format: .venv/.dev ## put the code into its format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
+	@MILLRACE_KILLS=40 $(BIN)/pytest tests/faults --timeout=1200
+
+prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last line is its figures as JSON
+	@$(BIN)/python -m benchmarks.prove_loop
+
+backtest: .venv/.runtime ## hit rate of each recommender on MovieLens 100K, through the endpoint code that serves
+	@$(BIN)/millrace backtest examples/movies --from dataset
+
+lock: .venv/.dev ## resolve the dependencies again and write the two lock files
+	@scripts/lock
+
+clean: ## remove the environment and the local state of this folder (not the shared download cache)
+	@rm -rf .venv .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,60 @@
+"""Kills the worker while it folds, and counts a kill only if it caught messages beyond the committed position."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.prove_loop.stage import Stage
+
+
+def kill_once(stage: Stage) -> bool:
+    """SIGKILL the worker as soon as it has been handed new messages; whether some of them were not committed.
+
+    What was handed over is read from the worker's trace, what was committed from the fences in Redis, both after the
+    process is gone.
+    """
+    process = _working(stage)
+    process.kill()
+    process.wait(10)
+    delivered = _delivered(stage.trace)
+    committed = _committed(stage)
+    return any(committed.get(key, 0) < position for key, position in delivered.items())
+
+
+def _working(stage: Stage, patience: float = 30.0) -> psutil.Process:
+    """The worker process, once its trace has grown since it started."""
+    until = time.monotonic() + patience
+    size = stage.trace.stat().st_size if stage.trace.exists() else 0
+    while time.monotonic() < until:
+        process = stage.worker()
+        if process is not None and stage.trace.exists() and stage.trace.stat().st_size > size:
+            return process
+        time.sleep(0.002)
+    raise TimeoutError(f"The worker was not handed any message within {patience:.0f} s.")
+
+
+def _delivered(trace: Path) -> dict[tuple[str, int], int]:
+    """The last position handed over, for each partition; a line cut off by the kill is left out."""
+    found: dict[tuple[str, int], int] = {}
+    for line in trace.read_text("utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if "delivered" in entry:
+            topic, partition, position = entry["delivered"]
+            found[(topic, partition)] = max(position, found.get((topic, partition), 0))
+    return found
+
+
+def _committed(stage: Stage) -> dict[tuple[str, int], int]:
+    """The position of the slowest unit of each partition."""
+    found: dict[tuple[str, int], int] = {}
+    for state in stage.meter.units():
+        key = (state.unit.topic, state.unit.partition)
+        found[key] = min(found.get(key, 1 << 62), state.next or 0)
+    return found

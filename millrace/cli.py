@@ -1,0 +1,39 @@
+"""The command `millrace`: one file per noun in `commands/`, put together here.
+
+Exit codes: 0 done, 1 something is wrong with what was asked (one sentence says what to do), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from millrace.commands import experiments, platform, product, schema, storages
+
+app = typer.Typer(
+    help="Turn a stream of interaction events into models that live services can ask while events still arrive.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for part in (platform, product):
+    for command in part.app.registered_commands:
+        app.registered_commands.append(command)
+app.add_typer(schema.app, name="schemas", help="Event types: register, and check what a change breaks.")
+app.add_typer(storages.app, name="storages", help="Storages: what is stored, how fresh it is.")
+app.add_typer(experiments.app, name="experiments", help="Experiments: decisions, rewards and rate per variant.")
+
+
+def main() -> None:
+    """Run a command; an error of ours is one sentence on stderr and exit code 1, never a traceback."""
+    from schemas.errors import MillraceError
+
+    try:
+        app()
+    except MillraceError as error:
+        sys.stderr.write(f"millrace: {error}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,130 @@
+"""`millrace up`, `down`, `status`, `registry`, `learn`, `serve` and `demo`: what runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from millrace.commands.output import Output, OutputOption, say, write_json, write_rows
+
+app = typer.Typer()
+Folder = Annotated[Path, typer.Argument(help="Folder of a data product, such as examples/movies.")]
+
+
+@app.command()
+def up(output: OutputOption = Output.TABLE) -> None:
+    """Start the local stack: Kafka, the schema registry and Redis, on loopback.
+
+    Example: millrace up && millrace status
+    """
+    from millrace.settings import Settings
+    from millrace.stack import Stack
+
+    stack = Stack(Settings.load())
+    stack.up(None if output is Output.JSON else say)
+    _show(stack.status(), output)
+
+
+@app.command()
+def down() -> None:
+    """Stop what `millrace up` and `millrace demo` started in this folder, and only that. The data stays.
+
+    Example: millrace down
+    """
+    from millrace.settings import Settings
+    from millrace.stack import Stack
+
+    Stack(Settings.load()).down()
+    say("Stopped. The data stays in .millrace; remove that folder to start from nothing.")
+
+
+@app.command()
+def status(output: OutputOption = Output.TABLE) -> None:
+    """What runs and where: the addresses of kafka, registry, redis and service.
+
+    Example: millrace status --output json | jq -r .kafka.address
+    """
+    from millrace.settings import Settings
+    from millrace.stack import Stack
+
+    _show(Stack(Settings.load()).status(), output)
+
+
+def _show(found: dict[str, dict[str, object]], output: Output) -> None:
+    if output is Output.JSON:
+        write_json(found)
+        return
+    write_rows([{"part": name, **part} for name, part in found.items()], output, "Nothing runs; start it: millrace up")
+
+
+@app.command()
+def registry(
+    port: Annotated[int | None, typer.Option(help="Port to listen on; the settings' when left out.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; loopback unless set.")] = "127.0.0.1",
+) -> None:
+    """Run the schema registry alone, over the Kafka of the settings.
+
+    Example: millrace registry --port 18081
+    """
+    from urllib.parse import urlsplit
+
+    from millrace.settings import Settings
+    from millrace.stack.registry import run_registry
+
+    settings = Settings.load()
+    run_registry(settings.kafka, host, port or urlsplit(settings.registry_url).port or 18081)
+
+
+@app.command()
+def learn(
+    folder: Folder,
+    processes: Annotated[int, typer.Option(help="Worker processes on this machine.", min=1)] = 1,
+    name: Annotated[str, typer.Option(help="Prefix of the workers' fixed names in the consumer group.")] = "worker",
+    trace: Annotated[Path | None, typer.Option(help="Write deliveries and commits here, for fault tests.")] = None,
+) -> None:
+    """Fold a product's events into its storages, live; a worker that dies is started again at once.
+
+    Example: millrace learn examples/movies --processes 2
+    """
+    from millrace.learn import run_learn
+
+    run_learn(folder, processes, name, trace)
+
+
+@app.command(hidden=True)
+def worker(folder: Folder, member: str, trace: Path | None = None) -> None:
+    """One worker process, as `millrace learn` starts it."""
+    from millrace.settings import Settings
+    from millrace.worker import run_worker
+
+    run_worker(folder, Settings.load(), member, trace)
+
+
+@app.command()
+def serve(folder: Folder) -> None:
+    """Answer a product's endpoint types over HTTP, with the console. Changed files are live within two seconds.
+
+    Example: millrace serve examples/movies
+    """
+    from millrace.service import run_service
+    from millrace.settings import Settings
+
+    run_service(folder, Settings.load())
+
+
+@app.command()
+def demo(
+    folder: Folder = Path("examples/movies"),
+    rate: Annotated[float | None, typer.Option(help="Events per second; else as fast as it is learned.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Replay only so many events.")] = None,
+) -> None:
+    """Everything real on this machine: stack, learners, service, and a data set replayed as events. Ctrl-C stops it.
+
+    Example: millrace demo examples/movies --rate 2000
+    """
+    from millrace.demo import run_demo
+    from millrace.settings import Settings
+
+    run_demo(folder, Settings.load(), rate, limit)

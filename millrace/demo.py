@@ -1,0 +1,114 @@
+"""`make demo`: the whole loop on this machine, from a data set's events to a page on which a click changes the answer."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from millrace.lag import LagMeter
+from millrace.platform import Platform
+from millrace.product import Product
+from millrace.replay import replay
+from millrace.settings import Settings
+from millrace.stack import Stack, StackError
+
+READY_SECONDS = 30.0
+
+
+def run_demo(folder: Path, settings: Settings, rate: float | None, limit: int | None) -> None:
+    """Start everything, replay the product's data set once, print the console's address, wait for Ctrl-C. Blocks.
+
+    Whatever this call started it stops again, by its own process id; what ran before keeps running.
+    """
+    console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    product = Product.load(folder)
+    with ExitStack() as started:
+        try:
+            _start(started, folder, settings, console)
+            _replay(product, settings, console, rate, limit)
+            console.print("Ctrl-C stops it.")
+            while True:
+                signal.pause()
+        except KeyboardInterrupt:
+            console.print("\nStopping what this command started.")
+
+
+def _start(started: ExitStack, folder: Path, settings: Settings, console: Console) -> None:
+    stack = Stack(settings)
+    begun = time.monotonic()
+    started.enter_context(_stack(stack, console))
+    with _platform(settings) as platform:
+        platform.prepare(Product.load(folder))
+    program = [sys.executable, "-m", "millrace"]
+    for name, command in (("service", "serve"), ("worker", "learn")):
+        started.enter_context(stack.process(name, [*program, command, str(folder)]))
+    _wait_until_ready(f"{settings.service_url}/readyz", stack)
+    console.print(f"Ready after {time.monotonic() - begun:.1f} s: [bold]{settings.service_url}/console[/bold]")
+
+
+@contextmanager
+def _stack(stack: Stack, console: Console) -> Iterator[None]:
+    """The local stack for the time of the demo; the parts that ran already are left running."""
+    mine = stack.up(console.print)
+    try:
+        yield
+    finally:
+        stack.down(mine)
+
+
+@contextmanager
+def _platform(settings: Settings) -> Iterator[Platform]:
+    platform = Platform(settings)
+    try:
+        yield platform
+    finally:
+        platform.close()
+
+
+def _wait_until_ready(address: str, stack: Stack) -> None:
+    until = time.monotonic() + READY_SECONDS
+    while time.monotonic() < until:
+        try:
+            if httpx.get(address, timeout=2.0).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        stack.check("service")
+        time.sleep(0.05)
+    raise StackError(f"The models service did not answer at {address} within {READY_SECONDS:.0f} s; see its log.")
+
+
+def _replay(product: Product, settings: Settings, console: Console, rate: float | None, limit: int | None) -> None:
+    """Emit the data set unless an earlier run has; a bar shows events, rate, lag and freshness."""
+    dataset = product.module("dataset")
+    with _platform(settings) as platform:
+        if any(high > low for low, high in platform.topics.ends(sorted(product.event_types)).values()):
+            console.print("The data set is in Kafka already, from an earlier run.")
+            return
+        events = list(islice(dataset.events(), limit))
+        meter = LagMeter(platform, product)
+        try:
+            _show(replay(events, platform.producer, meter, rate), len(events), console)
+            lag = meter.wait_until_level(60.0)
+        finally:
+            meter.close()
+    console.print(f"Replayed {len(events):,} events; {lag.events:,} are still to be learned.")
+
+
+def _show(steps: Iterator[object], total: int, console: Console) -> None:
+    columns = (TextColumn("Replaying"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("", total=total, state="")
+        for step in steps:
+            state = f"{step.rate:,.0f} events/s · {step.lag.events:,} behind · {step.lag.seconds * 1000:,.0f} ms old"  # type: ignore[attr-defined]
+            bar.update(task, completed=step.emitted, state=state)  # type: ignore[attr-defined]

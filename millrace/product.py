@@ -1,0 +1,255 @@
+"""A data product: a folder with event types, learners, endpoint types, goals and pages, loaded by name.
+
+A product is imported as `millrace_products.<folder name>`, never through `sys.path`, so that a team's `learners.py`
+cannot shadow a package of ours; its modules import each other relatively (`from .events import Click`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from learners import EventLearner, FrameLearner, Goal, Learner
+from schemas import Event, EventType, Record, load
+from schemas.errors import MillraceError
+from serving import EndpointType, Experiment
+
+ROOT = "millrace_products"
+PARTS = ("events", "learners", "endpoints")
+
+
+class ProductError(MillraceError):
+    """A data product cannot be loaded; the message names the folder, the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that a product brings to the console: its place in the address, title, template and script."""
+
+    path: str
+    title: str
+    template: Path
+    script: Path | None = None
+
+
+@dataclass(frozen=True)
+class Product:
+    """What one folder declares. Plain values and classes: loading opens no connection."""
+
+    name: str
+    folder: Path
+    event_types: Mapping[str, EventType]
+    learners: Sequence[type[Learner]]
+    endpoints: Sequence[EndpointType[Any, Any]]
+    goals: Sequence[Goal] = ()
+    experiments: Sequence[Experiment] = ()
+    pages: Sequence[Page] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Tables of product.toml that are not ours to read, such as `[backtest]`."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Product:
+        """Import the folder's modules afresh and collect what they declare.
+
+        A product loaded earlier under this name keeps working: its modules are replaced only for later imports. If
+        the import fails the earlier modules stay in place.
+
+        Raises:
+            ProductError: the folder is missing or empty, product.toml is wrong, or a module fails to import.
+        """
+        folder = folder.resolve()
+        if not folder.is_dir():
+            raise ProductError(f"There is no folder {folder}; name the folder of a data product.")
+        name = folder.name
+        if not name.isidentifier():
+            raise ProductError(f"The product folder {folder} needs a name that is a Python identifier; rename it.")
+        options = _options(folder)
+        modules = _import(name, folder)
+        if not modules and not list((folder / "events").glob("*.avsc")):
+            raise ProductError(f"{folder} holds no {', '.join(part + '.py' for part in PARTS)}; it is no data product.")
+        event_types = {item.topic: item for item in _event_types(name, folder, modules)}
+        return cls(
+            name=name,
+            folder=folder,
+            event_types=event_types,
+            learners=list(_learners(name, modules)),
+            endpoints=[item for module in modules for item in vars(module).values() if isinstance(item, EndpointType)],
+            goals=[_goal(folder, key, value) for key, value in options.pop("goals", {}).items()],
+            experiments=[_experiment(folder, key, value) for key, value in options.pop("experiments", {}).items()],
+            pages=[_page(folder, value) for value in options.pop("pages", [])],
+            options=options,
+        )
+
+    def module(self, name: str) -> ModuleType:
+        """A further module of this product, such as `dataset`; imported on demand.
+
+        Raises:
+            ProductError: there is no such module.
+        """
+        _finder()
+        try:
+            return importlib.import_module(f"{ROOT}.{self.name}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{ROOT}.{self.name}.{name}":
+                raise
+            raise ProductError(f"The product {self.name} has no {name}.py in {self.folder}.") from error
+
+
+class _Source(importlib.machinery.SourceFileLoader):
+    """Reads the source every time: byte code is matched by whole seconds and size, too coarse for a hot reload."""
+
+    def get_code(self, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds `millrace_products.<name>` in the folder given for it, and modules below it in that folder."""
+
+    def __init__(self) -> None:
+        self.folders: dict[str, Path] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        root, _, rest = fullname.partition(".")
+        if root != ROOT:
+            return None
+        if not rest:
+            spec = importlib.machinery.ModuleSpec(ROOT, None, is_package=True)
+            spec.submodule_search_locations = []
+            return spec
+        if rest in self.folders:
+            return self._package(fullname, self.folders[rest])
+        for location in path or ():
+            found = importlib.machinery.FileFinder(location, (_Source, [".py"])).find_spec(fullname)
+            if found is not None:
+                return found
+        return None
+
+    def _package(self, fullname: str, folder: Path) -> importlib.machinery.ModuleSpec:
+        init = folder / "__init__.py"
+        loader = _Source(fullname, str(init)) if init.exists() else None
+        spec = importlib.machinery.ModuleSpec(fullname, loader, origin=str(init), is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+        return spec
+
+
+_installed = _Finder()
+
+
+def _finder() -> _Finder:
+    if _installed not in sys.meta_path:
+        sys.meta_path.insert(0, _installed)
+    return _installed
+
+
+def _import(name: str, folder: Path) -> list[ModuleType]:
+    package = f"{ROOT}.{name}"
+    _finder().folders[name] = folder
+    earlier = {key: sys.modules.pop(key) for key in list(sys.modules) if key == package or key.startswith(package + ".")}
+    importlib.invalidate_caches()
+    present = [part for part in PARTS if (folder / f"{part}.py").exists() or (folder / part / "__init__.py").exists()]
+    try:
+        return [importlib.import_module(f"{package}.{part}") for part in present]
+    except Exception as error:
+        for key in [key for key in sys.modules if key == package or key.startswith(package + ".")]:
+            del sys.modules[key]
+        sys.modules.update(earlier)
+        raise ProductError(f"{folder} does not import: {_place(error, folder)}") from error
+
+
+def _place(error: BaseException, folder: Path) -> str:
+    """The error in one line, with the last line of the product's own code that it passed through."""
+    where = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(str(folder)):
+            where = f"{Path(file).name}:{trace.tb_lineno}: "
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename:
+        where = f"{Path(error.filename).name}:{error.lineno}: "
+    return f"{where}{type(error).__name__}: {error}"
+
+
+def _event_types(name: str, folder: Path, modules: Sequence[ModuleType]) -> Iterator[EventType]:
+    for path in sorted((folder / "events").glob("*.avsc")):
+        yield load(path)
+    for item in _classes(name, modules):
+        if issubclass(item, Event) and item is not Event:
+            yield item.event_type
+
+
+def _learners(name: str, modules: Sequence[ModuleType]) -> Iterator[type[Learner]]:
+    for item in _classes(name, modules):
+        if issubclass(item, Learner) and item not in (Learner, FrameLearner, EventLearner):
+            yield item
+
+
+def _classes(name: str, modules: Sequence[ModuleType]) -> Iterator[type[Any]]:
+    """Classes that the product itself defines; an imported base class is not one of them."""
+    seen: set[type[Any]] = set()
+    for module in modules:
+        for item in vars(module).values():
+            if isinstance(item, type) and item.__module__.startswith(f"{ROOT}.{name}.") and item not in seen:
+                seen.add(item)
+                if issubclass(item, Record | Learner):
+                    yield item
+
+
+def _options(folder: Path) -> dict[str, Any]:
+    file = folder / "product.toml"
+    if not file.exists():
+        return {}
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ProductError(f"{file} is not valid TOML: {error}.") from error
+
+
+def _goal(folder: Path, name: str, table: Mapping[str, Any]) -> Goal:
+    try:
+        return Goal(
+            name=name,
+            topic=table["topic"],
+            decision=table.get("decision", "decision"),
+            window=_duration(table.get("window", "30m")),
+            first=table.get("first", True),
+            where=table.get("where"),
+        )
+    except (KeyError, ValueError) as error:
+        raise ProductError(f"[goals.{name}] in {folder / 'product.toml'} is wrong: {error!s}.") from error
+
+
+def _experiment(folder: Path, name: str, table: Mapping[str, Any]) -> Experiment:
+    try:
+        return Experiment(name=name, endpoint=table["endpoint"], split=table["split"], goal=table["goal"])
+    except (KeyError, ValueError) as error:
+        raise ProductError(f"[experiments.{name}] in {folder / 'product.toml'} is wrong: {error!s}.") from error
+
+
+def _page(folder: Path, table: Mapping[str, Any]) -> Page:
+    try:
+        script = table.get("script")
+        return Page(table["path"], table["title"], folder / table["template"], folder / script if script else None)
+    except KeyError as error:
+        raise ProductError(f"[[pages]] in {folder / 'product.toml'} lacks {error!s}.") from error
+
+
+def _duration(text: str) -> timedelta:
+    """`30m`, `12h`, `7d` or `90s` as a duration."""
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isdigit() or int(number) == 0:
+        raise ValueError(f"{text!r} is no duration; write 90s, 30m, 12h or 7d")
+    return timedelta(**{units[unit]: int(number)})

@@ -1,0 +1,110 @@
+"""Where the parts of a platform are: read once, from `millrace.toml` and then from `MILLRACE_*` variables.
+
+The environment wins over the file and the file over the defaults. Nothing else in Millrace reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import MillraceError
+
+FILE = "millrace.toml"
+
+
+class SettingsError(MillraceError):
+    """A setting has a name or a value that cannot be used; the message names the setting and its source."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Addresses and limits of one platform. Every default is the local stack on this machine, on loopback.
+
+    Set a value in `millrace.toml` (`kafka = "broker:9092"`) or as a variable (`MILLRACE_KAFKA=broker:9092`).
+    """
+
+    kafka: str = "127.0.0.1:19092"
+    """Bootstrap servers of Kafka, comma separated."""
+    kafka_controller_port: int = 19093
+    """Second port of the local Kafka; only `millrace up` uses it."""
+    registry_url: str = "http://127.0.0.1:18081"
+    """A schema registry that speaks Confluent's HTTP API."""
+    redis_url: str = "redis://127.0.0.1:16379/0"
+    """The Redis that holds the storages; `rediss://` for TLS."""
+    service_host: str = "127.0.0.1"
+    """Address the models service listens on; loopback unless set."""
+    service_port: int = 18080
+    """Port of the models service and the console."""
+    commit_interval_ms: int = 25
+    """How long a learner gathers events before it commits, in milliseconds."""
+    partitions: int = 4
+    """Partitions of a topic that Millrace creates."""
+    state_dir: Path = Path(".millrace")
+    """Folder of the local stack: its data, logs and process records."""
+    kafka_options: Mapping[str, str] = field(default_factory=dict)
+    """Options passed to librdkafka under its own names, such as `security.protocol`."""
+
+    @classmethod
+    def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read `path` (default: `millrace.toml` in this folder, if it is there) and then the environment.
+
+        Raises:
+            SettingsError: an unknown name, or a value of the wrong type.
+        """
+        file = path or Path(FILE)
+        values: dict[str, Any] = {}
+        if file.exists():
+            try:
+                values = tomllib.loads(file.read_text("utf-8"))
+            except tomllib.TOMLDecodeError as error:
+                raise SettingsError(f"{file} is not valid TOML ({error}); correct that line.") from error
+        elif path is not None:
+            raise SettingsError(f"There is no settings file {path}; create it or leave the option out.")
+        settings = cls()._with(values, str(file))
+        variables = {
+            name.removeprefix("MILLRACE_").lower(): value
+            for name, value in (os.environ if environment is None else environment).items()
+            if name.startswith("MILLRACE_") and name.removeprefix("MILLRACE_").lower() in _NAMES
+        }
+        return settings._with(variables, "the environment")
+
+    def _with(self, values: Mapping[str, Any], source: str) -> Settings:
+        changes = {}
+        for name, value in values.items():
+            if name not in _NAMES:
+                raise SettingsError(f"{source} sets {name!r}, which is no setting; known are {', '.join(_NAMES)}.")
+            changes[name] = _converted(name, value, getattr(self, name), source)
+        return replace(self, **changes)
+
+    @property
+    def service_url(self) -> str:
+        """Address at which this machine reaches the models service."""
+        return f"http://{self.service_host}:{self.service_port}"
+
+
+_NAMES = tuple(item.name for item in fields(Settings))
+
+
+def _converted(name: str, value: Any, default: Any, source: str) -> Any:
+    """The value in the type of the default; a mapping is only possible in a file."""
+    try:
+        if isinstance(default, int):
+            number = int(value)
+            if number < 0:
+                raise ValueError(value)
+            return number
+        if isinstance(default, Path):
+            return Path(value)
+        if isinstance(default, Mapping):
+            return {str(key): str(item) for key, item in value.items()}
+    except (TypeError, ValueError, AttributeError) as error:
+        kind = type(default).__name__
+        raise SettingsError(f"{source} sets {name} to {value!r}, which is no {kind}; correct it.") from error
+    if not isinstance(value, str):
+        raise SettingsError(f"{source} sets {name} to {value!r}, which is no text; put it in quotes.")
+    return value
