@@ -1,0 +1,1 @@
+"""A data product: films recommended from the ratings of MovieLens 100K. Start reading at `learners.py`."""

@@ -1,0 +1,31 @@
+"""Learners: the contract that data scientists write to, and the worker that keeps it over live events.
+
+May import `streams`, `storage` and `schemas`. Start reading at `learner.py` (the contract), then `fold.py` (one learner
+at work), `unit.py` (fold, position and commit of one partition) and `worker.py` (the process); `plan.py` holds the
+decisions between them.
+"""
+
+from learners.attribution import DecisionCounts, Goal, goal_learner
+from learners.errors import FoldFailed, LearnerError, LearnerRefused
+from learners.learner import EventLearner, FrameLearner, Learner
+from learners.replay import Replay
+from learners.stream import Stream, stream
+from learners.supervisor import Supervisor
+from learners.worker import Worker
+
+__all__ = [
+    "DecisionCounts",
+    "EventLearner",
+    "FoldFailed",
+    "FrameLearner",
+    "Goal",
+    "Learner",
+    "LearnerError",
+    "LearnerRefused",
+    "Replay",
+    "Stream",
+    "Supervisor",
+    "Worker",
+    "goal_learner",
+    "stream",
+]

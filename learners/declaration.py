@@ -1,0 +1,199 @@
+"""What a learner class declares, read once and checked before anything starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, get_args, get_origin
+
+import polars as pl
+
+from learners.errors import LearnerRefused
+from learners.stream import Stream
+from schemas import Event, EventType, Record
+from storage import Format, Technology
+
+
+class Contract(Protocol):
+    """What the machinery needs of a learner class; `learner.Learner` is the base that users extend."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    by_event: ClassVar[bool]
+
+    def learn(self, item: Any, /) -> None:
+        """Fold one batch, or one event."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One learner class, understood.
+
+    Attributes:
+        storages: attribute name -> the format declared there.
+        events: makes the events of a frame, for an event learner; None for a frame learner.
+        time_field: the field that says when an event happened, for the watermark; None if the event type has none.
+    """
+
+    learner: type[Contract]
+    event_type: EventType
+    storages: Mapping[str, Format]
+    events: Callable[[pl.DataFrame], Iterator[Record]] | None
+    time_field: str | None
+    total_order: bool = False
+
+    @property
+    def name(self) -> str:
+        """The learner's name."""
+        return self.learner.name
+
+    @property
+    def topic(self) -> str:
+        """The topic that it folds."""
+        return self.event_type.topic
+
+    @classmethod
+    def of(cls, learner: type[Contract], event_types: Mapping[str, EventType]) -> Declaration:
+        """Read a learner class.
+
+        Args:
+            event_types: by topic.
+
+        Raises:
+            LearnerRefused: the declaration cannot run; the message says what to change.
+        """
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", learner.name):
+            raise LearnerRefused(f"{learner.__name__} has the name {learner.name!r}; use letters, digits and _ only.")
+        storages = {attribute: value for attribute, value in _attributes(learner) if isinstance(value, Format)}
+        if not storages:
+            raise LearnerRefused(f"Learner {learner.name} declares no storage; what it learns would be lost.")
+        event = _event(learner) if learner.by_event else None
+        declared = _stream(learner, event)
+        event_type = _event_type(learner, declared, event_types, event)
+        _check_key(learner, declared, event_type)
+        return cls(
+            learner,
+            event_type,
+            storages,
+            _events(learner, event, event_type) if learner.by_event else None,
+            _time_field(event_type),
+            declared.order == "total",
+        )
+
+    def declare(self, technology: Technology) -> int:
+        """Make the storages known where they live; returns the generation of their rows.
+
+        A version's first rows are its generation of the same number. Blocks.
+
+        Raises:
+            StorageConflict: a storage exists with other options under this version.
+        """
+        version = self.learner.version
+        wanted = [storage.describe(self.name, version, version, self.topic) for storage in self.storages.values()]
+        found = {technology.declare(replace(item, technology=technology.name)).generation for item in wanted}
+        if len(found) > 1:
+            raise LearnerRefused(
+                f"The storages of {self.name}@{version} are of several generations; raise the learner's version."
+            )
+        return found.pop()
+
+
+def declarations(
+    learners: Sequence[type[Contract]], event_types: Mapping[str, EventType]
+) -> list[Declaration]:
+    """All learners' declarations, checked one by one and against each other.
+
+    Raises:
+        LearnerRefused: one cannot run, or two write the same storage.
+    """
+    found = [Declaration.of(learner, event_types) for learner in learners]
+    writers: dict[tuple[str, str], str] = {}
+    names: set[str] = set()
+    for declaration in found:
+        if declaration.name in names:
+            raise LearnerRefused(f"Two learners have the name {declaration.name}; rename one of them.")
+        names.add(declaration.name)
+        for storage in declaration.storages.values():
+            other = writers.setdefault((storage.format, storage.name), declaration.name)
+            if other != declaration.name:
+                raise LearnerRefused(
+                    f"{declaration.name} and {other} both write {storage.format}/{storage.name}; "
+                    "a storage has one writer, rename one of the two storages."
+                )
+    return found
+
+
+def _attributes(learner: type[Any]) -> Iterator[tuple[str, Any]]:
+    seen: dict[str, Any] = {}
+    for base in reversed(learner.__mro__):
+        seen.update(vars(base))
+    yield from seen.items()
+
+
+def _event(learner: type[Any]) -> type[Event] | None:
+    """The event class in `EventLearner[...]`, if it is a declared one."""
+    for base in learner.__mro__:
+        for generic in vars(base).get("__orig_bases__", ()):
+            origin, arguments = get_origin(generic), get_args(generic)
+            if getattr(origin, "by_event", False) and arguments:
+                event = arguments[0]
+                if isinstance(event, type) and issubclass(event, Event) and event is not Event:
+                    return event
+    return None
+
+
+def _stream(learner: type[Contract], event: type[Event] | None) -> Stream:
+    streams = [value for _, value in _attributes(learner) if isinstance(value, Stream)]
+    if not streams and event is not None:
+        return Stream(event.event_type.topic)
+    if not streams:
+        raise LearnerRefused(f'Learner {learner.name} declares no stream; add, say, `clicks = mr.stream("clicks")`.')
+    if len(streams) > 1:
+        raise LearnerRefused(
+            f"Learner {learner.name} declares {len(streams)} streams; only one log has one order that a replay can "
+            "repeat, and derived topics that merge several are not there yet. Keep one stream per learner."
+        )
+    return streams[0]
+
+
+def _event_type(
+    learner: type[Contract], declared: Stream, event_types: Mapping[str, EventType], event: type[Event] | None
+) -> EventType:
+    if declared.topic in event_types:
+        return event_types[declared.topic]
+    if event is not None and event.event_type.topic == declared.topic:
+        return event.event_type
+    known = ", ".join(sorted(event_types)) or "none"
+    raise LearnerRefused(f"Learner {learner.name} folds {declared.topic}, which has no event type; known: {known}.")
+
+
+def _check_key(learner: type[Contract], declared: Stream, event_type: EventType) -> None:
+    if declared.key is not None and declared.key != event_type.key:
+        raise LearnerRefused(
+            f"Learner {learner.name} needs {declared.topic} by {declared.key!r}, but the topic is split by "
+            f"{event_type.key!r}; derived topics, split by another key, are not there yet. Fold by {event_type.key!r}, "
+            f"or let the producer write a topic keyed by {declared.key!r}."
+        )
+
+
+def _events(
+    learner: type[Contract], event: type[Event] | None, event_type: EventType
+) -> Callable[[pl.DataFrame], Iterator[Record]]:
+    source = event.event_type if event is not None else event_type
+    if source.python is None:
+        raise LearnerRefused(
+            f"Learner {learner.name} takes events of {event_type.topic} one by one, but that event type has no Python "
+            "class; declare one and write `EventLearner[ThatClass]`, or use a FrameLearner."
+        )
+    missing = set(source.frame_schema) - set(event_type.frame_schema)
+    if missing:
+        raise LearnerRefused(
+            f"Learner {learner.name} reads the fields {', '.join(sorted(missing))}, which {event_type.topic} lacks."
+        )
+    return source.events
+
+
+def _time_field(event_type: EventType) -> str | None:
+    times = [name for name, kind in event_type.frame_schema.items() if isinstance(kind, pl.Datetime)]
+    return "at" if "at" in times else next(iter(times), None)

@@ -1,0 +1,36 @@
+"""What can go wrong in this room.
+
+    MillraceError               (schemas.errors: the root of every room's errors)
+    └── LearnerError
+        ├── LearnerRefused      a declaration that cannot run; raised before anything starts
+        └── FoldFailed          a learner raised while folding; names learner, partition and offset
+
+A worker lets none of them end the others' work: a unit that fails is retried or stopped, and says so in the log.
+"""
+
+from __future__ import annotations
+
+from schemas.errors import MillraceError
+
+
+class LearnerError(MillraceError):
+    """Root of this room's errors."""
+
+
+class LearnerRefused(LearnerError):
+    """A learner's declaration cannot run as it stands; the message says what to change."""
+
+
+class FoldFailed(LearnerError):
+    """A learner raised while folding. The event is not skipped; its unit tries again from its committed position.
+
+    Args:
+        learner: the learner's name.
+        first: offset of the first event of the fold that raised.
+        next: offset behind the last one; `next == first + 1` when the failing event is known exactly.
+    """
+
+    def __init__(self, learner: str, topic: str, partition: int, first: int, next: int, cause: BaseException) -> None:
+        self.learner, self.topic, self.partition, self.first, self.next = learner, topic, partition, first, next
+        where = f"at offset {first}" if next <= first + 1 else f"at offsets {first} to {next - 1}"
+        super().__init__(f"Learner {learner} raised on {topic}/{partition} {where}: {type(cause).__name__}: {cause}")

@@ -1,0 +1,75 @@
+"""A learner at work: one instance, bound to the rows of one unit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import polars as pl
+
+from learners.declaration import Declaration
+from learners.errors import FoldFailed
+from schemas import Record
+from storage import Address, Session
+from streams import Batch
+
+
+class Fold:
+    """One learner instance on one unit; collects writes in its session and never touches the log or the position.
+
+    Args:
+        read: reads committed rows of this unit back; whatever it raises goes through `fold` unchanged.
+
+    Attributes:
+        watermark_ms: the newest event time folded so far, in ms since 1970; None before the first or without times.
+    """
+
+    def __init__(
+        self, declaration: Declaration, read: Callable[[Sequence[Address]], list[bytes | None]], partition: int = 0
+    ) -> None:
+        self.declaration = declaration
+        self.partition = partition
+        self.watermark_ms: int | None = None
+        self.session = Session(read)
+        self.session.key_field = declaration.event_type.key
+        self.learner = declaration.learner()
+        for attribute, storage in declaration.storages.items():
+            setattr(self.learner, attribute, storage.bind(self.session))
+
+    def fold(self, batch: Batch) -> None:
+        """Let the learner learn one batch.
+
+        Raises:
+            FoldFailed: the learner raised; the writes collected so far are half done and must be dropped.
+        """
+        done = 0
+        try:
+            if self.declaration.events is None:
+                self.learner.learn(batch)
+            else:
+                learn = self.learner.learn
+                for event in self.declaration.events(batch.frame):
+                    learn(event)
+                    done += 1
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # polars' panics are no `Exception`
+            raise self._failure(batch, done, error) from error
+        self._see(batch.frame)
+
+    def fold_event(self, event: Record) -> None:
+        """Let an event learner learn one event, without a frame around it."""
+        self.learner.learn(event)
+
+    def _failure(self, batch: Batch, done: int, error: BaseException) -> FoldFailed:
+        first, end = batch.first, batch.next
+        if self.declaration.events is not None and done < batch.rows:
+            first = int(batch.offsets[done])
+            end = first + 1
+        return FoldFailed(self.declaration.name, batch.topic, batch.partition, first, end, error)
+
+    def _see(self, frame: pl.DataFrame) -> None:
+        if self.declaration.time_field is None or not frame.height:
+            return
+        newest = frame[self.declaration.time_field].dt.timestamp("ms").max()
+        if isinstance(newest, int) and (self.watermark_ms is None or newest > self.watermark_ms):
+            self.watermark_ms = newest

@@ -1,0 +1,73 @@
+"""One unit in memory: folds and commits by plain calls, with nothing that can fail on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+import polars as pl
+
+from learners.declaration import Declaration
+from learners.fold import Fold
+from schemas import Record
+from storage import Address, Memory, UnitId
+from storage.errors import Fenced
+from storage.unit import Outcome
+from streams import Batch
+
+
+class Lane:
+    """What a live unit is to a worker, to a replay: a fold, its claim and its position."""
+
+    def __init__(self, declaration: Declaration, generation: int, partition: int, memory: Memory) -> None:
+        version = declaration.learner.version
+        self.declaration = declaration
+        self.partition = partition
+        self._unit = UnitId(declaration.name, version, generation, declaration.topic, partition)
+        self._memory = memory
+        self.claim()
+
+    def claim(self) -> None:
+        """Begin anew from what is committed, with an instance and a memory of its own, as after a crash."""
+        self._claim = self._memory.claim(self._unit, uuid4().hex)
+        self._expected = self._claim.next
+        self._fold = Fold(self.declaration, self._read, self.partition)
+
+    @property
+    def position(self) -> int:
+        """The offset that the next event gets."""
+        return self._expected or 0
+
+    def fold(self, frame: pl.DataFrame, cuts: Sequence[int] = ()) -> None:
+        """Fold and commit a frame of events, in one batch or cut after so many rows each.
+
+        Raises:
+            FoldFailed: the learner raised; nothing of the batch is committed.
+        """
+        start = 0
+        for stop in [*cuts, frame.height]:
+            batch = Batch.of(frame[start:stop], self.declaration.topic, self.partition, self.position)
+            self._fold.fold(batch)
+            self._commit(batch.next)
+            start = stop
+
+    def fold_events(self, events: Sequence[Record]) -> None:
+        """Fold events one by one without a frame around them, then commit them together.
+
+        Raises:
+            Exception: whatever the learner raised; nothing is committed.
+        """
+        for event in events:
+            self._fold.fold_event(event)
+        self._commit(self.position + len(events))
+
+    def _commit(self, new: int) -> None:
+        session = self._fold.session
+        outcome = self._memory.commit(self._claim, self._expected, new, session.take(), self._fold.watermark_ms)
+        if outcome is not Outcome.OK and outcome is not Outcome.ALREADY:
+            raise Fenced(f"The replay of {self.declaration.name} was overtaken by another; give each its own memory.")
+        session.committed()
+        self._expected = new
+
+    def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
+        return self._memory.read(self._claim, self._expected, addresses)

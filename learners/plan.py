@@ -1,0 +1,141 @@
+"""What to do next, decided without I/O: after each outcome of a commit, after each failure, and how much to fold at once.
+
+The rules are those of the design's *Guarantees*; the worker and its units only carry them out. Everything here is a
+pure function of its arguments, so that each rule has a test that needs no server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome
+from storage.unit import Outcome
+
+ROWS_PER_COMMIT = 2_000
+"""A commit is cut at the first event at which it holds this many rows, so that readers never wait long for it."""
+
+RESENDS = 5
+GAPS_IN_A_ROW = 3
+LARGEST_FOLD = 16_384
+SMALLEST_LIMIT, LARGEST_LIMIT = 256, 20_000
+SLOW_PASS, QUICK_PASS = 0.200, 0.050
+
+
+class Then(Enum):
+    """What a unit does after a commit or a failure."""
+
+    ADVANCE = "the position is committed; go on"
+    RESEND = "send the identical commit again"
+    RECLAIM = "drop memory, pending writes and fetched messages; poll; claim again"
+    RETRY = "the same as RECLAIM, for a learner that raised: later each time, and in smaller folds"
+    STOP = "fold no more; a person has to look"
+
+
+@dataclass(frozen=True, slots=True)
+class Troubles:
+    """What went wrong since the unit's last good commit: gaps, folds that raised, times the storage did not answer."""
+
+    gaps: int = 0
+    failures: int = 0
+    silences: int = 0
+
+
+CALM = Troubles()
+
+
+def after_commit(outcome: Outcome | None, resends: int) -> Then:
+    """What follows a commit that was sent `resends` times before.
+
+    Args:
+        outcome: None = unknown (time-out, broken connection): the commit may or may not have been applied.
+    """
+    if outcome is None:
+        return Then.RESEND if resends < RESENDS else Then.RECLAIM
+    return Then.ADVANCE if outcome in (Outcome.OK, Outcome.ALREADY) else Then.RECLAIM
+
+
+def after_error(error: BaseException, troubles: Troubles) -> tuple[Then, Troubles]:
+    """What follows an exception raised while claiming, reading rows back, folding or committing."""
+    if isinstance(error, Gap):
+        gaps = troubles.gaps + 1
+        return (Then.STOP if gaps >= GAPS_IN_A_ROW else Then.RECLAIM), replace(troubles, gaps=gaps)
+    if isinstance(error, Fenced):
+        return Then.RECLAIM, troubles
+    if isinstance(error, UnknownOutcome | StorageUnavailable):
+        return Then.RECLAIM, replace(troubles, silences=troubles.silences + 1)
+    if isinstance(error, SuspectGeneration):
+        return Then.STOP, troubles
+    return Then.RETRY, replace(troubles, failures=troubles.failures + 1)
+
+
+def pause(troubles: Troubles, chance: float) -> float:
+    """Seconds to wait before the unit claims again.
+
+    Args:
+        chance: a random number in [0, 1), so that two workers do not meet again at the same moment.
+    """
+    jitter = 0.5 + chance / 2
+    if troubles.failures:
+        return float(min(0.1 * 2 ** (troubles.failures - 1), 30.0)) * jitter
+    if troubles.silences:
+        return float(min(0.05 * 2**troubles.silences, 2.0)) * jitter
+    return 0.050 * jitter
+
+
+def resend_pause(resends: int, chance: float) -> float:
+    """Seconds to wait before the identical commit is sent again."""
+    return 0.01 * float(2**resends) * (0.5 + chance / 2)
+
+
+def outside(position: int | None, low: int, high: int) -> bool:
+    """Whether a position lies outside the log [low, high); None, the beginning of the log, never does."""
+    return position is not None and not low <= position <= high
+
+
+@dataclass(frozen=True, slots=True)
+class FoldSize:
+    """How many events the next fold takes, learnt from the folds before it.
+
+    Rows per event differ by learner (one per event, dozens, or nearly none when events share rows), so the size is
+    led by a cautious estimate: a rise counts at once, a fall by half each time. Growth is at most fourfold, because
+    the first events say little about the next.
+    """
+
+    events: int = 32
+    rows_per_event: float = 0.0
+
+    def next(self, pending: int) -> int:
+        """Events for the next fold when `pending` rows wait for the commit; 0 = commit those first."""
+        if not self.rows_per_event:
+            return self.events
+        room = int((ROWS_PER_COMMIT - pending) / self.rows_per_event)
+        whole = int(ROWS_PER_COMMIT / self.rows_per_event)
+        if pending and room < min(self.events, whole) / 4:
+            return 0
+        return max(1, min(self.events, room))
+
+    def after(self, events: int, rows: int) -> FoldSize:
+        """The size after a fold of `events` that added `rows` rows."""
+        seen = rows / events
+        estimate = max(seen, (self.rows_per_event + seen) / 2)
+        grown = max(self.events, min(events * 4, LARGEST_FOLD))
+        fits = int(ROWS_PER_COMMIT / estimate) if estimate else LARGEST_FOLD
+        return FoldSize(max(1, min(grown, fits)), estimate)
+
+    def after_failure(self) -> FoldSize:
+        """Smaller folds find the failing event, and let the events before it be committed."""
+        return FoldSize(max(1, self.events // 8), self.rows_per_event)
+
+
+def next_limit(limit: int, seconds: float) -> int:
+    """How many messages the next poll may bring, after a pass over `limit` of them that took `seconds`.
+
+    A pass that is too long delays heartbeats of the group, stops and other partitions; one that is too short wastes
+    the columns.
+    """
+    if seconds > SLOW_PASS:
+        return max(SMALLEST_LIMIT, limit // 2)
+    if seconds < QUICK_PASS:
+        return min(LARGEST_LIMIT, limit * 2)
+    return limit

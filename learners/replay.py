@@ -1,0 +1,116 @@
+"""The same fold without Kafka and without a server: for notebooks, backtests and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from learners.declaration import Contract, declarations
+from learners.errors import LearnerRefused
+from learners.lane import Lane
+from schemas import EventType, Record
+from storage import Memory
+from streams import partition_of
+
+
+class Replay:
+    """Folds events into a memory of its own, as live workers would fold them into theirs.
+
+    Every fold commits, so that `memory` always shows what a reader would see after these events: predict, then fold,
+    then predict the next.
+
+    Args:
+        event_types: by topic.
+        partitions: units per learner, to which events go by their key, as in Kafka.
+    """
+
+    def __init__(
+        self, learners: Sequence[type[Contract]], event_types: Mapping[str, EventType], partitions: int = 1
+    ) -> None:
+        self.memory = Memory()
+        self.partitions = partitions
+        self.declarations = declarations(learners, event_types)
+        self.event_types = {declaration.topic: declaration.event_type for declaration in self.declarations}
+        self._places: dict[Any, int] = {}
+        self._lanes: dict[str, list[list[Lane]]] = {}
+        for declaration in self.declarations:
+            lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
+            generation = declaration.declare(self.memory)
+            for partition in range(partitions):
+                lanes[partition].append(Lane(declaration, generation, partition, self.memory))
+
+    def fold(self, topic: str, events: pl.DataFrame | Sequence[Record]) -> None:
+        """Fold the next events of a topic, in order: a frame with the event type's columns, or events.
+
+        Raises:
+            LearnerRefused: no learner reads this topic.
+            FoldFailed: a learner raised; this replay is of no more use.
+        """
+        if topic not in self._lanes:
+            raise LearnerRefused(f"No learner here folds {topic}; they fold {', '.join(sorted(self._lanes))}.")
+        if isinstance(events, pl.DataFrame):
+            self.fold_frame(topic, events)
+        else:
+            self._fold_events(topic, events)
+
+    def fold_frame(
+        self, topic: str, frame: pl.DataFrame, cuts: Callable[[int], Sequence[int]] = lambda rows: ()
+    ) -> None:
+        """Fold a frame, in batches that end after the rows that `cuts` gives for each partition's number of rows."""
+        for partition, part in self._split(topic, frame):
+            for lane in self._lanes[topic][partition]:
+                lane.fold(part, cuts(part.height))
+
+    def restart(self) -> None:
+        """Drop what every learner has in memory and go on from what is committed, as after a crash."""
+        for lane in self.lanes():
+            lane.claim()
+
+    def lanes(self) -> Iterator[Lane]:
+        """All units."""
+        return (lane for partitions in self._lanes.values() for lanes in partitions for lane in lanes)
+
+    def _fold_events(self, topic: str, events: Sequence[Record]) -> None:
+        if len(events) == 1:
+            parts = {self._place(topic, events[0]): events}
+        else:
+            split: dict[int, list[Record]] = {}
+            for event in events:
+                split.setdefault(self._place(topic, event), []).append(event)
+            parts = dict(split)
+        for partition, part in parts.items():
+            frame = None
+            for lane in self._lanes[topic][partition]:
+                if lane.declaration.events is not None:
+                    lane.fold_events(part)
+                else:
+                    frame = self._frame(topic, part) if frame is None else frame
+                    lane.fold(frame)
+
+    def _frame(self, topic: str, events: Sequence[Record]) -> pl.DataFrame:
+        schema = self.event_types[topic].frame_schema
+        return pl.DataFrame({name: [getattr(event, name) for event in events] for name in schema}, schema)
+
+    def _place(self, topic: str, event: Record) -> int:
+        key = self.event_types[topic].key
+        return 0 if key is None or self.partitions == 1 else self._partition(topic, key, getattr(event, key))
+
+    def _partition(self, topic: str, key: str, value: Any) -> int:
+        found = self._places.get((topic, value))
+        if found is None:
+            raw = self.event_types[topic].key_of({key: value})
+            found = self._places[topic, value] = 0 if raw is None else partition_of(raw, self.partitions)
+        return found
+
+    def _split(self, topic: str, frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The frame's rows by partition, in their order."""
+        key = self.event_types[topic].key
+        if key is None or self.partitions == 1:
+            yield 0, frame
+            return
+        places = np.fromiter((self._partition(topic, key, value) for value in frame[key]), np.int64, frame.height)
+        for partition in range(self.partitions):
+            yield partition, frame.filter(pl.Series(places == partition))

@@ -1,0 +1,29 @@
+"""What a learner reads: the events of one topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One topic as a learner reads it: split by the topic's key, in order within a partition.
+
+    Attributes:
+        key: the field by which the learner needs its events together; None = as the topic is split.
+        order: "total" = all events in one order, whatever their key; None = in order per partition.
+    """
+
+    topic: str
+    key: str | None = None
+    order: Literal["total"] | None = None
+
+
+def stream(topic: str, *, key: str | None = None, order: Literal["total"] | None = None) -> Stream:
+    """Declare, as a class attribute of a learner, the topic that it folds.
+
+    A key other than the topic's own, and a total order over several partitions, need a derived topic; both are
+    refused at start until there are derived topics.
+    """
+    return Stream(topic, key, order)

@@ -1,0 +1,224 @@
+"""One learner on one partition: claimed, folded, committed. The unit of ownership and of recovery."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from enum import Enum
+from uuid import uuid4
+
+from learners.commit import Commit
+from learners.declaration import Declaration
+from learners.errors import FoldFailed
+from learners.fold import Fold
+from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
+from learners.trace import Trace
+from storage import Address, Claim, Technology, UnitId
+from storage.errors import StorageError
+from streams import Batch
+
+log = logging.getLogger(__name__)
+
+
+class State(Enum):
+    """Whether a unit folds: it waits to be claimed (again), is active, or has stopped until a person looks."""
+
+    WAITING = "waiting"
+    ACTIVE = "active"
+    STOPPED = "stopped"
+
+
+class Unit:
+    """Folds batches into rows and commits them with its position, at most one commit under way.
+
+    While a commit is under way in the executor's thread the next batch is folded already. Every other method belongs
+    to one thread. No failure leaves a method: what follows it is `plan`'s to say and shows in `state`.
+
+    Attributes:
+        position: the next offset to fold; None = the beginning of the log.
+        committed: the position that the storage has acknowledged.
+        due: when (monotonic seconds) a waiting unit may claim again.
+        claims: how often it was claimed; another number means that positions may have moved back.
+        problem: why it does not fold, in one line; None while all is well.
+    """
+
+    def __init__(
+        self,
+        unit: UnitId,
+        declaration: Declaration,
+        technology: Technology,
+        committer: Executor,
+        trace: Trace,
+        interval: float,
+    ) -> None:
+        self.id = unit
+        self.state = State.WAITING
+        self.position: int | None = None
+        self.committed: int | None = None
+        self.due = 0.0
+        self.claims = 0
+        self.problem: str | None = None
+        self._declaration = declaration
+        self._technology = technology
+        self._committer = committer
+        self._trace = trace
+        self._interval = interval
+        self._troubles = CALM
+        self._size = FoldSize()
+        self._claim: Claim | None = None
+        self._fold: Fold | None = None
+        self._sent: int | None = None
+        self._sent_at = 0.0
+        self._flight: tuple[Commit, Future[None]] | None = None
+        self._unread: StorageError | None = None
+        self._hurdle: int | None = None
+
+    def claim(self) -> None:
+        """Take the unit over, whoever had it, and learn its position. Blocks for one exchange with the storage."""
+        try:
+            self._claim = self._technology.claim(self.id, uuid4().hex)
+            self._fold = Fold(self._declaration, self._read, self.id.partition)
+        except Exception as error:
+            self._fail(error)
+            return
+        self.position = self.committed = self._sent = self._claim.next
+        self.state, self.problem = State.ACTIVE, None
+        self.claims += 1
+        self._trace.claimed(self.id.learner, (self.id.topic, self.id.partition, self.position))
+
+    def advance(self, batch: Batch) -> None:
+        """Fold what of the batch lies at or above the position, committing on the way. Blocks while it folds, and
+        while an earlier commit is under way when the next is full."""
+        if self.state is not State.ACTIVE:
+            return
+        try:
+            rest = batch if self.position is None else batch.since(self.position)
+            while self.position is None or self.position < batch.next:
+                rest = self._step(rest)
+            self._commit_when_free()
+        except Exception as error:
+            self._fail(error)
+
+    def settle(self, wait: bool = False) -> None:
+        """Look whether the commit under way has arrived, and send what was folded meanwhile.
+
+        Args:
+            wait: block until all that was folded is committed, or the unit has given up.
+        """
+        if self.state is not State.ACTIVE:
+            return
+        try:
+            self._land(wait)
+            self._commit_when_free()
+            if wait:
+                self._land(wait)
+        except Exception as error:
+            self._fail(error)
+
+    def stop(self, problem: str) -> None:
+        """Fold no more, and say why, loudly."""
+        self._forget()
+        self.state, self.problem = State.STOPPED, problem
+        log.error("%s has stopped: %s", self, problem)
+
+    def postpone(self, error: Exception) -> None:
+        """Give the unit up for now, because of something outside it; it is claimed again later."""
+        self._fail(error)
+
+    def __str__(self) -> str:
+        return f"Learner {self.id.learner}@{self.id.version} on {self.id.topic}/{self.id.partition}"
+
+    def _step(self, rest: Batch) -> Batch:
+        """Fold the first part of what is left; returns the remainder."""
+        assert self._fold is not None
+        pending = self._fold.session.writes.rows
+        size = self._size.next(pending)
+        late = time.monotonic() - self._sent_at >= self._interval
+        if pending and (size == 0 or late or self._hurdle is not None):
+            self._commit()
+            size = max(1, self._size.next(0))
+        part = rest if rest.rows <= size else next(iter(rest.split(size)))
+        if part.rows:
+            self._learn(part)
+        self.position = part.next
+        if self._fold.session.writes.rows >= ROWS_PER_COMMIT:
+            self._commit()
+        return rest if part is rest else rest.since(part.next)
+
+    def _learn(self, part: Batch) -> None:
+        assert self._fold is not None
+        before = self._fold.session.writes.rows
+        self._unread = None
+        try:
+            self._fold.fold(part)
+        except FoldFailed as error:
+            if self._unread is None:
+                self._hurdle = error.next
+                raise
+        if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
+            raise self._unread
+        if self._hurdle is None:
+            self._size = self._size.after(part.rows, max(0, self._fold.session.writes.rows - before))
+
+    def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
+        """Committed rows of this unit, under its fence, at the position that the fold stands on."""
+        assert self._claim is not None
+        try:
+            self._land(wait=True)
+            return self._technology.read(self._claim, self.committed, addresses)
+        except StorageError as error:
+            self._unread = error
+            raise
+
+    def _commit_when_free(self) -> None:
+        if self._flight is None and self.position != self._sent:
+            self._commit()
+
+    def _commit(self) -> None:
+        assert self._claim is not None
+        assert self._fold is not None
+        assert self.position is not None
+        self._land(wait=True)
+        if self.position == self._sent:
+            return
+        commit = Commit(
+            self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms
+        )
+        self._sent, self._sent_at = self.position, time.monotonic()
+        self._flight = commit, self._committer.submit(commit.send, self._technology)
+
+    def _land(self, wait: bool) -> None:
+        if self._flight is None or self._fold is None:
+            return
+        commit, future = self._flight
+        if not wait and not future.done():
+            return
+        self._flight = None
+        future.result()
+        self._fold.session.committed()
+        self.committed = commit.new
+        if self._hurdle is not None and commit.new >= self._hurdle:
+            self._hurdle = None
+        self._troubles = CALM if self._hurdle is None else replace(CALM, failures=self._troubles.failures)
+        self._trace.committed(self.id.learner, (self.id.topic, self.id.partition, commit.new))
+
+    def _fail(self, error: BaseException) -> None:
+        then, self._troubles = after_error(error, self._troubles)
+        if then is Then.STOP:
+            self.stop(f"{error} Rebuild it as a new version of the learner once the cause is clear.")
+            return
+        wait = pause(self._troubles, random.random())
+        self._forget()
+        self.state, self.problem, self.due = State.WAITING, str(error), time.monotonic() + wait
+        if then is Then.RETRY:
+            self._size = self._size.after_failure()
+            log.error("%s (unit retried in %.1f s; no event is skipped)", error, wait, exc_info=error)
+        else:
+            log.warning("%s claims again in %.2f s: %s", self, wait, error)
+
+    def _forget(self) -> None:
+        self._fold = self._claim = self._flight = None

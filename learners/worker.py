@@ -1,0 +1,213 @@
+"""The process that folds live events: one consumer, and a unit for each learner on each partition that it is given."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+from learners.declaration import Contract, Declaration, declarations
+from learners.errors import LearnerRefused
+from learners.partition import Partition
+from learners.plan import SMALLEST_LIMIT, next_limit
+from learners.trace import Trace
+from learners.unit import Unit
+from schemas import Codec, EventType
+from schemas.errors import RegistryUnavailable
+from storage import Technology, UnitId
+from storage.errors import StorageUnavailable
+from streams import Consumer, DeadLetters, Fetched, Kafka, KafkaUnavailable, PositionOutsideLog, Topics
+
+log = logging.getLogger(__name__)
+
+COMMITS_AT_ONCE = 2
+NOTE_EVERY = 1.0
+
+
+class Worker:
+    """Folds the events of every partition that the consumer group gives to it, until it is told to stop.
+
+    It may be killed at any moment: whoever is next goes on from the committed positions.
+
+    Args:
+        technology: where all storages live, or per technology name.
+        event_types: by topic.
+        group: the consumer group; all workers of one platform share it.
+        member: this worker's lasting name in the group: a restart under the same name has its partitions at once.
+        interval: longest time in seconds that folded rows wait for their commit.
+        trace: file for JSON lines about deliveries, commits and claims; for fault tests.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        codec: Codec,
+        technology: Technology | Mapping[str, Technology],
+        learners: Sequence[type[Contract]],
+        event_types: Mapping[str, EventType],
+        dead_letters: DeadLetters,
+        group: str,
+        member: str,
+        interval: float = 0.025,
+        trace: Path | None = None,
+    ) -> None:
+        self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
+        self._technology = technology
+        self._declarations = declarations(learners, event_types)
+        self._dead_letters = dead_letters
+        self._interval = interval
+        self._trace = Trace(trace)
+        self._committer = ThreadPoolExecutor(COMMITS_AT_ONCE, thread_name_prefix="commit")
+        self._topics = Topics(kafka)
+        self._generations: dict[str, int] = {}
+        self._partitions: dict[tuple[str, int], Partition] = {}
+        self._limit = SMALLEST_LIMIT * 8
+        self._noted: dict[tuple[str, int], int] = {}
+        self._note_due = 0.0
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What does not fold now, and why: unit -> one line."""
+        units = [unit for partition in self._partitions.values() for unit in partition.units]
+        return {str(unit): unit.problem for unit in units if unit.problem is not None}
+
+    def run(self, stop: Event) -> None:
+        """Fold until `stop` is set. Blocks; what is folded but not committed then is folded again by the next owner.
+
+        Raises:
+            LearnerRefused: a learner asks for what cannot be given.
+            StorageConflict: a learner's options were changed without a new version.
+        """
+        with self._closing():
+            self._refuse_total_order()
+            if not self._declare(stop):
+                return
+            types = {declaration.topic: declaration.event_type for declaration in self._declarations}
+            consumer = Consumer(self._kafka, self._codec, self._group, self._member, types, self)
+            try:
+                while not stop.is_set():
+                    self._pass(consumer)
+            finally:
+                consumer.close()
+
+    def assigned(self, partitions: list[tuple[str, int]]) -> dict[tuple[str, int], int | None]:
+        """Claim the units of these partitions; says from where to read each (None = the beginning of its log)."""
+        starts: dict[tuple[str, int], int | None] = {}
+        for place in partitions:
+            units = [self._unit(item, place[1]) for item in self._declarations if item.topic == place[0]]
+            self._partitions[place] = Partition(*place, units, self._dead_letters.send, self._log_range)
+            starts[place] = self._partitions[place].start()
+        return starts
+
+    def revoked(self, partitions: list[tuple[str, int]]) -> None:
+        """Give the units up with all they have in memory; nothing is flushed, the next owner folds it again."""
+        for place in partitions:
+            self._partitions.pop(place, None)
+            self._noted.pop(place, None)
+
+    def lost(self, partitions: list[tuple[str, int]]) -> None:
+        """The same: someone else may have folded these partitions for a long time already."""
+        self.revoked(partitions)
+
+    def _pass(self, consumer: Consumer) -> None:
+        """One poll, and all that follows from it. The poll gathers messages for at most the commit interval."""
+        try:
+            fetched = consumer.poll(self._interval, self._limit)
+        except PositionOutsideLog as error:
+            log.error("%s", error)
+            place = self._partitions.get((error.topic, error.partition))
+            if place is not None:
+                place.outside(error.low, error.high)
+            fetched = []
+        except RegistryUnavailable as error:
+            log.warning("The registry does not answer; no event is lost, it is asked again: %s", error)
+            fetched = []
+        except KafkaUnavailable as error:
+            log.warning("%s", error)
+            fetched = []
+        started = time.monotonic()
+        for partition in self._partitions.values():
+            partition.polled()
+        for item in fetched:
+            self._receive(item)
+        for partition in self._partitions.values():
+            partition.work(consumer)
+        self._note(consumer)
+        if sum(item.batch.rows for item in fetched) >= self._limit / 2:
+            self._limit = next_limit(self._limit, time.monotonic() - started)
+
+    def _receive(self, item: Fetched) -> None:
+        batch = item.batch
+        partition = self._partitions.get((batch.topic, batch.partition))
+        if partition is not None:
+            self._trace.delivered([(batch.topic, batch.partition, batch.next)])
+            partition.receive(item)
+
+    def _note(self, consumer: Consumer) -> None:
+        """Group offsets, for tools that show lag; nothing is ever read from them."""
+        if time.monotonic() < self._note_due:
+            return
+        self._note_due = time.monotonic() + NOTE_EVERY
+        committed = {place: partition.committed() for place, partition in self._partitions.items()}
+        news = {place: at for place, at in committed.items() if at is not None and self._noted.get(place) != at}
+        if news:
+            consumer.note(news)
+            self._noted.update(news)
+
+    def _unit(self, declaration: Declaration, partition: int) -> Unit:
+        generation = self._generations[declaration.name]
+        unit = UnitId(declaration.name, declaration.learner.version, generation, declaration.topic, partition)
+        technology = self._technology_of(declaration)
+        return Unit(unit, declaration, technology, self._committer, self._trace, self._interval)
+
+    def _log_range(self, topic: str, partition: int) -> tuple[int, int]:
+        return self._topics.ends([topic])[topic, partition]
+
+    def _declare(self, stop: Event) -> bool:
+        """Make the storages known, waiting for the storage if it does not answer; False if told to stop meanwhile."""
+        for declaration in self._declarations:
+            while True:
+                try:
+                    self._generations[declaration.name] = declaration.declare(self._technology_of(declaration))
+                    break
+                except StorageUnavailable as error:
+                    log.warning("The storage does not answer yet: %s", error)
+                    if stop.wait(0.5):
+                        return False
+        return not stop.is_set()
+
+    def _technology_of(self, declaration: Declaration) -> Technology:
+        if not isinstance(self._technology, Mapping):
+            return self._technology
+        names = {storage.technology for storage in declaration.storages.values()}
+        if len(names) > 1:
+            raise LearnerRefused(
+                f"Learner {declaration.name} writes to {' and '.join(sorted(names))}; its rows and its position are "
+                "committed in one atomic write, which needs one technology. Split it into one learner for each."
+            )
+        name = names.pop()
+        if name not in self._technology:
+            known = ", ".join(sorted(self._technology)) or "none"
+            raise LearnerRefused(f"Learner {declaration.name} writes to {name}, which is not set up; known: {known}.")
+        return self._technology[name]
+
+    def _refuse_total_order(self) -> None:
+        for declaration in self._declarations:
+            if declaration.total_order and self._topics.partitions(declaration.topic) > 1:
+                raise LearnerRefused(
+                    f"Learner {declaration.name} needs {declaration.topic} in one order, but the topic has several "
+                    'partitions; derived topics are not there yet. Leave `order="total"` out, or give it one partition.'
+                )
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._committer.shutdown(wait=True)
+            self._topics.close()
+            self._trace.close()

@@ -1,0 +1,45 @@
+"""`python -m millrace.golden FOLDER`: a data product imported and asked its golden requests, in a process of its own.
+
+The models service runs this before it takes up a changed file: an import may loop, crash or block, and must not do so
+in the process that answers. Exit code 0, or 1 with one line per problem on stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from millrace.platform import Platform
+from millrace.product import Product
+from millrace.settings import Settings
+from schemas.errors import MillraceError
+from serving import run_golden
+from storage import Catalogue
+
+
+async def check(folder: Path, settings: Settings) -> list[str]:
+    """Problems found in the product's endpoint types and implementations; empty when all is well."""
+    try:
+        product = Product.load(folder)
+    except MillraceError as error:
+        return [str(error)]
+    reads = Platform(settings).redis_reads()
+    catalogue = Catalogue({"redis": reads})
+    try:
+        await catalogue.refresh()
+        return await run_golden(product.endpoints, catalogue)
+    finally:
+        await reads.close()
+
+
+def main() -> None:
+    """Check the folder named on the command line."""
+    problems = asyncio.run(check(Path(sys.argv[1]), Settings.load()))
+    for problem in problems:
+        sys.stdout.write(problem + "\n")
+    sys.exit(1 if problems else 0)
+
+
+if __name__ == "__main__":
+    main()

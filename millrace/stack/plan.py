@@ -1,0 +1,46 @@
+"""Which servers the settings ask of this machine. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from urllib.parse import urlsplit
+
+from millrace.settings import Settings
+from millrace.stack.kafka import KafkaServer
+from millrace.stack.redis import RedisServer
+from millrace.stack.registry import RegistryServer
+from millrace.stack.server import Server
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def servers(settings: Settings) -> dict[str, Server]:
+    """The parts to run here, by name. One whose address is on another machine, or secured, is not ours to run."""
+    found: dict[str, Server] = {}
+    kafka = urlsplit(f"//{settings.kafka}") if "," not in settings.kafka else None
+    if kafka is not None and kafka.hostname in LOOPBACK and not settings.kafka_options:
+        port = kafka.port or 9092
+        found["kafka"] = KafkaServer(settings.state_dir / "kafka", port, settings.kafka_controller_port)
+    redis = urlsplit(settings.redis_url)
+    if redis.scheme == "redis" and redis.hostname in LOOPBACK and not redis.password:
+        found["redis"] = RedisServer(settings.state_dir / "redis", redis.port or 6379)
+    registry = urlsplit(settings.registry_url)
+    if registry.scheme == "http" and registry.hostname in LOOPBACK:
+        found["registry"] = RegistryServer(settings.kafka, registry.port or 80)
+    return found
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """Where each part of the platform is, by name, whether it runs here or not."""
+    return {
+        "kafka": settings.kafka,
+        "registry": settings.registry_url,
+        "redis": settings.redis_url,
+        "service": settings.service_url,
+    }
+
+
+def variables(settings: Settings) -> dict[str, str]:
+    """The settings as the environment of a child process. `kafka_options` have no variable: they are in the file."""
+    names = [item.name for item in fields(settings) if item.name != "kafka_options"]
+    return {f"MILLRACE_{name.upper()}": str(getattr(settings, name)) for name in names}

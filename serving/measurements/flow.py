@@ -1,0 +1,102 @@
+"""The way from topic to answer as measured: topics, learners, storages, endpoints, each with what passes and how far
+behind it is. No I/O: computed from a History and from what the service serves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from serving.measurements import endpoints, topics
+from serving.measurements.endpoints import EndpointFacts, EndpointFigures
+from serving.measurements.history import History
+from serving.measurements.sample import Connection, Ends, Partition
+from serving.measurements.storages import LearnerFigures, StorageFigures, learner_figures, storage_figures
+from serving.measurements.topics import TopicFigures
+from serving.measurements.units import UnitFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Everything at `at`. `ends_at` and `positions_at` say how old topics and positions are; None = never read."""
+
+    at: float
+    ends_at: float | None
+    positions_at: float | None
+    ends: Ends
+    topics: tuple[TopicFigures, ...]
+    learners: tuple[LearnerFigures, ...]
+    storages: tuple[StorageFigures, ...]
+    superseded: tuple[StorageFigures, ...]
+    endpoints: tuple[EndpointFigures, ...]
+    connections: tuple[Connection, ...]
+
+    @property
+    def units(self) -> list[UnitFigures]:
+        """Every unit, the one furthest behind first; among equals by name."""
+        found = [unit for learner in self.learners for unit in learner.units]
+        return sorted(found, key=lambda unit: (-(unit.behind.seconds if unit.behind else 0.0), unit.title))
+
+    @property
+    def unusual(self) -> list[UnitFigures]:
+        """The units that somebody should look at, the furthest behind first."""
+        return [unit for unit in self.units if unit.condition.unusual]
+
+
+def flow(history: History, facts: Sequence[EndpointFacts], order: Sequence[str] = ()) -> Flow | None:
+    """Compute the whole picture; None before the first sample. `order` names topics in the order to show them in."""
+    newest = history.newest
+    if newest is None:
+        return None
+    ends = history.last(lambda sample: sample.ends)
+    positions = history.last(lambda sample: sample.units)
+    storages = storage_figures(history, facts)
+    current = tuple(item for item in storages if item.newest)
+    place = {topic: index for index, topic in enumerate(order)}
+    return Flow(
+        at=newest.at,
+        ends_at=ends.at if ends else None,
+        positions_at=positions.at if positions else None,
+        ends=(ends.ends or {}) if ends else {},
+        topics=tuple(sorted(topics.figures(history), key=lambda topic: place.get(topic.name, len(place)))),
+        learners=tuple(sorted(learner_figures(current), key=lambda item: place.get(item.topic, len(place)))),
+        storages=current,
+        superseded=tuple(item for item in storages if not item.newest),
+        endpoints=tuple(endpoints.figures(item, history) for item in facts),
+        connections=tuple(newest.connections),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What one learner has done with one event: `folded`, or how many events it must fold first."""
+
+    learner: LearnerFigures
+    folded: bool
+    first: int
+    unit: UnitFigures
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One event by its position: whether its log holds it, and what each learner of its topic did with it."""
+
+    partition: Partition
+    offset: int
+    state: str
+    passages: tuple[Passage, ...]
+
+
+def find(flow: Flow, topic: str, partition: int, offset: int) -> Found:
+    """Follow the event at a position through the learners. `state`: "held", "not yet", "gone", "no such partition"."""
+    ends = flow.ends.get((topic, partition))
+    if ends is None:
+        return Found((topic, partition), offset, "no such partition", ())
+    low, high = ends
+    state = "gone" if offset < low else "not yet" if offset >= high else "held"
+    passages = tuple(
+        Passage(learner, (unit.position or 0) > offset, max(0, offset - max(low, unit.position or 0)), unit)
+        for learner in flow.learners
+        for unit in learner.units
+        if (unit.unit.topic, unit.unit.partition) == (topic, partition)
+    )
+    return Found((topic, partition), offset, state, passages if state != "not yet" else ())

@@ -1,0 +1,188 @@
+"""Samples the running system once a second: the thin shell of I/O around the computations beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
+from serving.measurements.endpoints import EndpointFacts
+from serving.measurements.flow import Flow, flow
+from serving.measurements.history import History
+from serving.measurements.results import Declared, ExperimentFigures, figures
+from serving.measurements.sample import AnswerCounts, Connection, Ends, Sample, VariantCounts
+from serving.measurements.source import Source
+from serving.measurements.topics import DEAD_LETTERS
+from storage import Catalogue, CountersReader, Descriptor, StorageMissing, UnitId, UnitState
+
+PATIENCE = 0.4
+"""Seconds that one source may delay a sample."""
+
+DECISIONS = "experiment_decisions"
+REWARDS = "experiment_rewards_{goal}"
+
+
+class Topics(Protocol):
+    """Tells where topics end (streams.Topics). Both calls block; they are made in a thread."""
+
+    def names(self) -> Sequence[str]: ...
+    def ends(self, names: Sequence[str]) -> Ends: ...
+
+
+class Measurements:
+    """Keeps a short history of what is true in topics, storages and endpoints, and answers from it without I/O.
+
+    `run` samples until it is cancelled; `flow` and `experiments` compute from what was sampled. `watched` names topics
+    to show even where no storage is written from them yet, in the order to show them in. `answers` and `endpoints` are
+    called once a sample, on the event loop, and must not block. `probes` are further servers: each returns when its
+    server answered, and is called in a thread every ten seconds.
+    """
+
+    def __init__(
+        self,
+        topics: Topics,
+        catalogue: Catalogue,
+        answers: Callable[[], Mapping[str, AnswerCounts]],
+        endpoints: Callable[[], Sequence[EndpointFacts]],
+        experiments: Sequence[Declared] = (),
+        watched: Sequence[str] = (),
+        probes: Mapping[str, Callable[[], object]] | None = None,
+        interval: float = 1.0,
+    ) -> None:
+        self._topics = topics
+        self._catalogue = catalogue
+        self._answers = answers
+        self._endpoints = endpoints
+        self._experiments = tuple(experiments)
+        self._watched = tuple(watched)
+        self._interval = interval
+        self._history = History()
+        self._descriptors: Sequence[Descriptor] = ()
+        self._ticked = asyncio.Event()
+        self.ended = False
+        self._flow: Flow | None = None
+        self._storages = Source("Storages", self._read_storages)
+        self._names: Source[Sequence[str]] = Source("Topics", partial(asyncio.to_thread, topics.names), every=10.0)
+        self._ends = Source("Kafka", self._read_ends)
+        self._counts = Source("Counts", self._read_counts)
+        self._probes: list[Source[object]] = [
+            Source(name, partial(asyncio.to_thread, probe), every=10.0) for name, probe in (probes or {}).items()
+        ]
+
+    async def run(self) -> None:
+        """Sample once every `interval` seconds until cancelled. A source that fails never ends it."""
+        try:
+            while True:
+                began = time.monotonic()
+                await self.sample()
+                await asyncio.sleep(max(0.05, self._interval - (time.monotonic() - began)))
+        finally:
+            closing = [self._storages.close(), self._names.close(), self._ends.close(), self._counts.close()]
+            await asyncio.gather(*closing, *(probe.close() for probe in self._probes))
+
+    async def sample(self) -> None:
+        """Take one sample now and wake everybody who waits for it.
+
+        Positions are read before the ends of the logs: what arrives in between counts as not folded, so that a lag is
+        never shown smaller than it is.
+        """
+        probing = [self._names.refresh(0.0), *(probe.refresh(0.0) for probe in self._probes)]
+        await asyncio.gather(self._storages.refresh(PATIENCE), *probing)
+        await asyncio.gather(self._ends.refresh(PATIENCE), self._counts.refresh(PATIENCE))
+        now = time.time()
+        storages = self._storages.current
+        self._history.add(
+            Sample(
+                at=now,
+                ends=self._ends.current,
+                storages=storages[0] if storages else None,
+                units=storages[1] if storages else None,
+                rows=storages[2] if storages else {},
+                answers=dict(self._answers()),
+                variants=self._counts.current,
+                connections=[self._ends.connection(now), *self._technologies(now), *self._probed(now)],
+            )
+        )
+        self._flow = None
+        ticked, self._ticked = self._ticked, asyncio.Event()
+        ticked.set()
+
+    async def newer(self, than: float | None, timeout: float) -> bool:
+        """Wait for a sample newer than the one taken at `than`; False if none came within `timeout` seconds."""
+        if self.at == than and not self.ended:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ticked.wait(), timeout)
+        return self.at != than
+
+    def end(self) -> None:
+        """Let every stream that waits for samples finish, so that the service need not wait for its connections.
+
+        To be called on the event loop when the service begins to stop: a server waits for open responses before it
+        ends the lifespan that `run` lives in.
+        """
+        self.ended = True
+        self._ticked.set()
+
+    @property
+    def at(self) -> float | None:
+        """When the newest sample was taken, in seconds since the epoch; None before the first."""
+        newest = self._history.newest
+        return newest.at if newest else None
+
+    def flow(self) -> Flow | None:
+        """The way from topic to answer at the newest sample; None before the first."""
+        if self._flow is None:
+            self._flow = flow(self._history, self._endpoints(), self._watched)
+        return self._flow
+
+    def experiments(self) -> list[ExperimentFigures]:
+        """What each declared experiment has shown so far."""
+        return [figures(experiment, self._history) for experiment in self._experiments]
+
+    async def _read_storages(self) -> tuple[Sequence[Descriptor], Mapping[UnitId, UnitState], Mapping[str, int]]:
+        await self._catalogue.refresh()
+        descriptors = self._catalogue.storages()
+        states = await self._catalogue.states()
+        self._descriptors = descriptors
+        return descriptors, {state.unit: state for found in states.values() for state in found}, {}
+
+    async def _read_ends(self) -> Ends:
+        wanted = {*self._watched, *(item.topic for item in self._descriptors if item.topic)}
+        known = self._names.current
+        if known is None:
+            known = await asyncio.to_thread(self._topics.names)
+        dead = {topic + DEAD_LETTERS for topic in wanted}
+        return await asyncio.to_thread(self._topics.ends, sorted((wanted | dead) & set(known)))
+
+    async def _read_counts(self) -> Mapping[str, Mapping[str, VariantCounts]]:
+        found = {}
+        for experiment in self._experiments:
+            decisions = await self._count(DECISIONS, experiment.name)
+            rewards = await self._count(REWARDS.format(goal=experiment.goal), experiment.name)
+            if decisions is not None:
+                found[experiment.name] = {
+                    variant: VariantCounts(
+                        decisions.get(variant, 0), None if rewards is None else rewards.get(variant, 0)
+                    )
+                    for variant in experiment.split
+                }
+        return found
+
+    async def _count(self, storage: str, experiment: str) -> Mapping[str, int] | None:
+        """One row of counters, or None while no learner has created the storage."""
+        try:
+            return await self._catalogue.reader(CountersReader, storage).get(experiment)
+        except StorageMissing:
+            return None
+
+    def _technologies(self, now: float) -> list[Connection]:
+        """The storages' servers. One read goes to all of them, so they share its time."""
+        names = sorted({item.technology for item in self._descriptors}) or ["storages"]
+        shared = self._storages.connection(now)
+        return [Connection(name.capitalize(), shared.answered, shared.milliseconds, shared.error) for name in names]
+
+    def _probed(self, now: float) -> list[Connection]:
+        return [probe.connection(now) for probe in self._probes]

@@ -1,0 +1,66 @@
+"""What was true at one moment: the plain values that the measurements are computed from.
+
+Counts are cumulative since their source began; rates and latencies of a window are differences of two samples. `None`
+in place of a source's values means that the source did not answer in time for this sample, never that it is empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from storage import Descriptor, UnitId, UnitState
+
+Partition = tuple[str, int]
+"""A topic's name and the number of one of its partitions."""
+
+Ends = Mapping[Partition, tuple[int, int]]
+"""Low and high end of each partition's log, as offsets."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerCounts:
+    """One endpoint type's answers so far. `buckets[i]` counts answers that took at most `bounds[i]` seconds and more
+    than the bound before; the last bucket, which has no bound, counts the slower ones."""
+
+    answers: int = 0
+    fallbacks: int = 0
+    errors: int = 0
+    bounds: tuple[float, ...] = ()
+    buckets: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VariantCounts:
+    """What the attribution learners have counted for one variant. `rewards` is None while nobody counts them."""
+
+    decisions: int = 0
+    rewards: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A server that the service talks to: when it last answered (seconds since the epoch; None = never since start),
+    how long that took in milliseconds, and the error of the newest try if it failed."""
+
+    name: str
+    answered: float | None = None
+    milliseconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Everything measured at `at` (seconds since the epoch)."""
+
+    at: float
+    ends: Ends | None = None
+    storages: Sequence[Descriptor] | None = None
+    units: Mapping[UnitId, UnitState] | None = None
+    """Every unit that has committed or claimed; one that writes several storages has one state for all."""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    """Approximate rows of each storage whose technology can count them, by title."""
+    answers: Mapping[str, AnswerCounts] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, VariantCounts]] | None = None
+    """Per experiment and variant."""
+    connections: Sequence[Connection] = ()

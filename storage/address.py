@@ -1,0 +1,19 @@
+"""Where a row is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Address(NamedTuple):
+    """A row within its writer's generation.
+
+    Attributes:
+        storage: format and name, "ranking/popular": a learner may use one name for two formats.
+        key: the row's key.
+        bucket: the span of event time, for the rows of a decayed ranking only (see `decay.py`).
+    """
+
+    storage: str
+    key: str
+    bucket: int | None = None

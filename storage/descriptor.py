@@ -1,0 +1,67 @@
+"""What a storage says of itself, kept where its rows live."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """One version of a storage.
+
+    Attributes:
+        technology: where its rows live, "redis".
+        format: what its rows mean, "ranking".
+        writer: "learner@version", the only one who writes it.
+        generation: of the writer's rows.
+        topic: what the writer folds.
+        options: the format's, as JSON.
+        schema: Avro schema of its values, where the format has one.
+        created: ISO 8601.
+    """
+
+    technology: str
+    format: str
+    name: str
+    version: int
+    writer: str
+    generation: int
+    topic: str
+    options: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
+    created: str
+
+    @property
+    def storage(self) -> str:
+        """Format and name: how a row's address names it."""
+        return f"{self.format}/{self.name}"
+
+    @property
+    def title(self) -> str:
+        """As people write it: "redis/ranking/trending@3"."""
+        return f"{self.technology}/{self.storage}@{self.version}"
+
+    @property
+    def learner(self) -> str:
+        """The writer without its version."""
+        return self.writer.rpartition("@")[0] or self.writer
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for two declarations that mean the same rows; time, technology and generation do not count."""
+        meaning = [self.format, self.options, self.schema, self.topic]
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True, default=dict).encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """As it is kept; `of_json` reads it."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def of_json(cls, text: str | bytes) -> Descriptor:
+        """Read what `to_json` wrote; what a later release may have added is ignored."""
+        known = cls.__dataclass_fields__
+        return cls(**{name: value for name, value in json.loads(text).items() if name in known})

@@ -1,0 +1,143 @@
+"""The two sides of a technology: learners write through one, the models service reads through the other.
+
+Writing is synchronous, batched and fenced; reading is asynchronous and coalesced. No method exists in both colours but
+for those that say how far units are. A format is written once over these primitives and knows no technology.
+
+The tie order of every technology: by score descending, then by member ascending, in the order of their code points
+(which is that of their UTF-8 bytes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from storage.address import Address
+from storage.descriptor import Descriptor
+from storage.unit import Claim, Outcome, UnitId, UnitState
+from storage.writes import Writes
+
+Row = bytes | dict[str, int] | dict[str, float]
+"""A record's bytes, a counter's fields, or a ranking's members with their scores as they are stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest that a storage holds; scores are decayed to `at_ms`.
+
+    Attributes:
+        bucket: newest span of event time with rows; None = nothing added yet, or the storage has no buckets.
+        at_ms: newest event time behind the storage, in ms since 1970; None = none known yet.
+    """
+
+    bucket: int | None = None
+    at_ms: int | None = None
+
+
+class Technology(Protocol):
+    """Where learners write: every method blocks; all may be called from several threads at once.
+
+    Any method may raise StorageUnavailable. `read` and `commit` raise UnknownOutcome where the request may have got
+    through, and SuspectGeneration where a row is not of the kind that the protocol left there.
+    """
+
+    @property
+    def name(self) -> str:
+        """As in a storage's title: "redis"."""
+
+    def declare(self, descriptor: Descriptor) -> Descriptor:
+        """Create the storage and let its name point to it if the name points nowhere or to an older version.
+
+        One atomic step: of two who declare at once, both get what one of them created.
+
+        Returns:
+            The storage as it exists, with the generation of its rows.
+
+        Raises:
+            StorageConflict: it exists under this version with another meaning, or by another writer.
+        """
+
+    def claim(self, unit: UnitId, owner: str) -> Claim:
+        """Take the unit over from whoever had it; from now on everybody else is fenced.
+
+        Args:
+            owner: a random token, never used before.
+
+        Raises:
+            SuspectGeneration: a commit was left half applied; the generation must be rebuilt.
+        """
+
+    def read(self, claim: Claim, expected: int | None, rows: Sequence[Address]) -> list[bytes | None]:
+        """Rows that were put, in the order asked for; None for those that do not exist.
+
+        Raises:
+            Fenced: the claim is not the newest any more.
+            Gap: the unit does not stand at `expected`.
+        """
+
+    def commit(
+        self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None
+    ) -> Outcome:
+        """Apply the writes and move the unit from `expected` to `new`, both or neither.
+
+        Args:
+            watermark_ms: newest event time folded so far, in ms since 1970.
+
+        Raises:
+            UnknownOutcome: send the identical commit again.
+            WriteRefused: a value that cannot be held (NaN, an integer past 2^53); nothing was written.
+        """
+
+    def units(self, descriptor: Descriptor) -> list[UnitState]:
+        """How far each unit is that writes this storage."""
+
+    def newest(self, descriptor: Descriptor) -> Newest:
+        """The newest that the storage holds."""
+
+    def dump(self, descriptor: Descriptor) -> Iterator[tuple[Address, Row]]:
+        """All rows, in no order: for tests, replay frames and browsing, not for serving. Not one moment's picture."""
+
+    def close(self) -> None:
+        """Let go of connections; other calls fail afterwards."""
+
+
+class Reads(Protocol):
+    """Where the models service reads: all reads of one call travel together, as do those of one event-loop tick.
+
+    Every method may raise StorageUnavailable, after a time-out at the latest. A call may be cancelled at any moment.
+    """
+
+    async def catalogue(self) -> list[Descriptor]:
+        """Every storage that describes itself here, by name and version."""
+
+    async def aliases(self) -> dict[tuple[str, str], int]:
+        """(format, name) -> the version that the name stands for."""
+
+    async def units(self, descriptor: Descriptor) -> list[UnitState]:
+        """How far each unit is that writes this storage."""
+
+    async def rows(self, descriptor: Descriptor, keys: Sequence[str]) -> list[bytes | None]:
+        """Rows that were put."""
+
+    async def sums(self, descriptor: Descriptor, keys: Sequence[str]) -> list[dict[str, int]]:
+        """Rows of sums; empty where there is none."""
+
+    async def top(
+        self, descriptor: Descriptor, rows: Sequence[Address], size: int
+    ) -> tuple[Newest, list[list[tuple[str, float]]]]:
+        """Of each row the `size` members with the highest scores as stored, best first, ties by member.
+
+        `Newest` is read with them where the rows have buckets, and is empty otherwise.
+        """
+
+    async def scores(
+        self, descriptor: Descriptor, rows: Sequence[tuple[Address, Sequence[str]]]
+    ) -> tuple[Newest, list[list[float | None]]]:
+        """Scores as stored of the members asked for in each row; `Newest` as with `top`."""
+
+    async def count(self, descriptor: Descriptor) -> int | None:
+        """About how many rows (of rankings members, of counters fields) there are; None if it cannot say cheaply."""
+
+    async def close(self) -> None:
+        """Let go of connections; other calls fail afterwards."""

@@ -1,0 +1,42 @@
+"""What a fold wants written, before it is committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from storage.address import Address
+
+
+@dataclass(slots=True)
+class Writes:
+    """Rows to write in one commit. A commit holds at most 2,000 of them, which is its caller's duty.
+
+    Attributes:
+        puts: rows replaced.
+        sums: integers added to a row's fields.
+        scores: weights added to a row's members.
+        ranks: scores of a row's members replaced. A member is never in `scores` and `ranks` of the same commit.
+        newest: storage -> newest event time written to it, in ms since 1970; for decayed rankings.
+    """
+
+    puts: dict[Address, bytes] = field(default_factory=dict)
+    sums: dict[Address, dict[str, int]] = field(default_factory=dict)
+    scores: dict[Address, dict[str, float]] = field(default_factory=dict)
+    ranks: dict[Address, dict[str, float]] = field(default_factory=dict)
+    newest: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """How many rows, fields and members would be written."""
+        nested = sum(map(len, self.sums.values())) + sum(map(len, self.scores.values()))
+        return len(self.puts) + nested + sum(map(len, self.ranks.values()))
+
+    def see(self, storage: str, at_ms: int) -> None:
+        """Note that something of this event time is written to a storage."""
+        if at_ms > self.newest.get(storage, at_ms - 1):
+            self.newest[storage] = at_ms
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        for rows in (self.puts, self.sums, self.scores, self.ranks, self.newest):
+            rows.clear()  # type: ignore[attr-defined]

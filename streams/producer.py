@@ -1,0 +1,208 @@
+"""Sends events to Kafka, encoded by their registered schemas, on the partitions that their keys choose."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import Producer as Client
+
+from schemas import Codec, Event, EventType, RegistryClient
+from streams.deliveries import Deliveries, OnDelivery, delivery_failed
+from streams.errors import DeliveryFailed
+from streams.kafka import LOGGER, Kafka, log_client_error, said
+
+Headers = Sequence[tuple[str, bytes]]
+
+_DEFAULTS: dict[str, Any] = {
+    "linger.ms": 5,
+    "delivery.timeout.ms": 30_000,
+    "topic.metadata.propagation.max.ms": 5_000,  # an unknown topic is an error after this, not after half a minute
+    "message.max.bytes": 2_097_152,  # the topic decides; dead letters are larger than what they keep
+}
+_PROMISES: dict[str, Any] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "partitioner": "murmur2_random",  # as Java's client; librdkafka's own agrees with it on a quarter of the keys
+}
+
+
+class Producer:
+    """Sends events; any thread may. Kafka gets each once and, key by key, in the order they were sent.
+
+    Sending does not wait for Kafka: `flush` does, and says whether something failed. `kafka.options` may set
+    `delivery.timeout.ms` (default 30 s), after which an event that Kafka did not acknowledge has failed, and
+    `batch.size`, which must not be above what a topic takes at once (`max.message.bytes`, 1 MB unless changed): Kafka
+    refuses a batch that is too large with all its events.
+    """
+
+    def __init__(self, kafka: Kafka, registry: RegistryClient) -> None:
+        self.kafka = kafka
+        self._registry, self._codec = registry, Codec(registry)
+        self._failed = 0
+        self._first_failure: Exception | None = None
+        self._failures = threading.Lock()
+        self._client = Client(kafka.client(_DEFAULTS, {**_PROMISES, "error_cb": log_client_error}), logger=LOGGER)
+        self._closed = threading.Event()
+        self._acknowledging = threading.Thread(target=self._acknowledge, name="millrace-producer", daemon=True)
+        self._acknowledging.start()
+
+    def emit(self, event: Event) -> None:
+        """Send an event of its class's type. See `send`."""
+        self.send(event.event_type, event)
+
+    def send(
+        self, event_type: EventType, value: Mapping[str, Any] | Event, on_delivery: OnDelivery | None = None
+    ) -> None:
+        """Send one event. Does not block until the queue is full (100,000 events); then it waits for room.
+
+        The first event of a type registers its schema, which blocks.
+
+        Args:
+            on_delivery: called as (error or None, partition, offset) on the producer's own thread, where it must not
+                block. A failure is then the caller's; without it, the next `flush` raises it.
+
+        Raises:
+            MalformedEvent: the value does not fit the schema.
+            IncompatibleSchema, RegistryUnavailable: the registry refused the schema, or did not answer.
+            DeliveryFailed: the event cannot be sent at all.
+        """
+        payload = self._codec.encode(self._registry.register(event_type), event_type, value)
+        self.send_bytes(event_type.topic, _key_of(event_type, value), payload, on_delivery=on_delivery)
+
+    def send_bytes(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        on_delivery: OnDelivery | None = None,
+    ) -> None:
+        """Send one message as it is. Blocks and raises as `send` does."""
+        while not self._queued(topic, key, value, headers, on_delivery):
+            self._client.poll(0.05)
+
+    async def deliver(
+        self, event_type: EventType, values: Sequence[Mapping[str, Any] | Event]
+    ) -> list[tuple[int, int]]:
+        """Send events and wait until Kafka has them all. All are encoded before the first is sent.
+
+        Returns:
+            partition and offset of each.
+
+        Raises:
+            DeliveryFailed: Kafka did not acknowledge all of them; some may be in the log.
+            MalformedEvent, IncompatibleSchema, RegistryUnavailable: nothing was sent.
+        """
+        if not values:
+            return []
+        schema_id = await asyncio.to_thread(self._registry.register, event_type)
+        payloads = [self._codec.encode(schema_id, event_type, value) for value in values]
+        loop = asyncio.get_running_loop()
+        complete = asyncio.Event()
+        deliveries = Deliveries(len(values), lambda: _hop(loop, complete.set))
+        for index, (value, payload) in enumerate(zip(values, payloads, strict=True)):
+            key, on_delivery = _key_of(event_type, value), deliveries.acknowledged(index)
+            while not self._queued(event_type.topic, key, payload, (), on_delivery):
+                await asyncio.sleep(0.005)
+        await complete.wait()
+        deliveries.check()
+        return deliveries.positions
+
+    def flush(self, timeout: float = 30.0) -> None:
+        """Wait until everything sent is acknowledged. Blocks up to `timeout` seconds.
+
+        Raises:
+            DeliveryFailed: events without an `on_delivery` failed since the last flush, or some are still under way
+                when the time is up; those may yet arrive.
+        """
+        left = self._client.flush(timeout)
+        with self._failures:
+            failed, first = self._failed, self._first_failure
+            self._failed, self._first_failure = 0, None
+        if first is not None:
+            raise delivery_failed(failed, None, first) from first
+        if left:
+            raise DeliveryFailed(
+                f"Kafka has not acknowledged {left} events within {timeout:g} s; they may yet arrive.", left
+            )
+
+    @property
+    def pending(self) -> int:
+        """Events sent and not yet acknowledged."""
+        return len(self._client)
+
+    def close(self) -> None:
+        """Flush, then stop. Blocks and raises as `flush` does; the second call does nothing."""
+        if self._closed.is_set():
+            return
+        try:
+            self.flush()
+        finally:
+            self._closed.set()
+            self._acknowledging.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _queued(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, on_delivery: OnDelivery | None
+    ) -> bool:
+        """Put a message into the client's queue; False when that is full."""
+        report = self._on_delivery if on_delivery is None else _reporting(on_delivery)
+        try:
+            self._client.produce(topic, value=value, key=key, on_delivery=report, headers=list(headers) or None)
+        except BufferError:
+            return False
+        except KafkaException as failure:
+            raise DeliveryFailed(str(said(failure.args[0], f"Sending to {topic}", topic))) from failure
+        return True
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            failure = _failure(error, message)
+            with self._failures:
+                self._failed += 1
+                self._first_failure = self._first_failure or failure
+
+    def _acknowledge(self) -> None:
+        while not self._closed.is_set():
+            self._client.poll(0.1)
+
+
+def _reporting(on_delivery: OnDelivery) -> Callable[[KafkaError | None, Message], None]:
+    def report(error: KafkaError | None, message: Message) -> None:
+        partition, offset = message.partition(), message.offset()
+        if error is not None or partition is None or offset is None:
+            on_delivery(None if error is None else _failure(error, message), -1, -1)
+        else:
+            on_delivery(None, partition, offset)
+
+    return report
+
+
+def _failure(error: KafkaError, message: Message) -> Exception:
+    topic = message.topic()
+    return said(error, f"Sending to {topic}", topic)
+
+
+def _key_of(event_type: EventType, value: Mapping[str, Any] | Event) -> bytes | None:
+    if isinstance(value, Mapping):
+        return event_type.key_of(value)
+    return None if event_type.key is None else event_type.key_of({event_type.key: getattr(value, event_type.key)})
+
+
+def _hop(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(call)
+    except RuntimeError:  # the loop was closed meanwhile; nobody waits any more
+        LOGGER.info("An acknowledgement came after its event loop was closed.")

@@ -1,0 +1,30 @@
+"""An event that could not be decoded, with everything that is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NO_POSITION = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A refused event: its bytes, its place in the log, and why.
+
+    Attributes:
+        topic: the topic it was sent to.
+        partition, offset: its position; -1 both when it never reached the log (refused at the HTTP intake).
+        timestamp_ms: the log's time for it, in milliseconds since 1970; -1 if it has none.
+        key, value: the original bytes.
+        error: the kind of error, an exception's name.
+        reason: what is wrong, for a person to read.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    error: str
+    reason: str

@@ -1,0 +1,131 @@
+"""The topics of a cluster: made, counted and measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+
+from streams.errors import KafkaUnavailable, TopicMissing
+from streams.kafka import LOGGER, Kafka, log_client_error, passes_by_itself, said
+
+Answer = TypeVar("Answer")
+
+
+class Topics:
+    """Creates topics and tells where they begin and end. Every call blocks for an answer of Kafka's.
+
+    Each raises `KafkaUnavailable` when no broker answers within `timeout` seconds.
+    """
+
+    def __init__(self, kafka: Kafka, timeout: float = 10.0) -> None:
+        self._bootstrap, self._timeout = kafka.bootstrap, timeout
+        self._client = AdminClient(kafka.client({}, {"error_cb": log_client_error}), logger=LOGGER)
+
+    def ensure(self, name: str, partitions: int = 4, config: Mapping[str, str] | None = None) -> int:
+        """Create a topic unless it exists; returns once it can be written to.
+
+        Args:
+            config: the topic's settings under Kafka's names; left alone when the topic exists.
+
+        Returns:
+            the partitions it has. An existing topic keeps its own; a difference is also logged.
+        """
+        topic = NewTopic(name, num_partitions=partitions, replication_factor=-1, config=dict(config or {}))
+        try:
+            self._answer(self._client.create_topics([topic], request_timeout=self._timeout)[name], f"Creating {name}")
+        except KafkaException as failure:
+            if failure.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise said(failure.args[0], f"Creating the topic {name}") from failure
+        found = self._until_led(name)
+        self.ends([name])
+        if found != partitions:
+            LOGGER.warning("Topic %s has %d partitions, not %d: it existed before.", name, found, partitions)
+        return found
+
+    def partitions(self, name: str) -> int:
+        """How many partitions a topic has. Raises `TopicMissing`."""
+        found = self._known().get(name)
+        if found is None:
+            raise TopicMissing(name)
+        return found
+
+    def names(self) -> list[str]:
+        """All topics but Kafka's own, sorted."""
+        return sorted(name for name in self._known() if not name.startswith("__"))
+
+    def ends(self, names: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        """For each partition of the topics the first offset it holds and the one after its last.
+
+        Raises:
+            TopicMissing: one of them does not exist.
+        """
+        known = self._known()
+        places = []
+        for name in names:
+            if name not in known:
+                raise TopicMissing(name)
+            places += [TopicPartition(name, partition) for partition in range(known[name])]
+        lows = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        highs = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return {at: (low, highs[at]) for at, low in lows.items()}
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        del self._client
+
+    def _offsets(self, places: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+        """Ask again while a broker does not know yet that it leads a partition: it was just made, or has moved."""
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                return self._offsets_now(places, spec)
+            except KafkaException as failure:
+                if not passes_by_itself(failure.args[0]) or time.monotonic() > until:
+                    raise said(failure.args[0], "Asking for offsets") from failure
+            time.sleep(0.02)
+
+    def _offsets_now(self, places: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+        if not places:
+            return {}
+        answers = self._client.list_offsets(dict.fromkeys(places, spec), request_timeout=self._timeout)
+        return {
+            (place.topic, place.partition): self._answer(answer, "Asking for offsets").offset
+            for place, answer in answers.items()
+        }
+
+    def _known(self) -> dict[str, int]:
+        """Partitions by topic. Asks for all topics: asking for one by name may create it."""
+        try:
+            found: dict[str, Any] = self._client.list_topics(timeout=self._timeout).topics
+        except KafkaException as failure:
+            raise said(failure.args[0], f"Asking {self._bootstrap} for its topics") from failure
+        return {name: len(topic.partitions) for name, topic in found.items() if topic.error is None}
+
+    def _until_led(self, name: str) -> int:
+        """Wait until the brokers know the topic and each partition has a leader."""
+        until = time.monotonic() + self._timeout
+        while time.monotonic() < until:
+            try:
+                topic = self._client.list_topics(timeout=self._timeout).topics.get(name)
+            except KafkaException as failure:
+                raise said(failure.args[0], f"Asking for the topic {name}") from failure
+            if topic is not None and topic.error is None and _led(topic.partitions):
+                return len(topic.partitions)
+            time.sleep(0.02)
+        raise KafkaUnavailable(f"Topic {name} has no leader {self._timeout:.0f} s after it was created.")
+
+    def _answer(self, answer: Future[Answer], doing: str) -> Answer:
+        try:
+            return answer.result(timeout=self._timeout + 1)
+        except TimeoutError as error:
+            raise KafkaUnavailable(f"{doing}: {self._bootstrap} did not answer.") from error
+
+
+def _led(partitions: Mapping[int, Any]) -> bool:
+    """Whether there are partitions, each with a leader."""
+    return bool(partitions) and all(partition.leader >= 0 for partition in partitions.values())

@@ -1,0 +1,105 @@
+"""Real servers for the tests that ask for them, each started once on free ports and stopped at the end.
+
+`kafka`, `redis_url` and `registry_url` are addresses; `redis_clean` is the address of a Redis that is empty before and
+after the test. A server that cannot be started skips its tests with the reason, and fails them where CI=true.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from millrace.settings import Settings
+from millrace.stack import Stack, StackError
+
+SERVERS = {"kafka", "redis_url", "redis_clean", "registry_url"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a real server: `make check` leaves it out."""
+    for item in items:
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on now."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [int(item.getsockname()[1]) for item in sockets]
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Bootstrap address of a real Kafka."""
+    broker, controller = free_ports(2)
+    settings = _nothing(tmp_path_factory.mktemp("kafka"), kafka=f"127.0.0.1:{broker}", kafka_controller_port=controller)
+    with _running(settings):
+        yield settings.kafka
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Redis; what earlier tests wrote is still there, see `redis_clean`."""
+    settings = _nothing(tmp_path_factory.mktemp("redis"), redis_url=f"redis://127.0.0.1:{free_ports(1)[0]}/0")
+    with _running(settings):
+        yield settings.redis_url
+
+
+@pytest.fixture(scope="session")
+def registry_url(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of our schema registry over `kafka`."""
+    registry = f"http://127.0.0.1:{free_ports(1)[0]}"
+    settings = _nothing(tmp_path_factory.mktemp("registry"), kafka=f"{kafka},", registry_url=registry)
+    with _running(settings):
+        yield registry
+
+
+@pytest.fixture
+def redis_clean(redis_url: str) -> Iterator[str]:
+    """`redis_url`, emptied before the test and after it."""
+    _flush(redis_url)
+    yield redis_url
+    _flush(redis_url)
+
+
+def _nothing(folder: Path, **changes: object) -> Settings:
+    """Settings under which the stack starts nothing but what is changed: everything else is on another machine."""
+    elsewhere: dict[str, object] = {
+        "kafka": "elsewhere:9092",
+        "registry_url": "http://elsewhere",
+        "redis_url": "redis://elsewhere",
+        "state_dir": folder,
+    }
+    return Settings(**{**elsewhere, **changes})  # type: ignore[arg-type]
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[None]:
+    stack = Stack(settings)
+    try:
+        stack.up()
+    except StackError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    try:
+        yield
+    finally:
+        stack.down()
+
+
+def _flush(url: str) -> None:
+    """FLUSHALL over a plain socket: only `storage/` imports a Redis client."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 6379), timeout=5.0) as connection:
+        connection.sendall(b"FLUSHALL\r\n")
+        assert connection.recv(64) == b"+OK\r\n"

@@ -1,0 +1,83 @@
+"""A dead worker is started again at once, and none outlives its supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+from learners.supervisor import LONGEST_PAUSE, Supervisor, pause_after
+
+SLEEPER = "import pathlib, sys, time, os; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); time.sleep(60)"
+
+
+def until(condition: Callable[[], bool], patience: float = 10.0) -> None:
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def supervised(command: list[str], processes: int = 1) -> Iterator[Supervisor]:
+    supervisor, stop = Supervisor(command, processes), Event()
+    thread = Thread(target=supervisor.run, args=[stop])
+    thread.start()
+    try:
+        yield supervisor
+    finally:
+        stop.set()
+        thread.join(15)
+
+
+def test_one_death_is_answered_at_once_and_only_short_lives_in_a_row_later_each_time() -> None:
+    assert pause_after([]) == pause_after([100.0]) == pause_after([0.1]) == 0.0
+    assert pause_after([0.1, 0.1]) == 0.2
+    assert pause_after([0.1, 0.1, 0.1]) == 0.4
+    assert pause_after([0.1] * 30) == LONGEST_PAUSE
+    assert pause_after([0.1, 0.1, 5.0]) == 0.0
+
+
+def test_each_process_has_its_number_and_a_killed_one_is_replaced_while_the_other_goes_on(tmp_path: Path) -> None:
+    for number in "01":
+        (tmp_path / number).mkdir()
+    with supervised([sys.executable, "-c", SLEEPER, f"{tmp_path}/{{number}}"], processes=2) as supervisor:
+        until(lambda: all(list((tmp_path / number).iterdir()) for number in "01"))
+        first, second = supervisor.processes
+        os.kill(first, signal.SIGKILL)
+        until(lambda: len(list((tmp_path / "0").iterdir())) == 2)
+        assert second in supervisor.processes
+        assert len(list((tmp_path / "1").iterdir())) == 1
+
+
+def test_stopping_ends_every_child(tmp_path: Path) -> None:
+    with supervised([sys.executable, "-c", SLEEPER, str(tmp_path)], processes=2):
+        until(lambda: len(list(tmp_path.iterdir())) == 2)
+    assert not any(alive(int(path.name)) for path in tmp_path.iterdir())
+
+
+def test_a_child_dies_with_its_supervisor(tmp_path: Path) -> None:
+    program = (
+        "import sys, threading; from learners.supervisor import Supervisor;"
+        f"Supervisor([sys.executable, '-c', {SLEEPER!r}, {str(tmp_path)!r}]).run(threading.Event())"
+    )
+    root = Path(__file__).parents[2]
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=root)
+    until(lambda: len(list(tmp_path.iterdir())) == 1)
+    parent.kill()
+    parent.wait()
+    child = int(next(tmp_path.iterdir()).name)
+    until(lambda: not alive(child))

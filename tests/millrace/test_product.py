@@ -1,0 +1,97 @@
+"""A data product is a folder, loaded by name, and a wrong one says where."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from millrace.product import Product, ProductError
+
+EVENTS = """
+from datetime import datetime
+import millrace as mr
+
+class Click(mr.Event, topic="clicks", key="user"):
+    user: str
+    item: str
+    at: datetime
+"""
+LEARNERS = """
+import millrace as mr
+from .events import Click
+
+class Clicks(mr.EventLearner[Click]):
+    clicks = mr.stream("clicks")
+    counted = mr.Counters("clicked")
+
+    def learn(self, event: Click) -> None:
+        self.counted.add_one(event.item, "clicks")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "shop"
+    place.mkdir()
+    (place / "events.py").write_text(EVENTS)
+    (place / "learners.py").write_text(LEARNERS)
+    return place
+
+
+def test_what_a_folder_declares_is_collected(folder: Path) -> None:
+    (folder / "product.toml").write_text('[goals.click]\ntopic = "clicks"\nwindow = "30m"\n[extra]\nkey = 1\n')
+    product = Product.load(folder)
+    assert product.name == "shop"
+    assert list(product.event_types) == ["clicks"]
+    assert [learner.name for learner in product.learners] == ["clicks"]
+    assert product.goals[0].window.total_seconds() == 1800
+    assert product.options == {"extra": {"key": 1}}
+
+
+def test_its_modules_do_not_shadow_the_packages_of_millrace(folder: Path) -> None:
+    Product.load(folder)
+    assert "learners" in sys.modules
+    assert not str(sys.modules["learners"].__file__).startswith(str(folder))
+    assert str(folder) not in sys.path
+
+
+def test_a_changed_file_is_seen_at_once_even_within_the_same_second(folder: Path) -> None:
+    Product.load(folder)
+    (folder / "learners.py").write_text(LEARNERS.replace('"clicked"', '"clacked"'))
+    assert Product.load(folder).learners[0].counted.name == "clacked"  # type: ignore[attr-defined]
+
+
+def test_a_broken_file_is_named_and_the_earlier_modules_stay(folder: Path) -> None:
+    Product.load(folder)
+    before = sys.modules["millrace_products.shop.learners"]
+    (folder / "learners.py").write_text("import millrace as mr\n\nraise ValueError('not today')\n")
+    with pytest.raises(ProductError, match=r"learners.py:3: ValueError: not today"):
+        Product.load(folder)
+    assert sys.modules["millrace_products.shop.learners"] is before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[goals.click]\nwindow = '30m'\n", r"\[goals.click\].*'topic'"),
+        ("[goals.click]\ntopic = 'clicks'\nwindow = 'soon'\n", "'soon' is no duration"),
+        ("[experiments.first]\nsplit = {a = 1}\n", r"\[experiments.first\]"),
+        ("[[pages]]\npath = 'x'\n", r"\[\[pages\]\].*'title'"),
+        ("=", "not valid TOML"),
+    ],
+)
+def test_a_wrong_product_toml_is_named(folder: Path, text: str, message: str) -> None:
+    (folder / "product.toml").write_text(text)
+    with pytest.raises(ProductError, match=message):
+        Product.load(folder)
+
+
+def test_a_folder_that_is_no_product_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ProductError, match="no folder"):
+        Product.load(tmp_path / "missing")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ProductError, match="no data product"):
+        Product.load(empty)

@@ -1,0 +1,50 @@
+"""Settings come from the file, then the environment, and a wrong one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from millrace.settings import Settings, SettingsError
+
+
+def test_defaults_are_the_local_stack_on_loopback() -> None:
+    settings = Settings.load(environment={})
+    assert settings.kafka == "127.0.0.1:19092"
+    assert settings.service_url == "http://127.0.0.1:18080"
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "millrace.toml"
+    file.write_text('kafka = "file:1"\nservice_port = 1\n')
+    settings = Settings.load(file, {"MILLRACE_KAFKA": "environment:2", "MILLRACE_HOME": "ignored"})
+    assert (settings.kafka, settings.service_port) == ("environment:2", 1)
+
+
+def test_kafka_options_pass_through_by_their_own_names(tmp_path: Path) -> None:
+    file = tmp_path / "millrace.toml"
+    file.write_text('[kafka_options]\n"security.protocol" = "SSL"\n')
+    assert Settings.load(file, {}).kafka_options == {"security.protocol": "SSL"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kafak = 'x'", "'kafak', which is no setting"),
+        ("service_port = 'http'", "service_port to 'http', which is no int"),
+        ("service_port = -1", "service_port to -1"),
+        ("kafka = 3", "put it in quotes"),
+        ("kafka = ", "not valid TOML"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "millrace.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        Settings.load(file, {})
+
+
+def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no settings file"):
+        Settings.load(tmp_path / "other.toml", {})

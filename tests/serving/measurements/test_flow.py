@@ -1,0 +1,123 @@
+from serving.measurements import AnswerCounts, Condition, EndpointFacts, History, ImplementationFacts, find, flow
+from tests.serving.measurements.samples import T0, history, sample, state, storage, unit
+
+CO_WATCHED = storage("co_watched")
+HISTORY = storage("viewer_history")
+TITLES = storage("titles", writer="titles@1", topic="items")
+FACTS = [EndpointFacts("recommend", 0.05, (ImplementationFacts("personal", "4f1c", T0, (CO_WATCHED.title,)),))]
+
+
+def running(seconds: int = 10, behind: int = 0) -> History:
+    """Two learners over two topics for some seconds: ratings at 100/s, items quiet, ratings `behind` events."""
+    storages = [CO_WATCHED, HISTORY, TITLES]
+    made = history()
+    for second in range(seconds + 1):
+        states = [
+            state(unit("co_watched"), max(0, 100 * second - behind), T0 + second),
+            state(unit("titles", "items"), 40, T0),
+        ]
+        ends = {"ratings": 100 * second, "items": 40, "ratings-dead-letters": 3}
+        counts = AnswerCounts(20 * second, second, 0, (0.01,), (20 * second, 0))
+        made.add(sample(second, ends, states, storages, {"recommend": counts}))
+    return made
+
+
+def test_before_the_first_sample_there_is_no_picture() -> None:
+    assert flow(History(), FACTS) is None
+
+
+def test_topics_have_rate_age_and_their_dead_letters() -> None:
+    found = flow(running(), FACTS)
+
+    assert found is not None
+    items, ratings = found.topics
+    assert (ratings.name, ratings.rate, ratings.arrived, ratings.dead) == ("ratings", 100, T0 + 10, 3)
+    assert (items.name, items.rate, items.arrived, items.dead, items.held) == ("items", 0, None, None, 40)
+
+
+def test_topics_and_their_learners_come_in_the_order_asked_for() -> None:
+    found = flow(running(), FACTS, ["ratings", "items"])
+
+    assert found is not None
+    assert [topic.name for topic in found.topics] == ["ratings", "items"]
+    assert [learner.name for learner in found.learners] == ["co_watched", "titles"]
+
+
+def test_a_learner_that_writes_two_storages_is_one_learner_with_each_unit_once() -> None:
+    found = flow(running(), FACTS)
+
+    assert found is not None
+    assert [(learner.name, len(learner.units)) for learner in found.learners] == [("titles", 1), ("co_watched", 1)]
+    assert len(found.units) == 2
+
+
+def test_a_storage_is_as_far_behind_as_its_learner_and_names_who_reads_it() -> None:
+    found = flow(running(behind=500), FACTS)
+
+    assert found is not None
+    by_name = {item.descriptor.name: item for item in found.storages}
+    assert by_name["co_watched"].behind is not None
+    assert by_name["co_watched"].behind.events == 500
+    assert by_name["co_watched"].condition is Condition.BEHIND
+    assert by_name["co_watched"].readers == ("recommend",)
+    assert by_name["titles"].readers == ()
+    assert [unit.title for unit in found.unusual] == ["co_watched/0"]
+
+
+def test_an_endpoint_has_its_rate_latency_and_fallbacks_of_the_last_minute() -> None:
+    found = flow(running(), FACTS)
+
+    assert found is not None
+    (recommend,) = found.endpoints
+    assert (recommend.total, recommend.rate, recommend.p50, recommend.fallbacks) == (200, 20, 0.005, 0.05)
+    assert recommend.answered == T0 + 10
+
+
+def test_an_endpoint_that_was_never_asked_has_no_latency() -> None:
+    found = flow(running(), [EndpointFacts("similar", 0.03)])
+
+    assert found is not None
+    (similar,) = found.endpoints
+    assert (similar.total, similar.p50, similar.fallbacks, similar.answered) == (0, None, None, None)
+
+
+def test_when_kafka_goes_away_what_was_known_stays_with_its_time_and_rates_become_unknown() -> None:
+    made = running()
+    made.add(sample(11, None, [state(unit("co_watched"), 1000)], [CO_WATCHED]))
+
+    found = flow(made, FACTS)
+
+    assert found is not None
+    assert (found.at, found.ends_at) == (T0 + 11, T0 + 10)
+    ratings = next(topic for topic in found.topics if topic.name == "ratings")
+    assert (ratings.held, ratings.rate) == (1000, None)
+    assert found.learners[0].behind is None
+
+
+def test_a_version_that_was_replaced_is_out_of_the_picture_but_not_forgotten() -> None:
+    newer = storage("co_watched", writer="co_watched@2", version=2)
+    made = history(sample(0, {"ratings": 9}, [state(unit("co_watched"), 1)], [CO_WATCHED, newer]))
+
+    found = flow(made, [])
+
+    assert found is not None
+    assert [item.short for item in found.storages] == ["co_watched@2"]
+    assert [item.short for item in found.superseded] == ["co_watched@1"]
+
+
+def test_an_event_is_followed_through_the_learners_of_its_topic() -> None:
+    picture = flow(running(behind=500), FACTS)
+    assert picture is not None
+
+    folded, waiting = find(picture, "ratings", 0, 499), find(picture, "ratings", 0, 700)
+
+    assert [(item.learner.name, item.folded) for item in folded.passages] == [("co_watched", True)]
+    assert [(item.folded, item.first) for item in waiting.passages] == [(False, 200)]
+
+
+def test_an_event_that_cannot_be_followed_says_why() -> None:
+    picture = flow(running(), FACTS)
+    assert picture is not None
+
+    assert find(picture, "ratings", 0, 5000).state == "not yet"
+    assert find(picture, "ratings", 9, 5).state == "no such partition"
