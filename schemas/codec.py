@@ -1,0 +1,209 @@
+"""Events to bytes and back: one by one, or a whole batch into the columns of a frame."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from schemas import columnar
+from schemas.avro import Schema
+from schemas.columns import frame_of
+from schemas.datum import datum_reader, write
+from schemas.errors import MalformedEvent, RegistryUnavailable, SchemaError, UnknownSchema
+from schemas.event_type import EventType
+from schemas.projection import projection
+from schemas.wire import HEADER_SIZE, frame, schema_id_of
+
+if TYPE_CHECKING:
+    from schemas.event import Event
+
+ALONE = 16
+"""So many records or fewer are decoded one by one; more are tried in columns."""
+UNKNOWN_FOR = 5.0
+"""Seconds for which an id that the registry did not know is not asked for again."""
+_MOST_UNKNOWN = 10_000
+_HEADER = itemgetter(slice(0, HEADER_SIZE))
+
+
+class SchemaSource(Protocol):
+    """Knows writers' schemas by id; `RegistryClient` is one."""
+
+    def schema(self, schema_id: int) -> Schema:
+        """The schema with this id, from memory after the first time.
+
+        Raises:
+            UnknownSchema: there is none.
+            RegistryUnavailable: it could not be asked.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class BadPayload:
+    """A payload that is no event of its topic.
+
+    Attributes:
+        index: its place in the batch.
+        error: the kind of error, an exception's name.
+        reason: what is wrong, for a person to read.
+    """
+
+    index: int
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A decoded batch.
+
+    Attributes:
+        frame: one row per good payload, in order; the columns of the reader's `frame_schema`.
+        good: the places of these payloads in the batch, ascending, int64.
+        bad: the others.
+    """
+
+    frame: pl.DataFrame
+    good: NDArray[np.int64]
+    bad: tuple[BadPayload, ...]
+
+
+class Codec:
+    """Encodes by registered schemas; decodes what any schema wrote into what a reader's event type has."""
+
+    def __init__(self, source: SchemaSource) -> None:
+        self._source = source
+        self._unknown: OrderedDict[int, float] = OrderedDict()
+
+    def encode(self, schema_id: int, event_type: EventType, value: Mapping[str, Any] | Event) -> bytes:
+        """One event in the wire format.
+
+        Args:
+            schema_id: under which `event_type`'s schema is registered.
+
+        Raises:
+            MalformedEvent: the value does not fit the schema.
+        """
+        fields = value if isinstance(value, Mapping) else value.to_dict()
+        return frame(schema_id, write(event_type.parsed, fields, event_type.topic))
+
+    def decode(self, payload: bytes, reader: EventType) -> dict[str, Any]:
+        """One event as the reader's schema has it.
+
+        Raises:
+            MalformedEvent: the bytes are no event, or one that cannot be read by this schema.
+            UnknownSchema, RegistryUnavailable: the writer's schema was not found.
+        """
+        return datum_reader(self._writer(payload), reader.schema).read(payload[HEADER_SIZE:])  # type: ignore[no-any-return]
+
+    def decode_batch(self, payloads: Sequence[bytes | None], reader: EventType) -> Decoded:
+        """All events of a batch as one frame; those that cannot be decoded come back as bad ones.
+
+        Raises:
+            RegistryUnavailable: a writer's schema could not be asked for; nothing was decoded.
+        """
+        found = _Batch(payloads, reader)
+        for places in _by_header(payloads):
+            first = payloads[places[0]]
+            try:
+                if first is None:
+                    raise MalformedEvent("It has no value: a tombstone is no event.")
+                writer = self._writer(first)
+                project = projection(writer, reader.schema)
+            except RegistryUnavailable:
+                raise
+            except SchemaError as error:
+                found.refuse(places, error)
+                continue
+            found.add(places, writer, project)
+        return found.decoded()
+
+    def _writer(self, payload: bytes) -> Schema:
+        schema_id = schema_id_of(payload)
+        asked = self._unknown.get(schema_id)
+        if asked is None or time.monotonic() - asked > UNKNOWN_FOR:
+            try:
+                return self._source.schema(schema_id)
+            except UnknownSchema:
+                self._unknown[schema_id] = time.monotonic()
+                self._unknown.move_to_end(schema_id)
+                if len(self._unknown) > _MOST_UNKNOWN:
+                    self._unknown.popitem(last=False)
+        raise UnknownSchema(f"The registry has no schema with the id {schema_id}.")
+
+
+def _by_header(payloads: Sequence[bytes | None]) -> Iterator[NDArray[np.int64]]:
+    """The places of payloads that begin alike, so that each group has one writer's schema."""
+    everything = np.arange(len(payloads), dtype=np.int64)
+    try:
+        if len(set(map(_HEADER, payloads))) == 1:  # type: ignore[arg-type]
+            yield everything
+            return
+    except TypeError:  # there is a payload without a value
+        pass
+    groups: dict[bytes | None, list[int]] = {}
+    for place, payload in enumerate(payloads):
+        groups.setdefault(None if payload is None else payload[:HEADER_SIZE], []).append(place)
+    for places in groups.values():
+        yield np.array(places, dtype=np.int64)
+
+
+class _Batch:
+    """Collects the decoded parts of one batch."""
+
+    def __init__(self, payloads: Sequence[bytes | None], reader: EventType) -> None:
+        self._payloads, self._reader = payloads, reader
+        self._parts: list[tuple[NDArray[np.int64], pl.DataFrame]] = []
+        self._bad: list[BadPayload] = []
+
+    def refuse(self, places: NDArray[np.int64], error: Exception) -> None:
+        self._bad += [BadPayload(int(place), type(error).__name__, str(error)) for place in places]
+
+    def add(self, places: NDArray[np.int64], writer: Schema, project: Any) -> None:
+        """Decode payloads of one writer's schema: in columns, in halves of them where some are bad, then singly."""
+        if project is None or len(places) <= ALONE or not columnar.allows(writer):
+            self._singly(places, writer)
+            return
+        bodies = [self._payloads[place][HEADER_SIZE:] for place in places.tolist()]
+        try:
+            decoded = project(columnar.decode(bodies, writer))
+        except columnar.NotColumnar:
+            half = len(places) // 2
+            self.add(places[:half], writer, project)
+            self.add(places[half:], writer, project)
+        else:
+            self._parts.append((places, decoded))
+
+    def decoded(self) -> Decoded:
+        self._bad.sort(key=lambda bad: bad.index)
+        if not self._parts:
+            empty = pl.DataFrame(schema=self._reader.frame_schema)
+            return Decoded(empty, np.empty(0, np.int64), tuple(self._bad))
+        if len(self._parts) == 1:
+            places, rows = self._parts[0]
+            return Decoded(rows, places, tuple(self._bad))
+        places = np.concatenate([places for places, _ in self._parts])
+        rows = pl.concat([rows for _, rows in self._parts])
+        order = np.argsort(places, kind="stable")
+        return Decoded(rows[order], places[order], tuple(self._bad))
+
+    def _singly(self, places: NDArray[np.int64], writer: Schema) -> None:
+        good, rows = [], []
+        read = datum_reader(writer, self._reader.schema).read
+        for place in places.tolist():
+            payload = self._payloads[place]
+            assert payload is not None
+            try:
+                rows.append(read(payload[HEADER_SIZE:]))
+                good.append(place)
+            except MalformedEvent as error:
+                self._bad.append(BadPayload(place, type(error).__name__, str(error)))
+        if rows:
+            self._parts.append((np.array(good, np.int64), frame_of(rows, self._reader.schema)))

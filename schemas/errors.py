@@ -1,0 +1,48 @@
+"""What can go wrong, drawn as a tree. `MillraceError` is the root of every room's errors.
+
+MillraceError
+└── SchemaError                 an Avro schema, or an event class, that cannot be used; says where and what to change
+    ├── IncompatibleSchema      a registry refuses a changed schema; `messages` say what would break
+    ├── UnknownSchema           no schema has this id, or the subject has none
+    ├── MalformedEvent          bytes, JSON or a value that do not fit their schema; names the field
+    └── RegistryUnavailable     the registry does not answer; ask again later
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class MillraceError(Exception):
+    """Root of all errors that Millrace raises on purpose: the message says what happened, to what, and what to do."""
+
+
+class SchemaError(MillraceError):
+    """A schema or an event class cannot be used as it stands."""
+
+
+class IncompatibleSchema(SchemaError):
+    """A schema would break readers or writers of its subject.
+
+    Attributes:
+        messages: what would break, one sentence each.
+    """
+
+    def __init__(self, subject: str, messages: Sequence[str]) -> None:
+        self.subject, self.messages = subject, list(messages)
+        what = "; ".join(self.messages) or "the registry gives no reason"
+        super().__init__(
+            f"{subject} refuses this schema: {what}. Give new fields a default, or register it under another topic."
+        )
+
+
+class UnknownSchema(SchemaError):
+    """The registry has no such schema."""
+
+
+class MalformedEvent(SchemaError):
+    """Bytes or a value do not fit their schema."""
+
+
+class RegistryUnavailable(SchemaError):
+    """The registry does not answer, or answers with a failure of its own."""

@@ -1,0 +1,50 @@
+"""An event as a Python class: what producers emit and event learners receive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+
+from schemas.errors import SchemaError
+from schemas.event_type import EventType
+from schemas.record import Record
+
+
+class _TypeOf:
+    """Makes a class's event type when it is first asked for: by then all names in its annotations exist."""
+
+    def __get__(self, event: object, owner: type[Event]) -> EventType:
+        found = vars(owner).get("_event_type")
+        if found is None:
+            found = _event_type(owner)
+            owner._event_type = found
+        return found
+
+
+@dataclass_transform(frozen_default=True)
+class Event(Record):
+    """Base of events: `class Click(Event, topic="clicks", key="user")`, then the fields.
+
+    Attributes:
+        event_type: topic, key and Avro schema. Raises SchemaError when the class has no topic, or no usable schema.
+    """
+
+    event_type = _TypeOf()
+    _topic: ClassVar[str | None] = None
+    _key: ClassVar[str | None] = None
+    if TYPE_CHECKING:
+        _event_type: ClassVar[EventType]
+
+    def __init_subclass__(cls, topic: str | None = None, key: str | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if topic is not None:
+            cls._topic, cls._key = topic, key
+
+
+def _event_type(owner: type[Event]) -> EventType:
+    if owner._topic is None:
+        raise SchemaError(f'{owner.__name__} has no topic; write `class {owner.__name__}(mr.Event, topic="...")`.')
+    schema = owner.avro_schema()
+    schema["millrace.topic"] = owner._topic
+    if owner._key is not None:
+        schema["millrace.key"] = owner._key
+    return EventType(owner._topic, schema, owner._key, owner)

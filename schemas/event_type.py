@@ -1,0 +1,147 @@
+"""A topic's events: Avro schema, key, and how they look as a frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from schemas.avro import parsed, resolved
+from schemas.columns import frame_schema
+from schemas.errors import MalformedEvent, SchemaError
+from schemas.record import Record, converters
+
+if TYPE_CHECKING:
+    from schemas.event import Event
+
+TOPIC, KEY = "millrace.topic", "millrace.key"
+_KEYS = {"string", "long", "int", "bytes"}
+
+
+@dataclass(frozen=True, eq=False)
+class EventType:
+    """One kind of event, on a topic of its own.
+
+    Attributes:
+        topic: where its events are.
+        schema: the Avro schema of a record, as JSON values.
+        key: the field that decides the partition; None = events have no key.
+        python: the class that was declared for it, if one was.
+
+    Raises:
+        SchemaError: the schema is none, is not a record, or has no usable key field.
+    """
+
+    topic: str
+    schema: Mapping[str, Any]
+    key: str | None = None
+    python: type[Event] | None = None
+
+    def __post_init__(self) -> None:
+        parsed(self.schema)
+        fields = self.schema.get("fields") if isinstance(self.schema, Mapping) else None
+        if not isinstance(fields, list) or self.schema.get("type") != "record":
+            raise SchemaError(f"The events of {self.topic} need a schema of the type record, with fields.")
+        if self.key is None:
+            return
+        kinds = {field.name: field.type.kind for field in resolved(self.schema).fields}
+        if self.key not in kinds:
+            raise SchemaError(f"{self.topic} has no field {self.key!r} to be its key; it has {', '.join(kinds)}.")
+        if kinds[self.key] not in _KEYS:
+            raise SchemaError(
+                f"The key {self.key!r} of {self.topic} must be a string, an integer or bytes, never null."
+            )
+
+    @property
+    def subject(self) -> str:
+        """The registry's name for it."""
+        return f"{self.topic}-value"
+
+    @property
+    def name(self) -> str:
+        """The schema's full name."""
+        space = self.schema.get("namespace")
+        return f"{space}.{self.schema['name']}" if space else str(self.schema["name"])
+
+    @cached_property
+    def text(self) -> str:
+        """The schema as it is registered: compact JSON."""
+        return json.dumps(self.schema, separators=(",", ":"))
+
+    @cached_property
+    def parsed(self) -> Any:
+        """The schema as the encoder wants it."""
+        return parsed(self.schema)
+
+    @cached_property
+    def frame_schema(self) -> dict[str, pl.DataType]:
+        """Column names and polars types of its events as a frame.
+
+        Raises:
+            SchemaError: a field is a union of several types, which no column holds.
+        """
+        return frame_schema(self.schema)
+
+    def key_of(self, value: Mapping[str, Any]) -> bytes | None:
+        """The Kafka key of an event; None where the type has no key.
+
+        Raises:
+            MalformedEvent: the key's field is missing or null.
+        """
+        if self.key is None:
+            return None
+        found = value.get(self.key)
+        if isinstance(found, str):
+            return found.encode()
+        if isinstance(found, bytes):
+            return found
+        if found is None:
+            raise MalformedEvent(f"An event of {self.topic} needs its key field {self.key!r}.")
+        return str(found).encode()
+
+    def events(self, frame: pl.DataFrame) -> Iterator[Record]:
+        """The rows of a frame as events of the declared class, one by one.
+
+        Raises:
+            SchemaError: no class was declared.
+        """
+        if self.python is None:
+            raise SchemaError(f"{self.topic} has no Python class; declare one to get its events one by one.")
+        python, convert = self.python, converters(self.python)
+        new, put = object.__new__, object.__setattr__
+        columns = list(self.frame_schema)
+        for row in frame.select(columns).iter_rows(named=True):
+            for name, conversion in convert.items():
+                row[name] = conversion(row[name])
+            event = new(python)
+            put(event, "__dict__", row)  # five times faster than a frozen dataclass's own constructor
+            yield event
+
+
+def load(path: str | Path, topic: str | None = None) -> EventType:
+    """Read an event type from an .avsc file.
+
+    Args:
+        topic: where its events are; left out, the schema's property `millrace.topic`, or else the file's name.
+
+    Raises:
+        SchemaError: the file is missing, is no JSON or no usable schema.
+    """
+    file = Path(path)
+    try:
+        schema = json.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise SchemaError(f"{file} cannot be read: {error.strerror}.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SchemaError(f"{file} is not JSON: {error}.") from error
+    if not isinstance(schema, dict):
+        raise SchemaError(f"{file} holds no record schema.")
+    try:
+        return EventType(topic or schema.get(TOPIC) or file.stem, schema, schema.get(KEY))
+    except SchemaError as error:
+        raise SchemaError(f"{file}: {error}") from error

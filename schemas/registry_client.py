@@ -1,0 +1,120 @@
+"""Asks a schema registry that speaks Confluent's HTTP API: ours, or another."""
+
+from __future__ import annotations
+
+import json
+import threading
+import weakref
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from schemas.avro import Schema, of_text
+from schemas.errors import IncompatibleSchema, RegistryUnavailable, SchemaError, UnknownSchema
+from schemas.event_type import EventType
+from schemas.registry import Version
+
+MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
+
+
+class RegistryClient:
+    """Registers event types under `<topic>-value` and looks schemas up. Calls block; any thread may call.
+
+    Ids and schemas never change once they exist, so each is asked for once.
+    """
+
+    def __init__(self, url: str, timeout: float = 5.0) -> None:
+        self._url = url.rstrip("/")
+        self._client = httpx.Client(base_url=self._url, timeout=timeout, headers={"content-type": MEDIA_TYPE})
+        self._lock = threading.Lock()
+        self._schemas: dict[int, Schema] = {}
+        self._ids: dict[tuple[str, str], int] = {}
+        self._known: weakref.WeakKeyDictionary[EventType, int] = weakref.WeakKeyDictionary()
+
+    def register(self, event_type: EventType) -> int:
+        """The id of an event type's schema, registered if it was not.
+
+        Raises:
+            IncompatibleSchema: the subject refuses it; the messages say what would break.
+            RegistryUnavailable: the registry does not answer.
+        """
+        known = self._known.get(event_type)
+        if known is not None:
+            return known
+        at = event_type.subject, event_type.text
+        with self._lock:
+            if at not in self._ids:
+                self._ids[at] = self._register(event_type)
+            self._known[event_type] = self._ids[at]
+            return self._ids[at]
+
+    def schema(self, schema_id: int) -> Schema:
+        """The schema with this id.
+
+        Raises:
+            UnknownSchema: there is none.
+            RegistryUnavailable: the registry does not answer.
+        """
+        found = self._schemas.get(schema_id)
+        if found is None:
+            answer = self._ask("GET", f"/schemas/ids/{schema_id}")
+            found = self._schemas[schema_id] = of_text(str(answer["schema"]))
+        return found
+
+    def latest(self, subject: str) -> Version | None:
+        """The newest version of a subject; None where there is none."""
+        try:
+            found = self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
+        except UnknownSchema:
+            return None
+        return Version(subject, int(found["version"]), int(found["id"]), str(found["schema"]))
+
+    def subjects(self) -> list[str]:
+        """All subjects, sorted."""
+        return sorted(self._ask("GET", "/subjects"))
+
+    def check(self, event_type: EventType) -> list[str]:
+        """What registering an event type would break, one sentence each; nothing is registered."""
+        place = f"/compatibility/subjects/{quote(event_type.subject, safe='')}/versions"
+        try:
+            found = self._ask("POST", place + "?verbose=true", {"schema": event_type.text})
+        except UnknownSchema:
+            return []  # some registries know no compatibility with a subject that does not exist
+        messages = [str(message) for message in found.get("messages") or ()]
+        return messages or ([] if found["is_compatible"] else ["it is not compatible with the versions before it"])
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+    def _register(self, event_type: EventType) -> int:
+        place = f"/subjects/{quote(event_type.subject, safe='')}/versions"
+        try:
+            return int(self._ask("POST", place, {"schema": event_type.text})["id"])
+        except IncompatibleSchema as error:
+            raise IncompatibleSchema(event_type.subject, self.check(event_type) or error.messages) from None
+
+    def _ask(self, method: str, place: str, body: dict[str, Any] | None = None) -> Any:
+        try:
+            answer = self._client.request(method, place, content=None if body is None else json.dumps(body))
+        except httpx.HTTPError as error:
+            raise RegistryUnavailable(
+                f"The schema registry at {self._url} does not answer ({type(error).__name__}: {error}); is it running?"
+            ) from error
+        if answer.is_success:
+            return answer.json()
+        raise self._error(answer, place)
+
+    def _error(self, answer: httpx.Response, place: str) -> SchemaError:
+        try:
+            message = str(answer.json().get("message", answer.text))
+        except (ValueError, AttributeError):
+            message = answer.text[:200]
+        if answer.status_code == 404:
+            return UnknownSchema(message)
+        if answer.status_code == 409:
+            return IncompatibleSchema(place.split("/")[2], [message])
+        if answer.status_code >= 500 or answer.status_code == 429:
+            return RegistryUnavailable(f"The schema registry at {self._url} failed ({answer.status_code}): {message}")
+        return SchemaError(f"The schema registry refuses this: {message}")

@@ -1,0 +1,291 @@
+"""Both decoders give the same for the same bytes, and no bytes do harm."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from schemas import Codec, EventType, MalformedEvent, RegistryUnavailable, UnknownSchema, columnar, wire
+from schemas.avro import Schema, parsed
+from schemas.columns import frame_of
+from schemas.datum import datum_reader, write
+from schemas.projection import projection
+
+TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda at: at.replace(tzinfo=UTC))
+TYPES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
+    "string": ("string", st.text(max_size=90)),
+    "int": ("int", st.integers(-(2**31), 2**31 - 1)),
+    "long": ("long", st.integers(-(2**63), 2**63 - 1)),
+    "float": ("float", st.floats(width=32)),
+    "double": ("double", st.floats()),
+    "boolean": ("boolean", st.booleans()),
+    "bytes": ("bytes", st.binary(max_size=40)),
+    "enum": ({"type": "enum", "name": "E", "symbols": ["A", "B", "C"]}, st.sampled_from("ABC")),
+    "millis": ({"type": "long", "logicalType": "timestamp-millis"}, TIMES.map(lambda at: at.replace(microsecond=0))),
+    "micros": ({"type": "long", "logicalType": "timestamp-micros"}, TIMES),
+    "date": ({"type": "int", "logicalType": "date"}, st.dates()),
+    "map": ({"type": "map", "values": "long"}, st.dictionaries(st.text(max_size=5), st.integers(-9, 9), max_size=4)),
+    "strings": ({"type": "array", "items": "string"}, st.lists(st.text(max_size=9), max_size=70)),
+    "longs": ({"type": "array", "items": "long"}, st.lists(st.integers(-(2**63), 2**63 - 1), max_size=70)),
+    "dates": ({"type": "array", "items": {"type": "int", "logicalType": "date"}}, st.lists(st.dates(), max_size=3)),
+    "record": (
+        {"type": "record", "name": "I", "fields": [{"name": "n", "type": "int"}]},
+        st.integers(-5, 5).map(lambda n: {"n": n}),
+    ),
+}
+
+
+@st.composite
+def schemas_with_rows(draw: st.DrawFn) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A record schema over some types, each optional or not, and values of it."""
+    chosen = draw(st.lists(st.tuples(st.sampled_from(sorted(TYPES)), st.integers(0, 2)), min_size=1, max_size=6))
+    fields, values = [], {}
+    used: set[str] = set()
+    for number, (name, optional) in enumerate(chosen):
+        kind, strategy = TYPES[name]
+        if isinstance(kind, dict) and "name" in kind:
+            kind = kind | {"name": f"{kind['name']}{number}"}
+        kind = [kind, ["null", kind], [kind, "null"]][optional]
+        fields.append({"name": f"f{number}", "type": kind})
+        values[f"f{number}"] = st.none() | strategy if optional else strategy
+        used.add(name)
+    rows = draw(st.lists(st.fixed_dictionaries(values), min_size=1, max_size=40))
+    return {"type": "record", "name": "R", "fields": fields}, rows
+
+
+class Schemas:
+    """A source of schemas at hand."""
+
+    def __init__(self, *schemas: Schema) -> None:
+        self.schemas = list(schemas)
+        self.asked = 0
+        self.away = False
+
+    def schema(self, schema_id: int) -> Schema:
+        self.asked += 1
+        if self.away:
+            raise RegistryUnavailable("away")
+        if not 1 <= schema_id <= len(self.schemas):
+            raise UnknownSchema(f"no {schema_id}")
+        return self.schemas[schema_id - 1]
+
+
+def body(schema: Schema, row: Mapping[str, Any]) -> bytes:
+    return write(parsed(schema), row, "test")
+
+
+@settings(max_examples=300, deadline=None)
+@given(schemas_with_rows())
+def test_columns_and_single_records_decode_to_equal_frames(found: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
+    schema, rows = found
+    bodies = [body(schema, row) for row in rows]
+    reader = datum_reader(schema, schema)
+    singly = frame_of([reader.read(item) for item in bodies], schema)
+    if columnar.allows(schema):
+        assert_frame_equal(columnar.decode(bodies, schema), singly)
+    decoded = Codec(Schemas(schema)).decode_batch([wire.frame(1, item) for item in bodies], EventType("t", schema))
+    assert_frame_equal(decoded.frame, singly)
+    assert decoded.good.tolist() == list(range(len(rows)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(schemas_with_rows(), st.data())
+def test_damaged_bytes_are_refused_by_both_decoders_or_by_neither(
+    found: tuple[dict[str, Any], list[dict[str, Any]]], data: st.DataObject
+) -> None:
+    schema, rows = found
+    damaged = bytearray(body(schema, rows[0]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        match data.draw(st.sampled_from(["flip", "cut", "append"])):
+            case "flip" if damaged:
+                damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+            case "cut":
+                del damaged[data.draw(st.integers(0, len(damaged))) :]
+            case _:
+                damaged += data.draw(st.binary(min_size=1, max_size=3))
+    try:
+        value = datum_reader(schema, schema).read(bytes(damaged))
+    except MalformedEvent:
+        if columnar.allows(schema):
+            with pytest.raises(columnar.NotColumnar):
+                columnar.decode([bytes(damaged)], schema)
+        return
+    if columnar.allows(schema):
+        try:
+            frame = columnar.decode([bytes(damaged)], schema)
+        except columnar.NotColumnar:
+            return  # it is read alone, as above
+        assert_frame_equal(frame, frame_of([value], schema))
+
+
+CLICK = {
+    "type": "record",
+    "name": "Click",
+    "fields": [{"name": "user", "type": "string"}, {"name": "n", "type": "long"}],
+}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sets(st.integers(0, 299), max_size=12), st.binary(max_size=12))
+def test_bad_events_are_found_wherever_they_are_and_the_good_ones_keep_their_order(bad: set[int], junk: bytes) -> None:
+    payloads: list[bytes | None] = [
+        wire.frame(1, junk + b"\xff" * 20) if n in bad else wire.frame(1, body(CLICK, {"user": f"u{n}", "n": n}))
+        for n in range(300)
+    ]
+    decoded = Codec(Schemas(CLICK)).decode_batch(payloads, EventType("clicks", CLICK))
+    assert [item.index for item in decoded.bad] == sorted(bad)
+    assert decoded.good.tolist() == [n for n in range(300) if n not in bad]
+    assert decoded.frame["n"].to_list() == decoded.good.tolist()
+
+
+@pytest.mark.parametrize(
+    ("payload", "error", "reason"),
+    [
+        (None, "MalformedEvent", "tombstone"),
+        (b"", "MalformedEvent", "too few"),
+        (b"\x01\x00\x00\x00\x01x", "MalformedEvent", "first byte is 0x01"),
+        (b"\x00\x00\x00\x00\x07x", "UnknownSchema", "no schema with the id 7"),
+        (b"\x00\x00\x00\x00\x01\x04u", "MalformedEvent", "2 bytes are due"),
+        (wire.frame(1, b"\x02u\x02!"), "MalformedEvent", "1 bytes are left after the value"),
+        (wire.frame(1, b"\x02\xff\x02"), "MalformedEvent", "not UTF-8"),
+    ],
+)
+def test_each_bad_payload_has_its_reason(payload: bytes | None, error: str, reason: str) -> None:
+    good = wire.frame(1, body(CLICK, {"user": "u", "n": 1}))
+    decoded = Codec(Schemas(CLICK)).decode_batch([good, payload, good], EventType("clicks", CLICK))
+    (bad,) = decoded.bad
+    assert (bad.index, bad.error) == (1, error)
+    assert reason in bad.reason
+    assert decoded.frame["user"].to_list() == ["u", "u"]
+
+
+def test_events_of_several_writers_come_as_one_frame_in_order() -> None:
+    old = CLICK
+    new = {**CLICK, "fields": [*CLICK["fields"], {"name": "where", "type": "string", "default": "?"}]}
+    payloads: list[bytes | None] = [
+        wire.frame(1, body(old, {"user": "a", "n": n}))
+        if n % 2
+        else wire.frame(2, body(new, {"user": "a", "n": n, "where": "x"}))
+        for n in range(100)
+    ]
+    codec = Codec(Schemas(old, new))
+    for reader in (old, new):
+        assert codec.decode_batch(payloads, EventType("clicks", reader)).frame["n"].to_list() == list(range(100))
+    frame = codec.decode_batch(payloads, EventType("clicks", new)).frame
+    assert frame["where"].to_list() == ["x", "?"] * 50
+
+
+@pytest.mark.parametrize(
+    ("written", "read", "value", "expected"),
+    [
+        ("int", "long", 3, 3),
+        ("long", "double", 3, 3.0),
+        ("float", "double", 0.5, 0.5),
+        (["null", "int"], ["null", "long"], 3, 3),
+    ],
+)
+def test_columns_are_promoted_as_single_records_are(written: Any, read: Any, value: Any, expected: Any) -> None:
+    writer, reader = ({"type": "record", "name": "R", "fields": [{"name": "x", "type": t}]} for t in (written, read))
+    project = projection(writer, reader)
+    assert project is not None
+    data = body(writer, {"x": value})
+    whole = project(columnar.decode([data], writer))
+    assert_frame_equal(whole, frame_of([datum_reader(writer, reader).read(data)], reader))
+    assert whole["x"].to_list() == [expected]
+
+
+def test_while_the_registry_is_away_nothing_is_called_bad() -> None:
+    source = Schemas(CLICK)
+    source.away = True
+    with pytest.raises(RegistryUnavailable):
+        Codec(source).decode_batch([wire.frame(1, b"")], EventType("clicks", CLICK))
+
+
+def test_an_unknown_id_is_not_asked_for_again_and_again() -> None:
+    source = Schemas()
+    codec = Codec(source)
+    for _ in range(10):
+        codec.decode_batch([wire.frame(9, b"x")], EventType("clicks", CLICK))
+    assert source.asked == 1
+
+
+ARRAY = {"type": "array", "items": "null"}
+
+
+def long(number: int) -> bytes:
+    number = (number << 1) ^ (number >> 63)
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        (ARRAY, long(10_000_000) + b"\x00"),
+        ({"type": "map", "values": "null"}, long(1 << 40) + b"\x00"),
+        ({"type": "array", "items": {"type": "record", "name": "Z", "fields": []}}, long(1 << 60)),
+        ("bytes", long(1 << 40)),
+        ("string", long(-1)),
+        ("string", b"\x80" * 9 + b"\x40"),
+        ("int", long(1 << 40)),
+        ("long", b"\xff" * 11),
+        (["null", "long"], b"\x01"),
+        ({"type": "enum", "name": "E", "symbols": ["A"]}, b"\x01"),
+        (
+            {"type": "record", "name": "L", "fields": [{"name": "next", "type": ["null", "L"]}]},
+            b"\x02" * 5_000 + b"\x00",
+        ),
+        ({"type": "int", "logicalType": "date"}, long(2**31 - 1)),
+        ({"type": "long", "logicalType": "timestamp-millis"}, long(2**62)),
+    ],
+    ids=str,
+)
+def test_hostile_bytes_end_in_a_controlled_error(kind: Any, payload: bytes) -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]}
+    with pytest.raises(MalformedEvent):
+        datum_reader(schema, schema).read(payload)
+    if columnar.allows(schema):
+        with pytest.raises(columnar.NotColumnar):
+            columnar.decode([payload], schema)
+
+
+def test_a_naive_time_or_a_wrong_type_cannot_be_sent() -> None:
+    event_type = EventType("t", {"type": "record", "name": "R", "fields": [{"name": "x", "type": TYPES["millis"][0]}]})
+    with pytest.raises(MalformedEvent, match="no time zone"):
+        Codec(Schemas()).encode(1, event_type, {"x": datetime(2026, 1, 1)})
+    with pytest.raises(MalformedEvent, match="clicks: the value does not fit"):
+        Codec(Schemas()).encode(1, EventType("clicks", CLICK), {"user": "u", "n": "one"})
+
+
+def test_a_frame_has_typed_columns_also_when_it_is_empty() -> None:
+    decoded = Codec(Schemas(CLICK)).decode_batch([], EventType("clicks", CLICK))
+    assert decoded.frame.schema == pl.Schema({"user": pl.String, "n": pl.Int64})
+
+
+def test_the_header_is_big_endian() -> None:
+    assert wire.frame(258, b"x") == struct.pack(">bI", 0, 258) + b"x"
+    assert wire.schema_id_of(wire.frame(258, b"x")) == 258
+
+
+def test_values_survive_the_round_trip() -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+    schema = {
+        "type": "record",
+        "name": "R",
+        "fields": [{"name": "at", "type": TYPES["millis"][0]}, {"name": "d", "type": TYPES["date"][0]}],
+    }
+    event_type = EventType("t", schema)
+    codec = Codec(Schemas(schema))
+    payload = codec.encode(1, event_type, {"at": at, "d": date(2026, 1, 2)})
+    assert codec.decode(payload, event_type) == {"at": at, "d": date(2026, 1, 2)}
