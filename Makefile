@@ -38,5 +38,6 @@ backtest: .venv/.runtime ## hit rate of each recommender on MovieLens 100K, thro
 lock: .venv/.dev ## resolve the dependencies again and write the two lock files
 	@scripts/lock
 
-clean: ## remove the environment and the local state of this folder (not the shared download cache)
+clean: ## stop what runs here, remove the environment and the local state of this folder (not the shared downloads)
+	@[ ! -x $(BIN)/millrace ] || $(BIN)/millrace down || true
 	@rm -rf .venv .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -42,6 +42,7 @@ class Fold:
             FoldFailed: the learner raised; the writes collected so far are half done and must be dropped.
         """
         done = 0
+        self.session.begin(lambda: self._keys(batch.frame))
         try:
             if self.declaration.events is None:
                 self.learner.learn(batch)
@@ -58,7 +59,14 @@ class Fold:
 
     def fold_event(self, event: Record) -> None:
         """Let an event learner learn one event, without a frame around it."""
+        key = self.session.key_field
+        self.session.begin(lambda: () if key is None else (str(getattr(event, key)),))
         self.learner.learn(event)
+
+    def _keys(self, frame: pl.DataFrame) -> set[str]:
+        """The keys of a batch's events: whose rows this unit may put."""
+        key = self.session.key_field
+        return set() if key is None else set(frame[key].cast(pl.String))
 
     def _failure(self, batch: Batch, done: int, error: BaseException) -> FoldFailed:
         first, end = batch.first, batch.next

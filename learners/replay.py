@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from learners.declaration import Contract, declarations
+from learners.declaration import Contract, Declaration, declarations
 from learners.errors import LearnerRefused
 from learners.lane import Lane
-from schemas import EventType, Record
-from storage import Memory
+from learners.rows import Rows
+from schemas import EventType, Record, decode_record
+from storage import Descriptor, Format, Memory, to_frame
 from streams import partition_of
 
 
@@ -23,24 +25,31 @@ class Replay:
     then predict the next.
 
     Args:
-        event_types: by topic.
+        event_types: by topic; those that event learners declare need not be among them.
         partitions: units per learner, to which events go by their key, as in Kafka.
     """
 
     def __init__(
-        self, learners: Sequence[type[Contract]], event_types: Mapping[str, EventType], partitions: int = 1
+        self, learners: Sequence[type[Contract]], event_types: Mapping[str, EventType] | None = None, partitions: int = 1
     ) -> None:
         self.memory = Memory()
         self.partitions = partitions
-        self.declarations = declarations(learners, event_types)
+        self.declarations = declarations(learners, event_types or {})
         self.event_types = {declaration.topic: declaration.event_type for declaration in self.declarations}
         self._places: dict[Any, int] = {}
+        self._storages: list[tuple[Format, Descriptor]] = []
         self._lanes: dict[str, list[list[Lane]]] = {}
         for declaration in self.declarations:
             lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
             generation = declaration.declare(self.memory)
+            self._storages += self._described(declaration, generation)
             for partition in range(partitions):
                 lanes[partition].append(Lane(declaration, generation, partition, self.memory))
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that these learners fold."""
+        return list(self._lanes)
 
     def fold(self, topic: str, events: pl.DataFrame | Sequence[Record]) -> None:
         """Fold the next events of a topic, in order: a frame with the event type's columns, or events.
@@ -72,6 +81,30 @@ class Replay:
     def lanes(self) -> Iterator[Lane]:
         """All units."""
         return (lane for partitions in self._lanes.values() for lanes in partitions for lane in lanes)
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Per storage its rows as readers would see them: see `storage.to_frame`. By the storage's name, or by format
+        and name where two formats share it."""
+        names = Counter(storage.name for storage, _ in self._storages)
+        return {
+            storage.name if names[storage.name] == 1 else descriptor.storage: to_frame(storage, self.memory, descriptor)
+            for storage, descriptor in self._storages
+        }
+
+    def rows(self) -> Rows:
+        """Every row of every storage as it is stored, to be compared with another replay's by `learners.rows`."""
+        return {
+            (address.storage, address.key, address.bucket): row
+            if isinstance(row, dict)
+            else decode_record(descriptor.schema or {}, row)
+            for _, descriptor in self._storages
+            for address, row in self.memory.dump(descriptor)
+        }
+
+    def _described(self, declaration: Declaration, generation: int) -> Iterator[tuple[Format, Descriptor]]:
+        version = declaration.learner.version
+        for storage in declaration.storages.values():
+            yield storage, storage.describe(declaration.name, version, generation, declaration.topic)
 
     def _fold_events(self, topic: str, events: Sequence[Record]) -> None:
         if len(events) == 1:

@@ -59,7 +59,9 @@ class Question:
             ("event", question.event, list(product.event_types)),
         ):
             if wanted not in known:
-                raise ProductError(f"{place} names the {kind} {wanted!r}; the product has {', '.join(known) or 'none'}.")
+                raise ProductError(
+                    f"{place} names the {kind} {wanted!r}; the product has {', '.join(known) or 'none'}."
+                )
         return question
 
     def endpoint_type(self, product: Product) -> EndpointType[Any, Any]:

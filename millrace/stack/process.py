@@ -13,9 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from millrace.stack.birth import birth
 from millrace.stack.errors import StackError
-
-_SAME_BIRTH = 2.0  # seconds: the system's own estimate of when it booted moves with its clock
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class ProcessRecord:
 
     name: str
     pid: int
-    born: float
-    """When it was created, in seconds since 1970: another process may get its id later, but not its birth."""
+    born: str
+    """Its `birth`: another process may get its id later, but not its birth."""
     address: str
     log: str
 
@@ -33,10 +32,9 @@ class ProcessRecord:
         """The process itself while it lives. A child of ours that ended is reaped on the way."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.born) <= _SAME_BIRTH
         except psutil.NoSuchProcess:
             return None
-        return process if same and _lives(process) else None
+        return process if birth(self.pid) == self.born and _lives(process) else None
 
 
 class Processes:
@@ -51,17 +49,21 @@ class Processes:
         """Start a command in its own session, its output in a log of its own, and keep its record.
 
         Raises:
-            StackError: a process of that name runs already, or the program cannot be executed.
+            StackError: a process of that name runs already, the program cannot be executed, or the disk is full.
         """
         running = self.records().get(name)
         if running is not None and running.process() is not None:
             raise StackError(f"{name} runs already (process {running.pid}); stop it with: millrace down")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"{name}.log"
-        pid = _spawn(command, log, environment)
-        record = ProcessRecord(name, pid, psutil.Process(pid).create_time(), address, str(log))
-        self._write(record)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._logs.mkdir(parents=True, exist_ok=True)
+            pid = _spawn(command, log, environment)
+            record = ProcessRecord(name, pid, birth(pid) or "", address, str(log))
+            self._keep(record)
+        except OSError as error:
+            where = error.filename or self._folder
+            raise StackError(f"{name} could not be started ({where}: {error.strerror}); correct that.") from error
         return record
 
     def records(self) -> dict[str, ProcessRecord]:
@@ -88,10 +90,17 @@ class Processes:
         for record in records:
             (self._folder / f"{record.name}.json").unlink(missing_ok=True)
 
-    def _write(self, record: ProcessRecord) -> None:
+    def _keep(self, record: ProcessRecord) -> None:
+        """Write the record; a process whose record cannot be written is killed, as nobody would find it again."""
         partial = self._folder / f".{record.name}.{record.pid}"
-        partial.write_text(json.dumps(asdict(record), indent=2) + "\n", "utf-8")
-        partial.replace(self._folder / f"{record.name}.json")
+        try:
+            partial.write_text(json.dumps(asdict(record), indent=2) + "\n", "utf-8")
+            partial.replace(self._folder / f"{record.name}.json")
+        except OSError:
+            partial.unlink(missing_ok=True)
+            os.kill(record.pid, signal.SIGKILL)
+            os.waitpid(record.pid, 0)
+            raise
 
 
 def last_lines(log: Path, count: int = 3) -> str:
@@ -111,19 +120,14 @@ def _spawn(command: Sequence[str], log: Path, environment: Mapping[str, str] | N
         (os.POSIX_SPAWN_OPEN, 1, str(log), writing | os.O_APPEND, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    try:
-        return os.posix_spawnp(
-            command[0],
-            list(command),
-            dict(os.environ if environment is None else environment),
-            file_actions=files,
-            setsid=True,
-            setsigdef=[signal.SIGINT, signal.SIGPIPE],  # Python and a shell's background jobs ignore them
-        )
-    except OSError as error:
-        raise StackError(
-            f"{command[0]} could not be started ({error.strerror}); correct that and start again."
-        ) from error
+    return os.posix_spawnp(
+        command[0],
+        list(command),
+        dict(os.environ if environment is None else environment),
+        file_actions=files,
+        setsid=True,
+        setsigdef=[signal.SIGINT, signal.SIGPIPE],  # Python and a shell's background jobs ignore them
+    )
 
 
 def _lives(process: psutil.Process) -> bool:
@@ -156,6 +160,6 @@ def _wait(processes: Sequence[psutil.Process], patience: float) -> None:
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
-        return process.children(recursive=True)
+        return list(process.children(recursive=True))
     except psutil.NoSuchProcess:
         return []

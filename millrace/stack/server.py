@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Port:
-    """A TCP port on loopback, and the setting that changes it, as a sentence would name it."""
+    """A TCP port on loopback, and the setting that changes it, with `{port}` where the number goes."""
 
     number: int
     setting: str

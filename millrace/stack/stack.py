@@ -7,9 +7,10 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from millrace.settings import Settings
@@ -17,7 +18,7 @@ from millrace.stack.artefacts import check_space
 from millrace.stack.errors import StackError
 from millrace.stack.lock import held
 from millrace.stack.plan import addresses, servers, variables
-from millrace.stack.port import check_free
+from millrace.stack.port import check_free, listens
 from millrace.stack.process import Processes, ProcessRecord, last_lines
 from millrace.stack.server import Port, Server
 
@@ -50,21 +51,21 @@ class Stack:
         Raises:
             StackError: says what to do. Whatever this call had started is stopped again, also after Ctrl-C.
         """
-        check_space(self._folder, _SPACE, "the local stack", ", or name another folder with MILLRACE_STATE_DIR")
-        with held(self._folder), _terminated_as_interrupted():
-            for server in self._servers.values():
-                server.fetch(show=progress is not None)
-            missing = [server for name, server in self._servers.items() if self._process(name) is None]
+        with held(self._folder), _interrupted_by_signals():
+            running = {name: record for name in self._servers if (record := self._process(name)) is not None}
+            missing = [server for name, server in self._servers.items() if name not in running]
+            self._check(running, missing)
             for server in missing:
-                for port in server.ports:
-                    check_free(port, server.name)
-            self._start(missing, progress or _silent)
+                server.fetch(show=progress is not None)
+            self._start(running, missing, progress or _silent)
         return tuple(server.name for server in missing)
 
     def down(self, names: Iterable[str] | None = None) -> None:
         """Stop the named parts and processes, or all that were started in this folder; first those that use others."""
-        chosen = set(self._processes.records()) if names is None else set(names)
+        if not self._folder.is_dir():
+            return
         with held(self._folder):
+            chosen = set(self._processes.records()) if names is None else set(names)
             self._processes.stop(chosen.difference(_LAST_TO_STOP))
             for name in _LAST_TO_STOP:
                 self._processes.stop(chosen.intersection({name}))
@@ -87,7 +88,7 @@ class Stack:
         """
         if name == "service" and self._process(name) is None:
             port = self._settings.service_port
-            check_free(Port(port, f"MILLRACE_SERVICE_PORT={port + 10_000}"), "the models service")
+            check_free(Port(port, "MILLRACE_SERVICE_PORT={port}"), "the models service")
         environment = {**os.environ, **variables(self._settings)}
         record = self._processes.start(name, command, addresses(self._settings).get(name, ""), environment)
         try:
@@ -101,13 +102,32 @@ class Stack:
         if record is not None and record.process() is None:
             raise StackError(f"{name} has ended by itself; the end of its log {record.log}:\n{_end(record)}")
 
-    def _start(self, missing: Sequence[Server], say: Say) -> None:
-        """Start all at once. Started by threads, so that Ctrl-C, which meets this one, never falls between a process
-        and its record."""
+    def _check(self, running: Mapping[str, ProcessRecord], missing: Sequence[Server]) -> None:
+        """Raise `StackError` unless what runs is where the settings say, and what is missing finds its ports free."""
+        for name, record in running.items():
+            address = self._servers[name].address
+            if record.address != address:
+                raise StackError(
+                    f"{name} runs at {record.address}, started from this folder, and the settings say {address}; "
+                    "run millrace down first, or take the setting back."
+                )
+        for server in missing:
+            for port in server.ports:
+                check_free(port, server.name)
+        if missing:
+            check_space(self._folder, _SPACE, "the local stack", ", or name another folder with MILLRACE_STATE_DIR")
+
+    def _start(self, running: Mapping[str, ProcessRecord], missing: Sequence[Server], say: Say) -> None:
+        """Start all at once, and wait for what runs too: an earlier command may have been killed before it answered.
+
+        Started by threads, so that Ctrl-C, which meets this one, never falls between a process and its record.
+        """
         giving_up = threading.Event()
-        with ThreadPoolExecutor(max(1, len(missing))) as pool:
+        with ThreadPoolExecutor(max(1, len(self._servers))) as pool:
             try:
+                starting: list[Future[Any]]
                 starting = [pool.submit(self._start_one, server, say, giving_up) for server in missing]
+                starting += [pool.submit(self._wait, self._servers[name], running[name], giving_up) for name in running]
                 for done in wait(starting, return_when=FIRST_EXCEPTION).done:
                     done.result()
             except BaseException:
@@ -126,17 +146,25 @@ class Stack:
             return
         environment = {**os.environ, **variables(self._settings)}
         record = self._processes.start(server.name, server.command(), server.address, environment)
-        while not server.ready():
-            if giving_up.is_set():
-                return
-            if record.process() is None:
+        if self._wait(server, record, giving_up):
+            say(f"{server.name} answers at {server.address} after {time.monotonic() - begun:.1f} s")
+
+    def _wait(self, server: Server, record: ProcessRecord, giving_up: threading.Event) -> bool:
+        """Wait until the server answers, and by this process: another one may have been faster at the port."""
+        until = time.monotonic() + PATIENCE
+        while not giving_up.is_set():
+            answers, process = server.ready(), record.process()
+            if process is None:
+                check_space(self._folder, 1 << 20, server.name, ", and start again")
                 raise StackError(
                     f"{server.name} ended while it was starting; the end of its log {record.log}:\n{_end(record)}"
                 )
-            if time.monotonic() > begun + PATIENCE:
+            if answers and listens(process, server.ports[0].number):
+                return True
+            if time.monotonic() > until:
                 raise StackError(f"{server.name} did not answer within {PATIENCE:.0f} s; see its log {record.log}.")
             giving_up.wait(0.02)
-        say(f"{server.name} answers at {server.address} after {time.monotonic() - begun:.1f} s")
+        return False
 
     def _process(self, name: str) -> ProcessRecord | None:
         """The record of a process that was started here and lives."""
@@ -183,13 +211,18 @@ def _silent(_: str) -> None:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """While a start is under way SIGTERM cleans up like Ctrl-C. Only the main thread can arrange that."""
+def _interrupted_by_signals() -> Iterator[None]:
+    """While a start is under way SIGTERM, and SIGHUP of a closed terminal, clean up like Ctrl-C. Only the main thread
+    can arrange that. What is ignored (nohup) stays so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
     try:
+        for number in heeded:
+            signal.signal(number, signal.default_int_handler)
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in heeded:
+            signal.signal(number, before[number])

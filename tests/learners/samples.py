@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from learners import EventLearner, FrameLearner, stream
-from schemas import Event, Record
-from storage import Claim, Counters, Memory, Ranking, Records, Writes
+from schemas import Event, Record, decode_record
+from storage import Claim, Counters, Format, Memory, Ranking, Records, Writes
 from storage.errors import UnknownOutcome
 from storage.unit import Outcome
 from streams import Batch, Fetched, Rejected
@@ -172,12 +172,11 @@ def expected_histories(frame: pl.DataFrame) -> dict[str, list[str]]:
 
 
 def learned(memory: Memory, learner: type[Any]) -> dict[str, dict[str, Any]]:
-    import schemas
-    out: dict[str, dict[str, Any]] = {}
-    for value in vars(learner).values() if not learner.__mro__[1].__name__ in ("Histories",) else {**vars(learner.__mro__[1]), **vars(learner)}.values():
-        if hasattr(value, "describe"):
-            for table in (memory.puts, memory.sums, memory.scores):
-                for a, v in table.items():
-                    if a.storage == value.format + "/" + value.name:
-                        out[a.key] = v if isinstance(v, dict) else schemas.decode_record(value.schema, v)
-    return out
+    """All rows of a learner's storages: key -> fields, members, or the record's values."""
+    found: dict[str, dict[str, Any]] = {}
+    for storage in {name: value for base in reversed(learner.__mro__) for name, value in vars(base).items()}.values():
+        if isinstance(storage, Format):
+            descriptor = storage.describe(learner.name, learner.version, learner.version, "ratings")
+            for address, row in memory.dump(descriptor):
+                found[address.key] = decode_record(storage.schema or {}, row) if isinstance(row, bytes) else dict(row)
+    return found

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from millrace.product import Product
-from tests.examples.movies.control import Control, Row
+from benchmarks.prove_loop.control import Control, Row
 
 PREFIX = 5000
 

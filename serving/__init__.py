@@ -1,0 +1,68 @@
+"""The models service: endpoint types, the code that implements them, experiments, and their HTTP surface.
+
+It may import `storage` and `schemas`, and nothing of Kafka or the stores' drivers: what it needs of them it is given.
+Start reading at `endpoint_type.py` (what a user declares), then `answering.py` (the way of a request), `endpoints.py`
+(what is loaded, and how it is swapped) and `service.py` (all parts together). `measurements/`, `console/` and `docs/`
+have their own start.
+
+`Service` needs the extra `millrace[service]`; it and `Client` are imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from serving.assignment import assign
+from serving.checking import run_golden
+from serving.endpoint_type import EndpointType
+from serving.errors import AnswerRefused, EndpointRefused, ExperimentRefused, ServiceUnreachable, ServingError
+from serving.experiment import Experiment
+from serving.golden import Golden
+from serving.implementation import Implementation
+
+if TYPE_CHECKING:
+    from serving.client import Answer, Client
+    from serving.hot_loader import HotLoader
+    from serving.intake import WrongLine
+    from serving.service import Events, Service, Watched
+
+_LAZY = {
+    "serving.client": ("Answer", "Client"),
+    "serving.hot_loader": ("HotLoader",),
+    "serving.intake": ("WrongLine",),
+    "serving.service": ("Events", "Service", "Watched"),
+}
+
+__all__ = [
+    "Answer",
+    "AnswerRefused",
+    "Client",
+    "EndpointRefused",
+    "EndpointType",
+    "Events",
+    "Experiment",
+    "ExperimentRefused",
+    "Golden",
+    "HotLoader",
+    "Implementation",
+    "Service",
+    "ServiceUnreachable",
+    "ServingError",
+    "Watched",
+    "WrongLine",
+    "assign",
+    "run_golden",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _LAZY.items():
+        if name in names:
+            try:
+                value = getattr(import_module(home), name)
+            except ModuleNotFoundError as error:
+                raise ServingError(f"{name} needs {error.name}; install the extra: millrace[service].") from error
+            globals()[name] = value
+            return value
+    raise AttributeError(f"serving has no name {name!r}; the public names are in serving.__all__")

@@ -1,0 +1,86 @@
+"""Whether endpoint types can be served: every implementation bound, and asked the golden requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from serving.endpoint_type import EndpointType
+from serving.errors import EndpointRefused
+from serving.golden import Golden
+from serving.implementation import Ask, Implementation
+from storage import Catalogue
+from storage.errors import StorageError, StorageMissing
+
+PATIENCE = 5.0
+"""Seconds that a golden request may take: its deadline is for a process that is warm."""
+
+
+async def run_golden(endpoints: Sequence[EndpointType[Any, Any]], catalogue: Catalogue) -> list[str]:
+    """Ask every implementation the golden requests of its type.
+
+    An implementation whose storage does not exist yet is not asked: whether it may be taken depends on what it would
+    replace, which only the service knows (`Endpoints.take`).
+
+    Returns:
+        one sentence per problem, each beginning with the endpoint type's name; empty when all is well.
+    """
+    problems: list[str] = []
+    for kind in dict.fromkeys(endpoints):
+        if not kind.implementations:
+            problems.append(f"{kind.name}: it has no implementation.")
+        for implementation in kind.implementations.values():
+            try:
+                ask = implementation.bind(catalogue)
+            except StorageMissing:
+                continue
+            except EndpointRefused as error:  # it begins with the title
+                problems.append(str(error))
+                continue
+            except StorageError as error:
+                problems.append(f"{implementation.title}: {error}")
+                continue
+            for number, golden in enumerate(kind.golden, start=1):
+                problem = await _asked(kind, implementation, ask, golden)
+                if problem is not None:
+                    problems.append(f"{implementation.title}: golden request {number} {problem}.")
+    return problems
+
+
+async def _asked(
+    kind: EndpointType[Any, Any], implementation: Implementation[Any, Any], ask: Ask[Any, Any], golden: Golden[Any, Any]
+) -> str | None:
+    """What is wrong with the answer to one golden request; None when nothing is."""
+    try:
+        request = msgspec.json.decode(msgspec.json.encode(golden.request), type=kind.request)
+    except msgspec.MsgspecError as error:
+        return f"is no request of {kind.name}: {error}"
+    try:
+        answer = await asyncio.wait_for(ask(request), PATIENCE)
+    except TimeoutError:
+        return f"got no answer within {PATIENCE:.0f} s"
+    except Exception as error:
+        return f"raised {_place(error, implementation)}{type(error).__name__}: {error}"
+    if not isinstance(answer, kind.response):
+        return f"was answered with {type(answer).__name__}, not with {kind.response.__name__}"
+    try:
+        msgspec.json.encode(answer)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        return f"was answered with what has no JSON: {error}"
+    try:
+        return None if golden.holds(answer) else f"was answered with what its predicate refuses: {answer!r:.200}"
+    except Exception as error:
+        return f"has a predicate that raised {type(error).__name__}: {error}"
+
+
+def _place(error: BaseException, implementation: Implementation[Any, Any]) -> str:
+    """The last line of the implementation's own file that an error passed through."""
+    file, place, trace = implementation.function.__code__.co_filename, "", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == file:
+            place = f"in {implementation.source}:{trace.tb_lineno} "
+        trace = trace.tb_next
+    return place

@@ -1,0 +1,83 @@
+"""What an implementation reads, told by its parameters: the name is the storage's name, the annotation its format.
+
+`popular: RankingReader` reads the ranking `popular`; `near: Annotated[RankingReader, "co_watched"]` reads `co_watched`;
+`titles: RecordsReader[Film]` reads records as `Film`. Looked at once, when the code is loaded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from schemas import Record
+from serving.errors import EndpointRefused
+from storage import Catalogue, Reader, RecordsReader
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One storage that an implementation reads: by which reader, its name, and for records the class of its rows."""
+
+    kind: type[Reader]
+    name: str
+    record: type[Record] | None = None
+
+    def reader(self, catalogue: Catalogue) -> Reader:
+        """A reader that follows the storage's name from version to version.
+
+        Raises:
+            StorageMissing: no such storage; the message lists what exists.
+            StorageError: it exists and cannot be read like this.
+        """
+        return catalogue.reader(self.kind, self.name, record=self.record)
+
+    def title(self, catalogue: Catalogue) -> str:
+        """The version that the name stands for now: "redis/ranking/popular@3". Raises as `reader` does."""
+        return catalogue.find(self.kind.format, self.name).title
+
+
+def dependencies_of(function: Callable[..., Any], owner: str) -> tuple[Dependency, ...]:
+    """What the parameters behind the first ask for, in their order.
+
+    Args:
+        owner: whose function it is, for messages: "recommend/popular_now".
+
+    Raises:
+        EndpointRefused: a parameter is no storage's reader, or an annotation cannot be resolved.
+    """
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters:
+        raise EndpointRefused(f"{owner} takes no parameter; its first one is the request.")
+    wrong = [item.name for item in parameters if item.kind not in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)]
+    if wrong:
+        raise EndpointRefused(f"{owner} has the parameter {wrong[0]}, which has no place; write plain parameters.")
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise EndpointRefused(
+            f"{owner} has an annotation that cannot be resolved ({error}); import that name at the top of its module."
+        ) from error
+    return tuple(_dependency(item.name, hints.get(item.name), owner) for item in parameters[1:])
+
+
+def _dependency(name: str, annotation: Any, owner: str) -> Dependency:
+    if get_origin(annotation) is Annotated:
+        annotation, *notes = get_args(annotation)
+        name = next((note for note in notes if isinstance(note, str)), name)
+    kind, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    if not (isinstance(kind, type) and issubclass(kind, Reader) and kind is not Reader):
+        known = ", ".join(reader.__name__ for reader in Reader.__subclasses__())
+        raise EndpointRefused(f"{owner} has the parameter {name} of type {_named(annotation)}; use one of {known}.")
+    return Dependency(kind, name, _record(name, arguments, owner) if kind is RecordsReader else None)
+
+
+def _record(name: str, arguments: Sequence[Any], owner: str) -> type[Record]:
+    if len(arguments) == 1 and isinstance(arguments[0], type) and issubclass(arguments[0], Record):
+        return arguments[0]
+    raise EndpointRefused(f"{owner} reads the records {name}; name the class of its rows: RecordsReader[...].")
+
+
+def _named(annotation: Any) -> str:
+    return "none" if annotation is None else getattr(annotation, "__name__", str(annotation))

@@ -1,0 +1,57 @@
+"""Columns of a learner's frame as the parts of rows."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from storage.errors import WriteRefused
+
+
+def text_column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
+    """A column as text: keys, members, fields.
+
+    Raises:
+        WriteRefused: there is no such column, it has nulls, or values that make no key.
+    """
+    found = _column(frame, column, storage)
+    if found.dtype == pl.String:
+        return found
+    if found.dtype.is_integer() or found.dtype in (pl.Boolean, pl.Categorical) or isinstance(found.dtype, pl.Enum):
+        return found.cast(pl.String)
+    raise WriteRefused(f"{storage}: the column {column!r} has {found.dtype}; a key or member is a text or an integer.")
+
+
+def number_column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
+    """A column as floating-point numbers: weights, scores.
+
+    Raises:
+        WriteRefused: there is no such column, or it has nulls, NaN, infinities or what is no number.
+    """
+    found = _column(frame, column, storage)
+    if not found.dtype.is_numeric():
+        raise WriteRefused(f"{storage}: the column {column!r} has {found.dtype}, no numbers.")
+    numbers = found.cast(pl.Float64)
+    if not numbers.is_finite().all():
+        raise WriteRefused(f"{storage}: the column {column!r} has NaN or infinite values; leave these rows out.")
+    return numbers
+
+
+def time_column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
+    """A column of times as milliseconds since 1970.
+
+    Raises:
+        WriteRefused: there is no such column, or it has nulls or what is no time.
+    """
+    found = _column(frame, column, storage)
+    if not isinstance(found.dtype, pl.Datetime):
+        raise WriteRefused(f"{storage}: the column {column!r} has {found.dtype}, no times.")
+    return found.dt.timestamp("ms")
+
+
+def _column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
+    if column not in frame.columns:
+        raise WriteRefused(f"{storage}: there is no column {column!r}; the frame has {', '.join(frame.columns)}.")
+    found = frame[column]
+    if found.null_count():
+        raise WriteRefused(f"{storage}: the column {column!r} has {found.null_count()} nulls; leave these rows out.")
+    return found

@@ -1,0 +1,53 @@
+"""Forward decay (Cormode, Shkapenyuk, Srivastava, Xu 2009, section III): weights that grow with event time.
+
+A weight w at time t counts as w * 2^((t - L) / h), with h the half-life and L a landmark. Seen from any later moment all
+weights shrink by one common factor, so that adding never needs the older sum: additions commute. Exponents would grow
+without end, so event time is cut into buckets of 32 half-lives, each with its start as its landmark; a reader combines
+the newest two. What is older weighs less than 2^-32 and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from storage.technology import Newest
+
+HALF_LIVES = 32
+"""Half-lives in one bucket."""
+BETWEEN = 2.0**-HALF_LIVES
+"""What a weight of the bucket before counts against one of this bucket."""
+
+
+def bucket_of(at_ms: int, half_life_ms: int) -> int:
+    """The bucket of an event time."""
+    return at_ms // (HALF_LIVES * half_life_ms)
+
+
+def grown(weight: float, at_ms: int, half_life_ms: int) -> float:
+    """A weight at an event time, as it is added to its bucket."""
+    age = at_ms - bucket_of(at_ms, half_life_ms) * HALF_LIVES * half_life_ms
+    return float(weight * 2.0 ** (age / half_life_ms))
+
+
+def factor(bucket: int, now_ms: int, half_life_ms: int) -> float:
+    """What turns scores stored in a bucket into scores decayed to `now_ms`."""
+    return float(2.0 ** ((bucket * HALF_LIVES * half_life_ms - now_ms) / half_life_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """The decay of one storage, as its readers need it."""
+
+    half_life_ms: int
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Decay | None:
+        """From a storage's options; None where scores do not decay."""
+        half_life = options.get("half_life_ms")
+        return None if half_life is None else cls(int(half_life))
+
+    def scale(self, bucket: int, newest: Newest) -> float:
+        """What turns scores stored in a bucket into scores decayed to the newest event time."""
+        return 1.0 if newest.at_ms is None else factor(bucket, newest.at_ms, self.half_life_ms)

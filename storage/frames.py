@@ -1,0 +1,73 @@
+"""Whole storages as frames: for notebooks, checks and comparisons, not for serving."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from schemas import decode_record
+from schemas.columns import frame_of, frame_schema
+from storage.decay import factor
+from storage.descriptor import Descriptor
+from storage.technology import Technology
+
+if TYPE_CHECKING:
+    from storage.format import Format
+
+
+def record_frame(schema: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """Records as a frame with the columns of their schema."""
+    return frame_of(rows, schema) if rows else pl.DataFrame(schema=frame_schema(schema))
+
+
+def to_frame(form: Format, technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
+    """All rows of a storage. Blocks while it reads them; they are not of one moment.
+
+    Returns:
+        Of a ranking key, member and score, decayed to the newest event; of counters key, field and value; of records
+        their columns. Sorted by these.
+    """
+    match form.format:
+        case "ranking":
+            return _ranking(technology, descriptor)
+        case "counters":
+            return _counters(technology, descriptor)
+        case _:
+            return _records(technology, descriptor)
+
+
+def _ranking(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
+    newest, half_life = technology.newest(descriptor), descriptor.options.get("half_life_ms")
+    found: dict[tuple[str, str], float] = {}
+    for address, row in technology.dump(descriptor):
+        assert isinstance(row, dict)
+        scale = 1.0
+        if half_life and newest.bucket is not None and newest.at_ms is not None:
+            if address.bucket is None or address.bucket < newest.bucket - 1:
+                continue
+            scale = factor(address.bucket, newest.at_ms, half_life)
+        for member, score in row.items():
+            found[address.key, member] = found.get((address.key, member), 0.0) + score * scale
+    rows = [(key, member, score) for (key, member), score in found.items()]
+    kinds = {"key": pl.String, "member": pl.String, "score": pl.Float64}
+    return pl.DataFrame(rows, kinds, orient="row").sort("key", "member")
+
+
+def _counters(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
+    rows = [
+        (address.key, field, value)
+        for address, row in technology.dump(descriptor)
+        if isinstance(row, dict)
+        for field, value in row.items()
+    ]
+    kinds = {"key": pl.String, "field": pl.String, "value": pl.Int64}
+    return pl.DataFrame(rows, kinds, orient="row").sort("key", "field")
+
+
+def _records(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
+    schema = descriptor.schema
+    assert schema is not None
+    found = {address.key: row for address, row in technology.dump(descriptor) if isinstance(row, bytes)}
+    return record_frame(schema, [decode_record(schema, found[key]) for key in sorted(found)])

@@ -1,0 +1,116 @@
+"""Rankings, read: the best members of a key, and members' scores, decayed to the newest event time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from schemas import Record
+from storage.address import Address
+from storage.decay import Decay
+from storage.descriptor import Descriptor
+from storage.merge import Merge
+from storage.reader import Located, Reader
+from storage.technology import Newest, Reads
+
+Scored = list[tuple[str, float]]
+
+_MORE = 10
+"""Read beyond the size asked for, so that two buckets can mostly be merged without a second look."""
+
+
+class RankingReader(Reader):
+    """Reads `Ranking`. Scores that decay are those of one moment: the newest event time behind the storage."""
+
+    format = "ranking"
+
+    def __init__(self, locate: Callable[[], Located], record: type[Record] | None = None) -> None:
+        """See `Reader`."""
+        super().__init__(locate)
+        self._bucket = 0
+
+    async def top(self, key: str, size: int) -> Scored:
+        """The `size` members with the highest scores, best first, ties by member; fewer if there are fewer."""
+        return (await self.top_many([key], size))[0]
+
+    async def top_many(self, keys: Sequence[str], size: int) -> list[Scored]:
+        """The same for many keys at once, in their order."""
+        reads, descriptor = self._locate()
+        size = min(size, descriptor.options.get("size") or size)
+        if size < 1 or not keys:
+            return [[] for _ in keys]
+        if (decay := Decay.of(descriptor.options)) is not None:
+            return await self._top_decayed(reads, descriptor, decay, keys, size)
+        _, found = await reads.top(descriptor, [Address(descriptor.storage, key) for key in keys], size)
+        return found
+
+    async def score(self, key: str, member: str) -> float | None:
+        """A member's score; None if it has none."""
+        return (await self.scores(key, [member]))[0]
+
+    async def scores(self, key: str, members: Sequence[str]) -> list[float | None]:
+        """The same for many members of a key at once, in their order."""
+        reads, descriptor = self._locate()
+        if (decay := Decay.of(descriptor.options)) is None:
+            _, found = await reads.scores(descriptor, [(Address(descriptor.storage, key), members)])
+            return found[0]
+        while True:
+            rows = [(address, members) for address in self._addresses(descriptor, [key])]
+            newest, found = await reads.scores(descriptor, rows)
+            if self._is_newest(newest):
+                break
+        scales = _scales(decay, newest)
+        pairs = zip(*found, strict=True)
+        return [_sum(pair, scales) for pair in pairs]
+
+    async def _top_decayed(
+        self, reads: Reads, descriptor: Descriptor, decay: Decay, keys: Sequence[str], size: int
+    ) -> list[Scored]:
+        best: dict[str, Scored] = {}
+        depth = size + _MORE
+        while missing := [key for key in dict.fromkeys(keys) if key not in best]:
+            merges = await self._merges(reads, descriptor, decay, missing, depth)
+            for key, merge in zip(missing, merges, strict=True):
+                if (found := merge.best(size)) is not None:
+                    best[key] = found
+            depth *= 2
+        return [best[key] for key in keys]
+
+    async def _merges(
+        self, reads: Reads, descriptor: Descriptor, decay: Decay, keys: Sequence[str], depth: int
+    ) -> list[Merge]:
+        """Of each key the best `depth` in either bucket, with their scores in the other bucket."""
+        while True:
+            addresses = self._addresses(descriptor, keys)
+            newest, found = await reads.top(descriptor, addresses, depth)
+            if self._is_newest(newest):
+                break
+        merges = [Merge(pair, depth, _scales(decay, newest)) for pair in zip(found[::2], found[1::2], strict=True)]
+        wanted = [members for merge in merges for members in merge.missing()]
+        if any(wanted):
+            _, scores = await reads.scores(descriptor, list(zip(addresses, wanted, strict=True)))
+            for merge, pair in zip(merges, zip(scores[::2], scores[1::2], strict=True), strict=True):
+                merge.fill(pair)
+        return merges
+
+    def _addresses(self, descriptor: Descriptor, keys: Sequence[str]) -> list[Address]:
+        """Per key its rows in the two buckets that count, the newer one first, as far as is known."""
+        buckets = (self._bucket, self._bucket - 1)
+        return [Address(descriptor.storage, key, bucket) for key in keys for bucket in buckets]
+
+    def _is_newest(self, newest: Newest) -> bool:
+        """Whether the right buckets were read; if not, the next try will."""
+        if newest.bucket in (None, self._bucket):
+            return True
+        assert newest.bucket is not None
+        self._bucket = newest.bucket
+        return False
+
+
+def _scales(decay: Decay, newest: Newest) -> tuple[float, float]:
+    bucket = newest.bucket or 0
+    return decay.scale(bucket, newest), decay.scale(bucket - 1, newest)
+
+
+def _sum(pair: Sequence[float | None], scales: Sequence[float]) -> float | None:
+    known = [score * scale for score, scale in zip(pair, scales, strict=True) if score is not None]
+    return sum(known) if known else None

@@ -1,0 +1,174 @@
+"""One connection to Redis that carries all reads of an event loop: many requests in one write, replies in their order.
+
+Reads change nothing, so a request whose connection breaks is simply sent again on the next one, until its time is up.
+A time-out therefore ends the connection: whatever follows would wait behind the same silence, and no reply that may
+still come can meet a wrong request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from itertools import chain
+from typing import Any
+
+from redis.connection import parse_url
+
+from storage.errors import StorageUnavailable
+from storage.redis_socket import Command, Request, Socket, greeting, open_socket
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.4
+"""Seconds between two attempts to connect, jittered."""
+GRACE = 0.01
+"""Seconds between a time-out and its consequences."""
+
+
+class Connection:
+    """Connects with the first call, and again whenever the connection breaks, until it is closed.
+
+    Belongs to the event loop that it is made on.
+    """
+
+    def __init__(self, url: str, timeout: float = 1.0) -> None:
+        """
+        Args:
+            url: as redis-py understands it: `redis://user:password@host:port/db`, `rediss://` for TLS, `unix://`.
+            timeout: seconds until a call fails. While Redis is away for longer than that, calls fail at once.
+        """
+        self._settings: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._unsent: list[Request] = []
+        self._socket: Socket | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._flushing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._problem = ""
+        self._away_since = self._loop.time()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls have not been written yet."""
+        return len(self._unsent)
+
+    def call(self, *commands: Command) -> asyncio.Future[list[Any]]:
+        """Send commands with this tick's flush; the future brings their replies, in their order.
+
+        Its errors are StorageUnavailable, and ReplyError where Redis refuses one of the commands.
+        """
+        now = self._loop.time()
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        request = Request(commands, future, now + self._timeout)
+        if not commands:
+            future.set_result([])
+        elif self._problem and now > self._away_since + self._timeout:
+            future.set_exception(self._unavailable())
+        else:
+            self._unsent.append(request)
+            if not self._flushing:
+                self._flushing = True
+                self._loop.call_soon(self._flush)
+        return future
+
+    async def close(self) -> None:
+        """Fail what is under way, and every later call."""
+        self._problem, self._away_since = "it is closed here", -self._timeout
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.drop()
+            self._unsent += socket.sent
+        for request in self._unsent:
+            if not request.future.done():
+                request.future.set_exception(self._unavailable())
+        self._unsent.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.sleep(0)  # the transport closes its socket in the loop's next tick
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._socket is None:
+            self._connect()
+        elif not self._socket.paused:
+            waiting = [request for request in self._unsent if not request.future.done()]
+            self._unsent.clear()
+            if waiting:
+                self._socket.send(waiting)
+        self._watch()
+
+    def _connect(self) -> None:
+        if self._connecting is None:
+            self._connecting = self._loop.create_task(self._keep_connecting())
+
+    async def _keep_connecting(self) -> None:
+        pause = SHORTEST_PAUSE
+        while self._socket is None:
+            try:
+                socket = await asyncio.wait_for(self._opened(), self._timeout)
+                if socket.is_open:
+                    self._socket = socket
+                    break
+            except Exception as error:  # whatever it is, it is what calls fail with
+                self._problem = str(error) or "no answer"
+            await asyncio.sleep(pause * (0.5 + random.random() / 2))
+            pause = min(2 * pause, LONGEST_PAUSE)
+        self._connecting, self._problem = None, ""
+        self._flush()
+
+    async def _opened(self) -> Socket:
+        """A socket that has greeted Redis, and been told that it has loaded its data."""
+        socket = Socket(self._lost, self._flush)
+        await open_socket(self._settings, socket)
+        greeted: asyncio.Future[list[Any]] = self._loop.create_future()
+        socket.send([Request(greeting(self._settings), greeted, self._loop.time() + self._timeout)])
+        try:
+            await greeted
+        except BaseException:
+            socket.drop()
+            raise
+        return socket
+
+    def _lost(self, socket: Socket, error: Exception | None) -> None:
+        """A socket has ended: what it leaves unanswered is sent again."""
+        if socket is not self._socket:
+            for request in socket.sent:  # a greeting, or what `close` has failed already
+                if not request.future.done():
+                    request.future.set_exception(error or ConnectionError("it hung up"))
+            return
+        self._socket = None
+        self._problem, self._away_since = str(error or "it hung up"), self._loop.time()
+        for request in socket.sent:
+            request.replies.clear()
+        self._unsent = [*socket.sent, *self._unsent]
+        self._connect()
+
+    def _watch(self) -> None:
+        """Look again when the oldest request's time is up. One timer serves all, as all have the same time."""
+        if self._timer is None:
+            sent = self._socket.sent if self._socket is not None else ()
+            oldest = next(chain(sent, self._unsent), None)
+            if oldest is not None:
+                self._timer = self._loop.call_at(oldest.deadline, self._give_grace)
+
+    def _give_grace(self) -> None:
+        """If the loop itself was held up, replies may have come that it had no time to read."""
+        self._timer = self._loop.call_later(GRACE, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now, socket = self._loop.time(), self._socket
+        if socket is not None and socket.sent and socket.sent[0].deadline <= now:
+            self._lost(socket, TimeoutError(f"no answer for {self._timeout:g} s"))
+            socket.drop()
+        for request in self._unsent:
+            if request.deadline <= now and not request.future.done():
+                request.future.set_exception(self._unavailable())
+        self._unsent = [request for request in self._unsent if not request.future.done()]
+        self._watch()
+
+    def _unavailable(self) -> StorageUnavailable:
+        where = self._settings.get("path") or f"{self._settings.get('host')}:{self._settings.get('port', 6379)}"
+        return StorageUnavailable(f"Redis at {where} cannot be read: {self._problem or 'no answer in time'}.")

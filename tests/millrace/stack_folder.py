@@ -1,0 +1,62 @@
+"""A folder with a local stack of its own on free ports, driven by the command line as a user drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from millrace.settings import Settings
+from millrace.stack import Stack
+from millrace.stack.plan import variables
+from tests.conftest import free_ports
+
+
+class StackFolder:
+    """Runs the named parts; the others are on another machine, as far as its settings say. `changes` are settings."""
+
+    def __init__(self, folder: Path, *parts: str, **changes: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        kafka, controller, registry, redis, service = free_ports(5)
+        here = Settings(
+            kafka=f"127.0.0.1:{kafka}",
+            kafka_controller_port=controller,
+            registry_url=f"http://127.0.0.1:{registry}",
+            redis_url=f"redis://127.0.0.1:{redis}/0",
+            service_port=service,
+            state_dir=folder / "state",
+        )
+        elsewhere = {"kafka": "elsewhere:9092", "registry_url": "http://elsewhere", "redis_url": "redis://elsewhere"}
+        others = {name: value for name, value in elsewhere.items() if name.removesuffix("_url") not in parts}
+        self.folder, self.settings = folder, replace(here, **{**others, **changes})  # type: ignore[arg-type]
+        self.stack = Stack(self.settings)
+
+    def command(self, *arguments: str, **changes: str) -> subprocess.Popen[str]:
+        """Start `millrace` with these arguments and this folder's settings."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "millrace", *arguments],
+            cwd=self.folder,
+            env={**os.environ, **variables(self.settings), **changes},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run `millrace` to its end."""
+        with self.command(*arguments, **changes) as process:
+            out, err = process.communicate()
+            return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """What `millrace status --output json` says."""
+        found: dict[str, dict[str, Any]] = json.loads(self.run("status", "--output", "json").stdout)
+        return found
+
+    def states(self) -> dict[str, str]:
+        """The state of each part."""
+        return {name: part["state"] for name, part in self.status().items()}

@@ -1,0 +1,166 @@
+"""The command line: quick help with examples, exit codes that scripts can trust, one sentence where it cannot go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from millrace.cli import app
+from tests.conftest import free_ports
+
+HEAVY = (
+    "polars",
+    "pyarrow",
+    "numpy",
+    "confluent_kafka",
+    "redis",
+    "hiredis",
+    "fastavro",
+    "starlette",
+    "uvicorn",
+    "httpx",
+)
+QUICK = 0.3
+"""Seconds that the help text may take."""
+
+LOADED = """
+import sys
+sys.argv = ["millrace", "--help"]
+from millrace.cli import main
+try:
+    main()
+finally:
+    sys.stderr.write(" ".join(sys.modules))
+"""
+
+
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `millrace` in a folder where nothing runs: every port of its settings is closed."""
+    kafka, registry, redis, service = free_ports(4)
+    closed = {
+        "MILLRACE_KAFKA": f"127.0.0.1:{kafka}",
+        "MILLRACE_REGISTRY_URL": f"http://127.0.0.1:{registry}",
+        "MILLRACE_REDIS_URL": f"redis://127.0.0.1:{redis}/0",
+        "MILLRACE_SERVICE_PORT": str(service),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "millrace", *arguments],
+        cwd=folder,
+        env={**os.environ, **closed, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def commands(command: Any, *names: str) -> Iterator[tuple[str, ...]]:
+    """The names of every command that the help shows, such as `("schemas", "check")`."""
+    inner = getattr(command, "commands", {})
+    if not inner or command.invoke_without_command:
+        yield names
+    for name, sub in inner.items():
+        if not sub.hidden:
+            yield from commands(sub, *names, name)
+
+
+COMMANDS = list(commands(typer.main.get_command(app)))
+
+
+def test_help_loads_none_of_the_heavy_libraries(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", LOADED], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "Usage: millrace" in done.stdout
+    assert set(HEAVY) & set(done.stderr.split()) == set()
+
+
+def test_help_answers_at_once(tmp_path: Path) -> None:
+    def seconds() -> float:
+        begun = time.perf_counter()
+        assert run(tmp_path, "--help").returncode == 0
+        return time.perf_counter() - begun
+
+    assert min(seconds() for _ in range(5)) < QUICK
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_has_an_example_of_it(names: tuple[str, ...], tmp_path: Path) -> None:
+    done = run(tmp_path, *names, "--help", COLUMNS="200")
+    assert done.returncode == 0
+    assert f"Example: millrace {' '.join(names)}" in done.stdout
+
+
+def test_the_commands_are_those_that_the_documents_name() -> None:
+    assert {" ".join(names) for names in COMMANDS} >= {
+        *("up", "down", "status", "registry", "learn", "serve", "demo", "backtest", "check", "storages"),
+        *("schemas register", "schemas check", "schemas list", "experiments show"),
+    }
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["up", "--nonsense"], ["learn"], ["status", "-o", "xml"]])
+def test_wrong_usage_is_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "Usage: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["learn"], ["serve"], ["demo"], ["check"], ["backtest", "--from", "dataset"]],
+    ids=lambda found: found[0],
+)
+def test_a_folder_that_is_not_there_is_one_sentence_and_exit_code_1(arguments: list[str], tmp_path: Path) -> None:
+    done = run(tmp_path, *arguments, "nowhere")
+    assert_one_sentence(done, f"There is no folder {tmp_path / 'nowhere'}; name the folder of a data product.")
+
+
+@pytest.mark.parametrize("arguments", [["learn"], ["serve"], ["check"]], ids=lambda found: found[0])
+def test_a_folder_that_is_no_product_says_so(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert_one_sentence(run(tmp_path, *arguments, "empty"), "it is no data product")
+
+
+def test_schemas_of_nothing_are_one_sentence(tmp_path: Path) -> None:
+    done = run(tmp_path, "schemas", "check", "nowhere")
+    assert_one_sentence(done, "nowhere is no .avsc file, holds none and is no data product; name one of these.")
+
+
+def test_a_setting_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", MILLRACE_SERVICE_PORT="http")
+    assert_one_sentence(done, "the environment sets service_port to 'http', which is no int; correct it.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["schemas", "list"], "registry"),
+        (["storages"], "redis"),
+        (["experiments", "show"], "The models service does not answer at"),
+    ],
+    ids=lambda found: found[0] if isinstance(found, list) else "",
+)
+def test_a_part_that_does_not_answer_is_one_sentence(arguments: list[str], word: str, tmp_path: Path) -> None:
+    assert_one_sentence(run(tmp_path, *arguments), word)
+
+
+def test_json_output_is_one_document_and_nothing_else(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", "--output", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(json.loads(done.stdout)) == ["kafka", "registry", "redis", "service"]
+    assert {part["state"] for part in json.loads(done.stdout).values()} == {"stopped"}
+
+
+def assert_one_sentence(done: subprocess.CompletedProcess[str], sentence: str) -> None:
+    """Exit code 1, nothing on stdout, and on stderr one line that says it."""
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("millrace: ")
+    assert done.stderr.count("\n") == 1
+    assert sentence.lower() in done.stderr.lower()

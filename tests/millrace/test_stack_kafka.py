@@ -1,0 +1,112 @@
+"""The stack with its real Kafka: it keeps its data, starts again quickly, and survives a command killed halfway."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from millrace.stack import Stack
+from millrace.stack.kafka import KafkaServer, _cluster
+from tests.conftest import free_ports
+from tests.millrace.stack_folder import StackFolder
+
+needs_kafka = pytest.mark.usefixtures("kafka")  # skips where no Kafka can be had
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[StackFolder]:
+    """A folder whose stack is a Kafka and a registry."""
+    found = StackFolder(tmp_path, "kafka", "registry")
+    yield found
+    found.stack.down()
+
+
+def until(folder: StackFolder, file: str) -> None:
+    """Wait until the state folder holds this file."""
+    deadline = time.monotonic() + 30
+    while not (folder.settings.state_dir / file).exists():
+        assert time.monotonic() < deadline
+
+
+def subjects(folder: StackFolder) -> list[str]:
+    """What the registry lists."""
+    found: list[str] = httpx.get(f"{folder.settings.registry_url}/subjects", trust_env=False).json()
+    return found
+
+
+@pytest.mark.slow
+@needs_kafka
+def test_it_starts_again_within_seconds_with_what_was_registered_also_on_other_ports(here: StackFolder) -> None:
+    assert set(here.stack.up()) == {"kafka", "registry"}
+    address = f"{here.settings.registry_url}/subjects/clicks-value/versions"
+    httpx.post(address, json={"schema": '"string"'}, trust_env=False).raise_for_status()
+    here.stack.down()
+    assert here.states()["kafka"] == "stopped"
+
+    kafka, controller = free_ports(2)
+    here.settings = replace(here.settings, kafka=f"127.0.0.1:{kafka}", kafka_controller_port=controller)
+    here.stack = Stack(here.settings)
+    begun = time.monotonic()
+    here.stack.up()
+    assert time.monotonic() - begun < 15
+    assert subjects(here) == ["clicks-value"]
+
+
+@pytest.mark.slow
+@needs_kafka
+def test_a_command_killed_while_kafka_starts_leaves_what_the_next_one_takes_over(here: StackFolder) -> None:
+    with here.command("up") as killed:
+        until(here, "processes/kafka.json")
+        killed.kill()
+    process = here.status()["kafka"]["pid"]
+    done = here.run("up")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = here.status()
+    assert (found["kafka"]["state"], found["kafka"]["pid"]) == ("running", process)
+    assert found["registry"]["state"] == "running"
+    assert here.run("down").returncode == 0
+    assert {here.states()[name] for name in ("kafka", "registry")} == {"stopped"}
+
+
+@pytest.mark.slow
+@needs_kafka
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_an_interrupted_start_stops_what_it_started(here: StackFolder, number: signal.Signals) -> None:
+    with here.command("up") as interrupted:
+        until(here, "processes/kafka.json")
+        started = here.status()["kafka"]["pid"]
+        interrupted.send_signal(number)
+        _, err = interrupted.communicate()
+    assert interrupted.returncode == 130
+    assert "Traceback" not in err
+    assert here.states()["kafka"] == "stopped"
+    assert not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.slow
+@needs_kafka
+def test_a_storage_that_was_made_halfway_is_made_anew(here: StackFolder) -> None:
+    half = here.settings.state_dir / "kafka" / "formatting"
+    half.mkdir(parents=True)
+    (half / "meta.properties").write_text("half")
+    here.stack.up()
+    assert subjects(here) == []
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("first", [0x00, 0x7F, 0x80, 0xF8, 0xFB, 0xFF])
+def test_a_cluster_id_is_never_taken_for_an_option(first: int) -> None:
+    identity = _cluster(bytes([first, *range(15)]))
+    assert len(identity) == 22
+    assert not identity.startswith("-")
+
+
+def test_a_kafka_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
+    assert not KafkaServer(tmp_path, port=free_ports(1)[0]).ready()

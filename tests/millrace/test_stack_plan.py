@@ -1,0 +1,63 @@
+"""The settings alone say which parts run on this machine, and where."""
+
+from __future__ import annotations
+
+import pytest
+
+from millrace.settings import Settings
+from millrace.stack.errors import StackError
+from millrace.stack.plan import addresses, servers, variables
+
+
+def test_by_default_all_three_servers_run_here_on_the_ports_of_the_settings() -> None:
+    found = servers(Settings())
+    assert {name: [port.number for port in server.ports] for name, server in found.items()} == {
+        "kafka": [19092, 19093],
+        "redis": [16379],
+        "registry": [18081],
+    }
+    assert {name: server.address for name, server in found.items()} == {
+        name: address for name, address in addresses(Settings()).items() if name != "service"
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "settings"),
+    [
+        ("kafka", Settings(kafka="broker.example:9092")),
+        ("kafka", Settings(kafka="127.0.0.1:9092,127.0.0.1:9093")),
+        ("kafka", Settings(kafka="[::1]:9092")),
+        ("kafka", Settings(kafka_options={"security.protocol": "SSL"})),
+        ("redis", Settings(redis_url="redis://cache.example/0")),
+        ("redis", Settings(redis_url="rediss://127.0.0.1/0")),
+        ("redis", Settings(redis_url="redis://:secret@127.0.0.1/0")),
+        ("registry", Settings(registry_url="https://127.0.0.1:8081")),
+        ("registry", Settings(registry_url="http://registry.example:8081")),
+    ],
+)
+def test_a_part_on_another_machine_or_a_secured_one_is_not_run_here(part: str, settings: Settings) -> None:
+    assert part in addresses(settings)
+    assert set(servers(settings)) == {"kafka", "redis", "registry"} - {part}
+
+
+def test_the_registry_uses_the_kafka_of_the_settings_wherever_that_is() -> None:
+    command = servers(Settings(kafka="broker.example:9092"))["registry"].command()
+    assert command[command.index("--kafka") + 1] == "broker.example:9092"
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (Settings(kafka="127.0.0.1:nine"), "kafka"),
+        (Settings(redis_url="redis://127.0.0.1:99999/0"), "redis_url"),
+        (Settings(registry_url="http://localhost:-1"), "registry_url"),
+    ],
+)
+def test_an_address_without_a_number_for_its_port_is_named(settings: Settings, name: str) -> None:
+    with pytest.raises(StackError, match=f"The setting {name} has the address"):
+        servers(settings)
+
+
+def test_a_child_process_reads_the_same_settings_from_its_environment() -> None:
+    settings = Settings(kafka="broker:1", service_port=8080, partitions=7)
+    assert Settings.load(environment=variables(settings)) == settings

@@ -1,0 +1,197 @@
+"""A saved file is live within seconds once it holds; a broken one, a hanging one, a failing one never is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from millrace.product import Product
+from serving import HotLoader
+from serving.service import Service
+from tests.serving.shop import Shop
+
+CODE = """
+import msgspec
+import millrace as mr
+
+class Ask(msgspec.Struct):
+    user: str
+
+class Answer(msgspec.Struct):
+    items: list[str]
+
+ask = mr.EndpointType("ask", Ask, Answer, unit="user", golden=[mr.Golden(Ask("u1"), lambda answer: answer.items)])
+
+@ask.implementation
+async def first(request: Ask) -> Answer:
+    return Answer(["before"])
+"""
+CHECK = """
+import asyncio, sys
+from pathlib import Path
+from millrace.product import Product
+from schemas import MillraceError
+from serving import run_golden
+from storage import Catalogue, Memory, MemoryReads
+
+try:
+    types = Product.load(Path(sys.argv[1])).endpoints
+    problems = asyncio.run(run_golden(types, Catalogue({"memory": MemoryReads(Memory())})))
+except MillraceError as error:
+    problems = [str(error)]
+sys.stdout.write("\\n".join(problems))
+sys.exit(bool(problems))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "hot_shop"
+    place.mkdir()
+    (place / "endpoints.py").write_text(CODE)
+    return place
+
+
+class Hot:
+    """A service over a folder, asked until it answers as wanted."""
+
+    def __init__(self, folder: Path, service: Service, client: httpx.AsyncClient) -> None:
+        self.folder, self.service, self.client = folder, service, client
+
+    def save(self, text: str, name: str = "endpoints.py") -> None:
+        (self.folder / name).write_text(text)
+
+    async def answer(self) -> object:
+        return (await self.client.post("/v1/ask", json={"user": "u1"})).json()
+
+    async def until(self, holds: Callable[[], object]) -> float:
+        """Seconds until it held."""
+        began = time.monotonic()
+        while not holds():
+            assert time.monotonic() - began < 20, self.service.endpoints.problems
+            await asyncio.sleep(0.005)
+        return time.monotonic() - began
+
+    async def refused(self) -> str:
+        """Wait for a refusal, and give its reason."""
+        await self.until(lambda: self.service.endpoints.problems)
+        return " ".join(self.service.endpoints.problems)
+
+
+@asynccontextmanager
+async def serving(folder: Path, patience: float = 20.0) -> AsyncIterator[Hot]:
+    check = folder.parent / "check.py"
+    check.write_text(CHECK)
+    product = Product.load(folder)
+    hot = HotLoader(folder, [sys.executable, str(check)], lambda: Product.load(folder).endpoints, patience)
+    shop = Shop(*product.endpoints)
+    service = shop.service(hot=hot)
+    async with shop.running(service) as client:
+        yield Hot(folder, service, client)
+
+
+async def test_a_saved_file_is_live_within_two_seconds(folder: Path) -> None:
+    async with serving(folder) as hot:
+        assert await hot.answer() == {"items": ["before"]}
+        before = hot.service.endpoints.current
+
+        hot.save(CODE.replace("before", "new"))
+        took = await hot.until(lambda: hot.service.endpoints.current is not before)
+
+        assert await hot.answer() == {"items": ["new"]}
+    assert took < 5  # the promise is two; a busy machine imports more slowly
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (CODE + "\ndef broken(:\n", "endpoints.py:17: SyntaxError"),
+        (CODE + "\nraise ValueError('not today')\n", "endpoints.py:17: ValueError: not today"),
+        (CODE.replace('["before"]', "[]"), "ask/first: golden request 1 was answered with what its predicate refuses"),
+        (CODE.replace('Answer(["before"])', "None"), "ask/first: golden request 1 was answered with NoneType"),
+        (CODE + "\nimport os\nos._exit(3)\n", "ended with 3"),
+        (CODE.replace('"user"', '"users"'), "has the unit 'users'"),
+    ],
+)
+async def test_code_that_does_not_hold_is_refused_and_what_answered_keeps_answering(
+    folder: Path, text: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(folder) as hot:
+        with caplog.at_level(logging.ERROR):
+            hot.save(text)
+            assert reason in await hot.refused()
+        assert await hot.answer() == {"items": ["before"]}
+        assert hot.service.endpoints.facts()[0].refusals
+    assert "Saved code is not taken" in caplog.text
+
+
+async def test_an_import_that_never_ends_is_killed_and_answers_go_on_meanwhile(folder: Path) -> None:
+    async with serving(folder, patience=1.0) as hot:
+        hot.save("while True: pass\n")
+        slowest = 0.0
+        while not hot.service.endpoints.problems:
+            began = time.monotonic()
+            assert await hot.answer() == {"items": ["before"]}
+            slowest = max(slowest, time.monotonic() - began)
+            await asyncio.sleep(0.01)
+        assert "took more than 1 s" in await hot.refused()
+        assert slowest < 1
+
+
+async def test_a_repaired_file_is_taken_and_the_error_is_gone(folder: Path) -> None:
+    async with serving(folder) as hot:
+        hot.save("raise ValueError\n")
+        await hot.refused()
+        hot.save(CODE.replace("before", "repaired"))
+        await hot.until(lambda: not hot.service.endpoints.problems)
+
+        assert await hot.answer() == {"items": ["repaired"]}
+        assert hot.service.endpoints.facts()[0].refusals == ()
+
+
+async def test_the_last_of_several_quick_saves_is_what_answers(folder: Path) -> None:
+    async with serving(folder) as hot:
+        for number in range(5):
+            hot.save(CODE.replace("before", f"version {number}"))
+            await asyncio.sleep(0.15)
+        began = time.monotonic()
+        while await hot.answer() != {"items": ["version 4"]}:
+            assert time.monotonic() - began < 30
+            await asyncio.sleep(0.01)
+
+
+async def test_a_new_file_beside_the_others_counts_as_a_change(folder: Path) -> None:
+    async with serving(folder) as hot:
+        before = hot.service.endpoints.current
+        hot.save("ITEMS = ['helped']\n", "near.py")
+        text = CODE.replace("import msgspec\n", "import msgspec\nfrom .near import ITEMS\n")
+        hot.save(text.replace('["before"]', "ITEMS"))
+        await hot.until(lambda: hot.service.endpoints.current is not before)
+        assert await hot.answer() == {"items": ["helped"]}
+
+
+async def test_a_file_that_is_no_source_changes_nothing(folder: Path) -> None:
+    loads = 0
+
+    def load() -> list[object]:
+        nonlocal loads
+        loads += 1
+        return []
+
+    hot = HotLoader(folder, ["false"], load)  # type: ignore[arg-type]
+    before = hot._fingerprint()
+    (folder / "notes.txt").write_text("x")
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "x.py").write_text("x")
+    assert hot._fingerprint() == before
+    (folder / "product.toml").write_text("")
+    assert hot._fingerprint() != before
+    assert loads == 0

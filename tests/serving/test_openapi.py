@@ -1,0 +1,196 @@
+"""The OpenAPI document of exactly what is loaded, and the page that shows it without anything from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from serving import EndpointType
+from serving.avro_json import json_schema
+from serving.docs.operations import grouped, type_in_words
+from tests.serving.shop import Click, Recommend, Recommendations, Shop, popular
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+@pytest.fixture
+async def client(shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
+    async with shop.running() as client:
+        yield client
+
+
+async def document(client: httpx.AsyncClient) -> Any:
+    answer = await client.get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    return answer.json()
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from [item] if key == "$ref" else references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from references(item)
+
+
+async def test_it_is_a_document_of_version_3_1_with_what_is_loaded_and_nothing_else(client: httpx.AsyncClient) -> None:
+    found = await document(client)
+    assert found["openapi"] == "3.1.0"
+    assert set(found["info"]) >= {"title", "version"}
+    assert list(found["paths"]) == [
+        "/v1/recommend",
+        "/v1/recommend/popular_now",
+        "/v1/recommend/newest",
+        "/events/clicks",
+    ]
+
+
+async def test_every_reference_leads_to_a_component_and_every_operation_has_its_own_id(
+    client: httpx.AsyncClient,
+) -> None:
+    found = await document(client)
+    for reference in references(found):
+        place: Any = found
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
+        assert isinstance(place, dict)
+    posts = [methods["post"] for methods in found["paths"].values()]
+    assert len({post["operationId"] for post in posts}) == len(posts)
+    for post in posts:
+        assert {"summary", "description", "tags", "requestBody", "responses"} <= set(post)
+        assert "default" in post["responses"]
+
+
+async def test_requests_and_answers_have_their_schemas_limits_and_an_example(client: httpx.AsyncClient) -> None:
+    found = await document(client)
+    post = found["paths"]["/v1/recommend"]["post"]
+    body = post["requestBody"]["content"]["application/json"]
+    schemas = found["components"]["schemas"]
+
+    assert body["schema"] == {"$ref": "#/components/schemas/Recommend"}
+    assert body["example"]["user"] == "u1"
+    assert schemas["Recommend"]["required"] == ["user"]
+    assert schemas["Page"]["properties"]["size"] == {"type": "integer", "minimum": 1, "maximum": 100, "default": 10}
+    assert "millrace-decision" in post["responses"]["200"]["headers"]
+    assert found["paths"]["/v1/recommend/popular_now"]["post"]["description"] == "What is popular."
+
+
+async def test_it_changes_with_what_is_loaded(shop: Shop) -> None:
+    service = shop.service()
+    async with shop.running(service) as client:
+        other = EndpointType("other", Recommend, Recommendations, unit="user")
+        other.implementation(popular().implementations["newest"].function)
+        service.endpoints.take([other])
+        assert [path for path in (await document(client))["paths"] if path.startswith("/v1")] == [
+            "/v1/other",
+            "/v1/other/newest",
+        ]
+
+
+def test_an_event_type_becomes_the_schema_of_what_the_intake_takes() -> None:
+    found = json_schema(Click.event_type.schema)
+    assert found["required"] == ["user", "item", "at"]
+    assert found["properties"]["at"] == {"type": "string", "format": "date-time"}
+    assert found["properties"]["decision"] == {"anyOf": [{"type": "null"}, {"type": "string"}]}
+    assert found["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("avro", "expected"),
+    [
+        ("int", {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}),
+        ({"type": "array", "items": "string"}, {"type": "array", "items": {"type": "string"}}),
+        ({"type": "map", "values": "double"}, {"type": "object", "additionalProperties": {"type": "number"}}),
+        ({"type": "enum", "name": "E", "symbols": ["a", "b"]}, {"type": "string", "enum": ["a", "b"]}),
+        ({"type": "fixed", "name": "F", "size": 4}, {"type": "string", "minLength": 4, "maxLength": 4}),
+        ({"type": "string", "logicalType": "uuid"}, {"type": "string", "format": "uuid"}),
+        ({"type": {"type": "string"}}, {"type": "string"}),
+    ],
+)
+def test_avro_types_as_json_schema(avro: Any, expected: Any) -> None:
+    assert json_schema(avro) == expected
+
+
+def test_a_type_that_holds_itself_is_left_open() -> None:
+    tree = {"type": "record", "name": "T", "fields": [{"name": "inner", "type": ["null", "T"]}]}
+    assert json_schema(tree)["properties"]["inner"] == {"anyOf": [{"type": "null"}, {"type": "object"}]}
+
+
+class Checker(HTMLParser):
+    """Collects addresses, and what the content policy would block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.faults: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.addresses += [value for name, value in attrs if name in ("href", "src") and value]
+        self.faults += [name for name in values if name == "style" or name.startswith("on")]
+        if tag == "style" or (tag == "script" and "src" not in values):
+            self.faults.append(tag)
+
+
+async def test_the_page_shows_every_address_and_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/docs")
+    checker = Checker()
+    checker.feed(answer.text)
+
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert checker.faults == []
+    for path in (await document(client))["paths"]:
+        assert f"POST {path}<" in answer.text
+    for address in checker.addresses:
+        assert address.startswith("/") or address == "data:,"
+        if address.startswith("/"):
+            assert (await client.get(address, follow_redirects=True)).status_code == 200, address
+
+
+async def test_what_a_product_says_of_itself_is_text_on_the_page_and_never_markup() -> None:
+    kind = popular()
+    kind.implementations["newest"].function.__doc__ = "<script>alert(1)</script>"
+    async with Shop(kind).running() as client:
+        text = (await client.get("/docs")).text
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+async def test_the_page_begins_with_a_body_that_can_be_sent(client: httpx.AsyncClient) -> None:
+    for operations in grouped(await document(client)).values():
+        for operation in operations:
+            answer = await client.post(operation.path, content=operation.example.encode())
+            assert answer.status_code in (200, 202, 503), (operation.path, operation.example, answer.text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"$ref": "#/components/schemas/Item"}, "Item"),
+        ({"type": "array", "items": {"$ref": "#/components/schemas/Item"}}, "list of Item"),
+        ({"type": "integer", "minimum": 1, "maximum": 100}, "integer, 1 to 100"),
+        ({"type": "integer", "minimum": 1}, "integer, 1 or more"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "integer or null"),
+        ({"enum": ["a", "b"]}, "one of a, b"),
+        ({"type": "string", "format": "date-time"}, "date-time"),
+        ({}, "anything"),
+    ],
+)
+def test_a_type_in_words(schema: Any, words: str) -> None:
+    assert type_in_words(schema) == words
+
+
+async def test_the_page_has_no_empty_headings(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/docs")).text
+    assert not re.search(r"<h2>\s*</h2>", text)

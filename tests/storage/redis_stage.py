@@ -1,0 +1,104 @@
+"""A Redis of one test's own, to be killed and started again, and a proxy that is a bad network."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from millrace.stack.redis import RedisServer
+
+
+class OwnRedis:
+    """A real server that only this test knows, with its data in a folder of its own."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._server = RedisServer(folder, port)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = self._server.address
+
+    def start(self) -> None:
+        """Start it, over the data that it has left, and wait until it answers."""
+        self._server.prepare()
+        self._process = subprocess.Popen(self._server.command(), stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 20
+        while not self._server.ready():
+            assert time.monotonic() < until, "it does not answer"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """SIGKILL. Does nothing where it does not run."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+class Proxy:
+    """Between a client and Redis, on a port of its own.
+
+    Attributes:
+        writes: what arrived from clients, piece by piece.
+        stalled: while it is cleared nothing passes in either direction.
+    """
+
+    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
+        self._target, self._context = port, context
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+        self.writes: list[bytes] = []
+        self.stalled = asyncio.Event()
+        self.stalled.set()
+
+    @property
+    def port(self) -> int:
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def connections(self) -> int:
+        return len(self._open) // 2
+
+    async def start(self, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=self._context)
+
+    async def close(self) -> None:
+        """Listen no more, and cut what is open."""
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        await asyncio.sleep(0.01)
+
+    def cut(self) -> None:
+        """End every connection at once."""
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        pair = {writer, there_writer}
+        self._open |= pair
+        try:
+            await asyncio.gather(
+                self._pass(reader, there_writer, self.writes),
+                self._pass(there_reader, writer, []),
+                return_exceptions=True,
+            )
+        finally:
+            self._open -= pair
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[bytes]) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 20):
+                await self.stalled.wait()
+                seen.append(data)
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
