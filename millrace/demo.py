@@ -30,7 +30,8 @@ def run_demo(folder: Path, settings: Settings, rate: float | None, limit: int | 
     Whatever this call started it stops again, by its own process id; what ran before keeps running.
     """
     console = Console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)  # also where a shell started us with SIGINT ignored
     product = Product.load(folder)
     with ExitStack() as started:
         try:

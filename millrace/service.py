@@ -128,14 +128,19 @@ class _Letters:
 
 def _prepare(product: Product, platform: Platform) -> None:
     """Register event types and create topics, as soon as Kafka and the registry let it. Blocks."""
+    said = False
     while True:
         try:
-            return platform.prepare(product)
+            platform.prepare(product)
         except IncompatibleSchema as error:
-            return LOGGER.error("Events of this type are refused until it is put right: %s", error)
+            LOGGER.error("Events of this type are refused until it is put right: %s", error)
         except MillraceError as error:
-            LOGGER.warning("Event types are not registered yet: %s", error)
+            if not said:
+                LOGGER.warning("Event types are not registered yet: %s", error)
+            said = True
             time.sleep(AGAIN)
+            continue
+        return
 
 
 def _end() -> None:

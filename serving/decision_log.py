@@ -57,6 +57,7 @@ class DecisionLog:
         self._wake, self._closing = threading.Event(), threading.Event()
         self._settled = threading.Condition()
         self._answers = self._overflowed = self._logged = self._failed = 0
+        self._held = False
         self._thread = threading.Thread(target=self._run, name="millrace-decisions", daemon=True)
 
     def start(self) -> None:
@@ -116,10 +117,13 @@ class DecisionLog:
         try:
             self._sender.send(Decision.event_type, _values(entry), self._on_delivery)
         except RegistryUnavailable as error:
-            LOGGER.warning("Decisions wait until their schema can be registered: %s", error)
+            if not self._held:
+                LOGGER.warning("Decisions wait until their schema can be registered: %s", error)
+            self._held = True
             return False
         except Exception as error:
             self._on_delivery(error, -1, -1)
+        self._held = False
         return True
 
     def _on_delivery(self, error: Exception | None, partition: int, offset: int) -> None:

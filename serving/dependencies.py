@@ -18,7 +18,10 @@ from storage import Catalogue, Reader, RecordsReader
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One storage that an implementation reads: by which reader, its name, and for records the class of its rows."""
+    """One storage that an implementation reads: by which reader, its name, and for records the class of its rows.
+
+    The name may say more, as the catalogue takes it: "popular@3", "redis/ranking/popular".
+    """
 
     kind: type[Reader]
     name: str
@@ -32,6 +35,11 @@ class Dependency:
             StorageError: it exists and cannot be read like this.
         """
         return catalogue.reader(self.kind, self.name, record=self.record)
+
+    @property
+    def plain_name(self) -> str:
+        """The name alone, without technology and version."""
+        return self.name.rpartition("/")[2].partition("@")[0]
 
     def title(self, catalogue: Catalogue) -> str:
         """The version that the name stands for now: "redis/ranking/popular@3". Raises as `reader` does."""

@@ -102,7 +102,7 @@ class Endpoints:
     def _reads(self, implementation: Implementation[Any, Any]) -> tuple[str, ...] | str:
         try:
             implementation.bind(self._catalogue)
-            return implementation.reads(self._catalogue)
+            return implementation.titles(self._catalogue)
         except StorageError as error:
             return str(error)
 

@@ -62,7 +62,7 @@ class HotLoader:
         types: Types = ()
         if not problems:
             try:
-                types = await asyncio.to_thread(self._load)
+                types = await asyncio.to_thread(self._loaded)
             except Exception as error:
                 problems = [str(error) or type(error).__name__]
         if await asyncio.to_thread(self._fingerprint) != fingerprint:
@@ -99,6 +99,14 @@ class HotLoader:
         lines = [line for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
         last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
         return lines or [f"The check of {self._folder.name} ended with {process.returncode}: {last or 'no output'}."]
+
+    def _loaded(self) -> Types:
+        """Load, and read what the hashes are made of while the files are those that were loaded. Blocks."""
+        types = self._load()
+        for kind in types:
+            for implementation in kind.implementations.values():
+                _ = implementation.hash
+        return types
 
     def _fingerprint(self) -> str:
         """A hash of the sources' names and contents. Blocks while it reads."""

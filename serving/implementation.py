@@ -75,6 +75,11 @@ class Implementation(Generic[Request, Response]):
             return lambda request: function(request, *readers)
         return lambda request: THREADS.run(partial(function, request))
 
-    def reads(self, catalogue: Catalogue) -> tuple[str, ...]:
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the storages it reads, without technology and version. Raises as `dependencies` does."""
+        return tuple(dependency.plain_name for dependency in self.dependencies)
+
+    def titles(self, catalogue: Catalogue) -> tuple[str, ...]:
         """Titles of the storages that the names stand for now. Raises as `bind` does."""
         return tuple(dependency.title(catalogue) for dependency in self.dependencies)

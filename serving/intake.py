@@ -87,7 +87,7 @@ class Intake:
         event_type = self.event_types.get(topic)
         if event_type is None:
             raise unknown("topic", topic, list(self.event_types))
-        lines = _lines(await read_body(receive, LIMIT), dict(headers).get(b"content-type", b""))
+        lines = _lines(await read_body(receive, LIMIT), dict(headers).get(b"content-type", b"").lower())
         if not lines:
             raise Problem(400, "no-event", "The body holds no event.")
         values, wrong = await _parsed(event_type, lines)

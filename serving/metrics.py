@@ -55,7 +55,10 @@ class Metrics:
 
     def of(self, endpoint: str) -> Answers:
         """The counts of one endpoint type; they outlive its reload."""
-        return self.endpoints.setdefault(endpoint, Answers())
+        found = self.endpoints.get(endpoint)
+        if found is None:
+            found = self.endpoints[endpoint] = Answers()
+        return found
 
     def counts(self) -> Mapping[str, AnswerCounts]:
         """The answers as the measurements sample them."""

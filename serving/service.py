@@ -119,7 +119,7 @@ class Service:
 
     def app(self) -> Starlette:
         """The application. Its `state.stopping` is to be called when the server begins to stop."""
-        app = Starlette(routes=self._routes(), lifespan=self._running, exception_handlers={HTTPException: _refused})
+        app = Starlette(routes=self._routes(), lifespan=self._running, exception_handlers=_HANDLERS)
         app.state.stopping = self.stopping
         return app
 
@@ -213,6 +213,15 @@ async def _refused(request: Request, error: Exception) -> Response:
     problem = Problem(error.status_code, "no-such-address", f"{what} is nothing that can be asked; see /docs.")
     body = msgspec.json.encode(problem.document)
     return Response(body, error.status_code, error.headers, "application/problem+json")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """A fault of the service itself; the server logs it."""
+    problem = Problem(500, "service-failed", "The service failed; its log says why.")
+    return Response(msgspec.json.encode(problem.document), 500, media_type="application/problem+json")
+
+
+_HANDLERS = {HTTPException: _refused, Exception: _failed}
 
 
 async def _tried(look: Awaitable[None]) -> Exception | None:

@@ -106,7 +106,7 @@ recommend = mr.EndpointType(
     Recommend,
     Recommendations,
     unit="user",
-    deadline=timedelta(milliseconds=50),
+    deadline=timedelta(milliseconds=500),
     golden=[
         mr.Golden(Recommend(user="196"), in_order(10)),
         mr.Golden(Recommend(user="196", category="Comedy", size=3), in_order(3)),
@@ -200,7 +200,7 @@ film_titles = mr.EndpointType(
     FilmIds,
     Titles,
     unit="items",
-    deadline=timedelta(milliseconds=50),
+    deadline=timedelta(milliseconds=500),
     golden=[mr.Golden(FilmIds(["50", "no such film"]), lambda answer: len(answer.films) <= 1)],
 )
 
@@ -217,7 +217,7 @@ active = mr.EndpointType(
     ActiveViewers,
     Viewers,
     unit="size",
-    deadline=timedelta(milliseconds=100),
+    deadline=timedelta(milliseconds=500),
     golden=[mr.Golden(ActiveViewers(3), lambda answer: len(answer.viewers) <= 3)],
 )
 

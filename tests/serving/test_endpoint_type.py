@@ -164,7 +164,8 @@ async def test_a_version_and_a_technology_may_be_named() -> None:
         shop.learned(NOON, "popular", version, **{f"v{version}": 1.0})
     await shop.catalogue.refresh()
     implementation = implemented(pinned)
-    assert implementation.reads(shop.catalogue) == ("memory/ranking/popular@1",)
+    assert implementation.titles(shop.catalogue) == ("memory/ranking/popular@1",)
+    assert implementation.reads == ("popular",)
     assert await implementation.bind(shop.catalogue)(Recommend("u1")) == Recommendations(["v1"])
 
 

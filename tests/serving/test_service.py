@@ -192,6 +192,20 @@ async def test_its_end_waits_for_decisions_to_be_acknowledged() -> None:
     assert service.decisions.counts()["logged"] == 1
 
 
+async def test_a_fault_of_the_service_itself_is_a_problem_that_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Shop()
+    shop.learner()
+    service = shop.service()
+    monkeypatch.setattr(service.decisions, "put", lambda entry: 1 // 0)
+    app = service.app()
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app):
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            answer = await client.post("/v1/recommend", json={"user": "u1"})
+    assert (answer.status_code, answer.json()["type"]) == (500, "urn:millrace:problem:service-failed")
+    assert "division" not in answer.text
+
+
 async def test_a_service_without_an_intake_has_no_addresses_for_events() -> None:
     async with Shop().running(Shop().service(events=None)) as client:
         answer: httpx.Response = await client.post("/events/clicks", json={})

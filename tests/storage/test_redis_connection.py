@@ -182,25 +182,27 @@ async def test_a_redis_that_is_not_there_is_named(redis_url: str) -> None:
     await connection.close()
 
 
-async def test_far_more_than_a_socket_takes_is_written_and_answered(connection: Connection) -> None:
+async def test_far_more_than_a_socket_takes_is_written_and_answered(redis_clean: str) -> None:
+    connection = Connection(redis_clean, timeout=30)
     big = "x" * 100_000
     calls = [connection.call(("ECHO", big + str(number))) for number in range(200)]
     found = await asyncio.gather(*calls)
     assert [reply[-3:] for [reply] in found] == [(big + str(number))[-3:].encode() for number in range(200)]
+    await connection.close()
 
 
-async def test_while_redis_reads_slowly_what_is_asked_waits_here_and_not_in_the_socket(
-    proxy: Proxy, through: Connection
-) -> None:
-    await through.call(("PING",))
+async def test_while_redis_reads_slowly_what_is_asked_waits_here_and_not_in_the_socket(proxy: Proxy) -> None:
+    connection = Connection(f"redis://127.0.0.1:{proxy.port}/0", timeout=30)
+    await connection.call(("PING",))
     proxy.stalled.clear()
-    calls = [through.call(("ECHO", "x" * 1_000_000))]
+    calls = []
     for _ in range(30):
-        calls.append(through.call(("ECHO", "y" * 1_000_000)))
+        calls.append(connection.call(("ECHO", "x" * 1_000_000)))
         await asyncio.sleep(0)
-    assert through.waiting > 10
+    assert connection.waiting > 10
     proxy.stalled.set()
-    assert [len(reply) for [reply] in await asyncio.gather(*calls)] == [1_000_000] * 31
+    assert [len(reply) for [reply] in await asyncio.gather(*calls)] == [1_000_000] * 30
+    await connection.close()
 
 
 async def test_user_password_and_database_of_the_url_are_used(redis_clean: str) -> None:
