@@ -184,4 +184,6 @@ def _check(goal: Goal, event_type: EventType) -> None:
     try:
         pl.DataFrame(schema=event_type.frame_schema).filter(pl.sql_expr(goal.where))
     except pl.exceptions.PolarsError as error:
-        raise LearnerRefused(f"Goal {goal.name}: `where = {goal.where!r}` does not fit {goal.topic}: {error}") from error
+        raise LearnerRefused(
+            f"Goal {goal.name}: `where = {goal.where!r}` does not fit {goal.topic}: {error}"
+        ) from error

@@ -36,9 +36,10 @@ class Commit:
         resends = 0
         while True:
             try:
-                outcome, cause = technology.commit(
-                    self.claim, self.expected, self.new, self.writes, self.watermark_ms
-                ), None
+                outcome, cause = (
+                    technology.commit(self.claim, self.expected, self.new, self.writes, self.watermark_ms),
+                    None,
+                )
             except (UnknownOutcome, StorageUnavailable) as error:
                 outcome, cause = None, error
             then = after_commit(outcome, resends)

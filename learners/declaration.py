@@ -99,9 +99,7 @@ class Declaration:
         return found.pop()
 
 
-def declarations(
-    learners: Sequence[type[Contract]], event_types: Mapping[str, EventType]
-) -> list[Declaration]:
+def declarations(learners: Sequence[type[Contract]], event_types: Mapping[str, EventType]) -> list[Declaration]:
     """All learners' declarations, checked one by one and against each other.
 
     Raises:

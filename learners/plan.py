@@ -1,4 +1,4 @@
-"""What to do next, decided without I/O: after each outcome of a commit, after each failure, and how much to fold at once.
+"""What to do next, decided without I/O: after a commit, after a failure, and how much to fold at once.
 
 The rules are those of the design's *Guarantees*; the worker and its units only carry them out. Everything here is a
 pure function of its arguments, so that each rule has a test that needs no server.

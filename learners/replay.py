@@ -30,7 +30,10 @@ class Replay:
     """
 
     def __init__(
-        self, learners: Sequence[type[Contract]], event_types: Mapping[str, EventType] | None = None, partitions: int = 1
+        self,
+        learners: Sequence[type[Contract]],
+        event_types: Mapping[str, EventType] | None = None,
+        partitions: int = 1,
     ) -> None:
         self.memory = Memory()
         self.partitions = partitions

@@ -185,9 +185,7 @@ class Unit:
         self._land(wait=True)
         if self.position == self._sent:
             return
-        commit = Commit(
-            self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms
-        )
+        commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
         self._flight = commit, self._committer.submit(commit.send, self._technology)
 

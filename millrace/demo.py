@@ -1,4 +1,4 @@
-"""`make demo`: the whole loop on this machine, from a data set's events to a page on which a click changes the answer."""
+"""`make demo`: the whole loop on this machine, from a data set to a page where a click changes the answer."""
 
 from __future__ import annotations
 

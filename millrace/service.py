@@ -26,7 +26,7 @@ from streams import DeadLetters, Rejected
 LOGGER = logging.getLogger("millrace.service")
 FINISH = 2
 """Seconds that requests under way have to finish, once the service is told to stop."""
-END = 4.8
+END = 4.5
 """Seconds after which a service that was told to stop ends, whatever it still waits for."""
 AGAIN = 2.0
 """Seconds between two tries to register event types and create topics while Kafka or the registry are away."""

@@ -31,8 +31,10 @@ class Counters(Format):
         """
         if not frame.height:
             return
-        columns = [text_column(frame, key, self.storage).alias("key")]
-        columns.append(pl.lit(COUNT).alias("field") if field is None else text_column(frame, field, self.storage).alias("field"))
+        columns: list[pl.Series | pl.Expr] = [text_column(frame, key, self.storage).alias("key")]
+        columns.append(
+            pl.lit(COUNT).alias("field") if field is None else text_column(frame, field, self.storage).alias("field")
+        )
         counted = pl.len().cast(pl.Int64).alias("amount")
         if amount is not None:
             columns.append(_integers(frame, amount, self.storage).alias("amount"))

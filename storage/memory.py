@@ -79,9 +79,7 @@ class Memory:
             records = self.generation(unit).records
             return [records.get(row) for row in rows]
 
-    def commit(
-        self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None
-    ) -> Outcome:
+    def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
         """See `Technology.commit`."""
         with self.lock:
             fence = self._fences.get(claim.unit, _NOBODY)

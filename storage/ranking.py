@@ -47,9 +47,7 @@ class Ranking(Format):
         """Half-life in milliseconds, or None, and size."""
         return {"half_life_ms": self._half_life_ms or None, "size": self.size}
 
-    def add(
-        self, frame: pl.DataFrame, key: str, member: str, weight: str | None = None, at: str | None = None
-    ) -> None:
+    def add(self, frame: pl.DataFrame, key: str, member: str, weight: str | None = None, at: str | None = None) -> None:
         """Add a weight, 1 if there is no column of weights, to a member for each row of a frame.
 
         Args:
@@ -72,7 +70,9 @@ class Ranking(Format):
                 self._score(name, other, amount, None)
             return
         found = self._decaying(found, frame, at)
-        for name, other, bucket, amount in found.group_by("key", "member", "bucket").agg(pl.col("weight").sum()).iter_rows():
+        for name, other, bucket, amount in (
+            found.group_by("key", "member", "bucket").agg(pl.col("weight").sum()).iter_rows()
+        ):
             self._score(name, other, amount, bucket)
 
     def add_one(self, key: str, member: str, weight: float = 1.0, at: datetime | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import polars as pl
 
@@ -41,7 +41,7 @@ class Records(Format, Generic[T]):
         """Avro schema of the rows."""
         return self.record.avro_schema()
 
-    def bind(self, session: Session) -> Records[T]:  # type: ignore[override]
+    def bind(self, session: Session) -> Self:
         """A copy whose writes and reads go through this session."""
         bound = super().bind(session)
         bound._known = OrderedDict()

@@ -76,9 +76,7 @@ class Technology(Protocol):
             Gap: the unit does not stand at `expected`.
         """
 
-    def commit(
-        self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None
-    ) -> Outcome:
+    def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
         """Apply the writes and move the unit from `expected` to `new`, both or neither.
 
         Args:

@@ -39,4 +39,4 @@ class Writes:
     def clear(self) -> None:
         """Forget all of it."""
         for rows in (self.puts, self.sums, self.scores, self.ranks, self.newest):
-            rows.clear()  # type: ignore[attr-defined]
+            rows.clear()

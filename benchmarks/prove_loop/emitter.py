@@ -52,7 +52,7 @@ class Emitter(threading.Thread):
             for event in self._events:
                 if self._stop_asked.is_set():
                     break
-                self._journal.write(event.event_type.topic, fields_of(event))
+                self._journal.write(event.event_type.topic, event.to_dict())
                 self._producer.emit(event)
                 self.sent += 1
                 if self._rate is not None:
@@ -71,11 +71,6 @@ class Emitter(threading.Thread):
         if self.error is not None:
             raise self.error
         return self.sent
-
-
-def fields_of(event: Event) -> dict[str, Any]:
-    """An event's fields by name."""
-    return {name: getattr(event, name) for name in event.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def _text(value: Any) -> str:

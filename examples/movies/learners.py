@@ -25,7 +25,7 @@ class Viewed(mr.Record):
 
     def liked(self, size: int) -> list[str]:
         """At most `size` films that the viewer likes, the last rated one first."""
-        found = []
+        found: list[str] = []
         for item, stars in zip(reversed(self.items), reversed(self.stars), strict=True):
             if len(found) == size:
                 break

@@ -38,7 +38,7 @@ async def _rows(settings: object) -> list[dict[str, object]]:
         catalogue = Catalogue({"redis": reads})
         await catalogue.refresh()
         states = await catalogue.states()
-        rows = []
+        rows: list[dict[str, object]] = []
         for item in catalogue.storages():
             units = states.get(item.title, [])
             newest = max((unit.watermark_ms for unit in units if unit.watermark_ms is not None), default=None)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from millrace.stack.brokers import brokers
+from millrace.stack.port import check_free
 from millrace.stack.server import Port
 
 PATIENCE = 60.0
@@ -60,6 +61,7 @@ def run_registry(kafka: str, host: str, port: int) -> None:
         kafka: bootstrap servers, comma separated.
 
     Raises:
+        StackError: the port cannot be had.
         KafkaUnavailable: no broker answered for `PATIENCE` seconds.
     """
     import uvicorn
@@ -68,6 +70,7 @@ def run_registry(kafka: str, host: str, port: int) -> None:
     from schemas.registry_http import registry_app
     from streams import Kafka, KafkaRecordLog
 
+    check_free(Port(port, "--port {port}"), "the registry")
     _wait_for(kafka)
     log = KafkaRecordLog(Kafka(kafka))
     try:
@@ -79,10 +82,13 @@ def run_registry(kafka: str, host: str, port: int) -> None:
 def _wait_for(kafka: str) -> None:
     """Wait until one of the servers has brokers; after `PATIENCE` the client itself says what is wrong."""
     servers = [urlsplit(f"//{server.strip()}") for server in kafka.split(",")]
-    until = time.monotonic() + PATIENCE
+    until, said = time.monotonic() + PATIENCE, False
     while time.monotonic() < until:
         if any(brokers(server.hostname or "", server.port or 9092) for server in servers):
             return
+        if not said:
+            sys.stderr.write(f"Waiting up to {PATIENCE:.0f} s for Kafka at {kafka}.\n")
+            said = True
         time.sleep(0.03)
 
 

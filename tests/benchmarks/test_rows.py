@@ -1,4 +1,4 @@
-"""The proof's comparison finds what was lost and what was counted twice: a check that could not fail would prove nothing."""
+"""The proof's comparison finds what was lost and what was counted twice: a check that cannot fail proves nothing."""
 
 from __future__ import annotations
 

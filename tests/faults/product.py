@@ -25,7 +25,8 @@ def event_type(topic: str) -> EventType:
 
 def learners(topic: str) -> list[type[Any]]:
     """Added integers, owned rows in order, decayed scores: each sees another kind of lost or doubled event."""
-    return [type(learner.__name__, (learner,), {"ratings": stream(topic)}) for learner in (ItemCounts, Histories, Trend)]
+    own = {"ratings": stream(topic)}
+    return [type(learner.__name__, (learner,), own) for learner in (ItemCounts, Histories, Trend)]
 
 
 def rating_events(count: int, seed: int, users: int = 500, items: int = 200) -> Iterator[dict[str, Any]]:

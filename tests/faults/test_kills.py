@@ -74,9 +74,12 @@ class Stage:
             [storage] = list(declaration.storages.values())[:1]
             descriptor = technology.declare(storage.describe(declaration.name, 1, 1, self.topic))
             until(
-                lambda descriptor=descriptor: {  # type: ignore[misc]
-                    state.unit.partition: state.next for state in technology.units(descriptor)
-                } == ends,
+                lambda descriptor=descriptor: (
+                    {  # type: ignore[misc]
+                        state.unit.partition: state.next for state in technology.units(descriptor)
+                    }
+                    == ends
+                ),
                 patience=60,
                 what=f"{declaration.name} reaching the end",
             )

@@ -109,7 +109,7 @@ class Log:
         batch = Batch("ratings", 0, place, end, self.whole.frame.filter(pl.Series(keep)), self.whole.offsets[keep])
         bad = tuple(rejected(offset) for offset in self.bad if place <= offset < end)
         self.place = end
-        return Fetched(batch, bad, np.zeros(batch.rows, np.int64))
+        return Fetched(batch, bad)
 
     def seek(self, topic: str, partition: int, offset: int | None) -> None:
         self.place = offset
@@ -135,9 +135,7 @@ class Unlucky(Memory):
         self.fate = deque(fate)
         self.sent: list[tuple[int | None, int, int]] = []
 
-    def commit(
-        self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None
-    ) -> Outcome:
+    def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
         word = self.fate.popleft() if self.fate else "ok"
         self.sent.append((expected, new, writes.rows))
         if word == "lost":
@@ -150,7 +148,7 @@ class Unlucky(Memory):
         return outcome
 
 
-def once(raises: Mapping[str, int], learn: Callable[[Any, Rating], None]) -> Callable[[Any, Rating], None]:
+def once(raises: Mapping[str, int], learn: Callable[[Any, Rating], None]) -> Any:
     """`learn`, which raises the first so many times for events of these items."""
     left = dict(raises)
 

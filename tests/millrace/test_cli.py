@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -149,6 +151,23 @@ def test_a_setting_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
 )
 def test_a_part_that_does_not_answer_is_one_sentence(arguments: list[str], word: str, tmp_path: Path) -> None:
     assert_one_sentence(run(tmp_path, *arguments), word)
+
+
+def test_a_registry_whose_port_is_busy_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        done = run(tmp_path, "registry", "--port", str(busy.getsockname()[1]))
+    assert_one_sentence(done, "or choose another port with --port ")
+
+
+def test_an_interrupted_command_is_exit_code_130_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "millrace", "registry", "--port", str(free_ports(1)[0])]
+    settings = {**os.environ, "MILLRACE_KAFKA": f"127.0.0.1:{free_ports(1)[0]}"}
+    with subprocess.Popen(command, cwd=tmp_path, env=settings, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("Waiting up to 60 s for Kafka")
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait() == 130
+        assert waiting.stderr.read() == ""
 
 
 def test_json_output_is_one_document_and_nothing_else(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ async def serving(folder: Path, patience: float = 20.0) -> AsyncIterator[Hot]:
         yield Hot(folder, service, client)
 
 
-async def test_a_saved_file_is_live_within_two_seconds(folder: Path) -> None:
+async def test_a_saved_file_is_live_within_five_seconds_even_on_a_busy_machine(folder: Path) -> None:
     async with serving(folder) as hot:
         assert await hot.answer() == {"items": ["before"]}
         before = hot.service.endpoints.current
@@ -107,7 +107,7 @@ async def test_a_saved_file_is_live_within_two_seconds(folder: Path) -> None:
         took = await hot.until(lambda: hot.service.endpoints.current is not before)
 
         assert await hot.answer() == {"items": ["new"]}
-    assert took < 5  # the promise is two; a busy machine imports more slowly
+    assert took < 5  # on a quiet machine it is one or two, which `make prove-loop` measures
 
 
 @pytest.mark.parametrize(

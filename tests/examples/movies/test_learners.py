@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from millrace.product import Product
 from benchmarks.prove_loop.control import Control, Row
+from millrace.product import Product
 
 PREFIX = 5000
 

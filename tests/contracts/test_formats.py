@@ -1,0 +1,102 @@
+"""Each format, written through a session, committed, and read back by its reader: the same in every technology."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from storage import (
+    Counters,
+    CountersReader,
+    Ranking,
+    RankingReader,
+    Records,
+    RecordsReader,
+    to_frame,
+)
+from tests.contracts.conftest import Sides
+from tests.storage.form_stage import START, FormStage, Row
+
+
+@pytest.fixture
+def stage(sides: Sides) -> FormStage:
+    """A unit of a learner of its own."""
+    return FormStage(sides.technology, sides.reads, sides.learner())
+
+
+def views(count: int) -> pl.DataFrame:
+    """Views of a few films, two half-lives of an hour and three quarters long."""
+    return pl.DataFrame(
+        {
+            "list": ["all"] * count,
+            "item": [f"i{number * number % 13}" for number in range(count)],
+            "n": [number % 5 - 1 for number in range(count)],
+            "at": [START + timedelta(minutes=number) for number in range(count)],
+        }
+    )
+
+
+def test_counters(sides: Sides, stage: FormStage) -> None:
+    form, frame = Counters("c"), views(100)
+    bound, reader = form.bind(stage.session), stage.reader(CountersReader, form)
+    for part in (frame[:60], frame[60:]):
+        bound.add(part, key="item", field="n", amount="n")
+        stage.commit()
+    expected: dict[str, dict[str, int]] = {}
+    for item, number in frame.select("item", "n").iter_rows():
+        row = expected.setdefault(item, {})
+        row[str(number)] = row.get(str(number), 0) + number
+    assert sides.ask(reader.get_many([*expected, "nobody"])) == [*expected.values(), {}]
+    assert to_frame(form, stage.technology, stage.describe(form))["value"].sum() == frame["n"].sum()
+
+
+def test_a_ranking_without_decay(sides: Sides, stage: FormStage) -> None:
+    form, frame = Ranking("r"), views(100)
+    bound, reader = form.bind(stage.session), stage.reader(RankingReader, form)
+    for part in (frame[:30], frame[30:]):
+        bound.add(part, key="list", member="item")
+        stage.commit()
+    expected = {item: float(count) for item, count in frame["item"].value_counts().iter_rows()}
+    order = sorted(expected.items(), key=lambda scored: (-scored[1], scored[0]))
+    assert sides.ask(reader.top("all", 3)) == order[:3]
+    assert sides.ask(reader.top_many(["nobody", "all"], 99)) == [[], order]
+    assert sides.ask(reader.scores("all", ["i0", "nobody"])) == [expected["i0"], None]
+
+
+@pytest.mark.parametrize("half_life", [timedelta(minutes=1), timedelta(hours=1)])
+def test_a_ranking_that_decays(sides: Sides, stage: FormStage, half_life: timedelta) -> None:
+    form, frame = Ranking("trend", half_life=half_life), views(100)
+    bound, reader = form.bind(stage.session), stage.reader(RankingReader, form)
+    for part in (frame[50:], frame[:50]):
+        bound.add(part, key="list", member="item", at="at")
+        stage.commit()
+    newest, span = frame["at"][-1], 32 * half_life
+    oldest = (newest - START.replace(year=1970)) // span - 1
+    parts: dict[str, list[float]] = {}
+    for item, at in frame.select("item", "at").iter_rows():
+        if (at - START.replace(year=1970)) // span >= oldest:
+            parts.setdefault(item, []).append(2.0 ** ((at - newest) / half_life))
+    expected = {item: math.fsum(weights) for item, weights in parts.items()}
+    assert dict(sides.ask(reader.top("all", 99))) == pytest.approx(expected, rel=1e-9)
+    best = sorted(expected, key=lambda item: (-expected[item], item))[:2]
+    assert [member for member, _ in sides.ask(reader.top("all", 2))] == best
+    assert sides.ask(reader.scores("all", [best[0], "nobody"])) == [pytest.approx(expected[best[0]], rel=1e-9), None]
+    shown = to_frame(form, stage.technology, stage.describe(form))
+    assert dict(zip(shown["member"], shown["score"], strict=True)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_records(sides: Sides, stage: FormStage) -> None:
+    form = Records("rows", Row)
+    bound, reader = form.bind(stage.session), stage.reader(RecordsReader, form, Row)
+    stage.fold(["a", "b"])
+    bound.put(pl.DataFrame({"user": ["a", "b"], "items": [["x", "é"], []], "seen": [1, 2**53]}), key="user")
+    stage.commit()
+    expected = [Row("a", ["x", "é"], 1), Row("b", [], 2**53), None]
+    assert sides.ask(reader.get_many(["a", "b", "c"])) == expected
+    stage.claim()
+    stage.fold(["a"])
+    assert form.bind(stage.session).get("a") == expected[0]
+    assert to_frame(form, stage.technology, stage.describe(form))["user"].to_list() == ["a", "b"]

@@ -1,0 +1,153 @@
+"""Storages are found by name, and readers follow the name to what it stands for now."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from schemas import Record, encode_record
+from storage import (
+    Catalogue,
+    Counters,
+    CountersReader,
+    Descriptor,
+    Format,
+    FormatRefused,
+    Memory,
+    MemoryReads,
+    Ranking,
+    RankingReader,
+    Records,
+    RecordsReader,
+    StorageMissing,
+    StorageUnavailable,
+    UnitId,
+    Writes,
+)
+from storage.address import Address
+from tests.storage.form_stage import Row
+
+
+class Other(Record):
+    """Rows that nobody has written."""
+
+    film: str
+
+
+def declared(memory: Memory, form: Format, version: int = 1) -> None:
+    memory.declare(form.describe("learner", version, version, "clicks"))
+
+
+def committed(memory: Memory, version: int, writes: Writes) -> None:
+    claim = memory.claim(UnitId("learner", version, version, "clicks", 0), f"owner {version}")
+    memory.commit(claim, None, 1, writes, 5)
+
+
+async def catalogue_of(**memories: Memory) -> Catalogue:
+    catalogue = Catalogue({name: MemoryReads(memory) for name, memory in memories.items()})
+    await catalogue.refresh()
+    return catalogue
+
+
+async def test_a_reader_follows_the_name_to_a_newer_version_after_a_refresh() -> None:
+    memory, row = Memory(), Address("ranking/popular", "all")
+    declared(memory, Ranking("popular"))
+    committed(memory, 1, Writes(scores={row: {"old": 1.0}}))
+    catalogue = await catalogue_of(memory=memory)
+    reader = catalogue.reader(RankingReader, "popular")
+    declared(memory, Ranking("popular"), 2)
+    committed(memory, 2, Writes(scores={row: {"new": 1.0}}))
+    assert await reader.top("all", 9) == [("old", 1.0)]
+    await catalogue.refresh()
+    assert await reader.top("all", 9) == [("new", 1.0)]
+    pinned = catalogue.reader(RankingReader, "popular@1")
+    assert await pinned.top("all", 9) == [("old", 1.0)]
+
+
+async def test_what_does_not_exist_is_answered_by_what_does() -> None:
+    memory = Memory()
+    with pytest.raises(StorageMissing, match="ranking/popular does not exist; there are: none yet"):
+        (await catalogue_of(memory=memory)).find("ranking", "popular")
+    declared(memory, Counters("clicks"))
+    declared(memory, Counters("popular"))
+    catalogue = await catalogue_of(memory=memory)
+    known = "ranking/popular does not exist; there are: memory/counters/clicks@1, memory/counters/popular@1."
+    with pytest.raises(StorageMissing) as refused:
+        catalogue.reader(RankingReader, "popular")
+    assert str(refused.value) == known
+    with pytest.raises(StorageMissing, match="counters/clicks@9"):
+        catalogue.find("counters", "clicks", version=9)
+
+
+async def test_one_name_in_two_technologies_must_be_qualified() -> None:
+    one, other = Memory(), Memory()
+    for memory in (one, other):
+        declared(memory, Ranking("popular"))
+    catalogue = await catalogue_of(redis=one, memory=other)
+    with pytest.raises(StorageMissing, match='say which: "memory/ranking/popular" or "redis/ranking/popular"'):
+        catalogue.find("ranking", "popular")
+    assert catalogue.find("ranking", "redis/ranking/popular").title == "redis/ranking/popular@1"
+    assert catalogue.find("ranking", "memory/ranking/popular@1").technology == "memory"
+    assert catalogue.find("ranking", "popular", technology="redis").technology == "redis"
+
+
+async def test_storages_are_sorted() -> None:
+    memory = Memory()
+    for form, version in ((Ranking("b"), 2), (Ranking("b"), 10), (Counters("z"), 1), (Ranking("a"), 1)):
+        declared(memory, form, version)
+    found = [item.title for item in (await catalogue_of(memory=memory)).storages()]
+    assert found == ["memory/counters/z@1", "memory/ranking/a@1", "memory/ranking/b@2", "memory/ranking/b@10"]
+
+
+async def test_every_storage_of_a_writer_shows_the_same_units() -> None:
+    memory = Memory()
+    declared(memory, Ranking("a"))
+    declared(memory, Counters("b"))
+    committed(memory, 1, Writes())
+    states = await (await catalogue_of(memory=memory)).states()
+    assert set(states) == {"memory/ranking/a@1", "memory/counters/b@1"}
+    assert {state.next for found in states.values() for state in found} == {1}
+
+
+async def test_records_are_read_by_a_class_that_avros_rules_allow_and_by_no_other() -> None:
+    memory, form = Memory(), Records("rows", Row)
+    declared(memory, form)
+    committed(memory, 1, Writes(puts={Address("records/rows", "u"): encode_record(Row, Row("u", ["a"], 3))}))
+    catalogue = await catalogue_of(memory=memory)
+    assert await catalogue.reader(RecordsReader, "rows", record=Row).get("u") == Row("u", ["a"], 3)
+    assert await catalogue.reader(RecordsReader, "rows").get("u") == {"user": "u", "items": ["a"], "seen": 3}
+    with pytest.raises(FormatRefused, match="cannot be read as Other"):
+        catalogue.reader(RecordsReader, "rows", record=Other)
+
+
+async def test_a_class_that_wants_less_and_has_defaults_reads_the_rows() -> None:
+    class Row2(Record):
+        user: str
+        note: str = "none"
+
+    Row2.__name__ = "Row"
+    memory = Memory()
+    declared(memory, Records("rows", Row))
+    committed(memory, 1, Writes(puts={Address("records/rows", "u"): encode_record(Row, Row("u", ["a"], 3))}))
+    catalogue = await catalogue_of(memory=memory)
+    assert await catalogue.reader(RecordsReader, "rows", record=Row2).get("u") == Row2("u", "none")
+
+
+class Away(MemoryReads):
+    """A technology that does not answer."""
+
+    async def catalogue(self) -> list[Descriptor]:
+        raise StorageUnavailable("no answer")
+
+
+def test_what_was_known_stays_known_while_a_technology_is_away() -> None:
+    memory = Memory()
+    declared(memory, Counters("clicks"))
+    catalogue = Catalogue({"memory": MemoryReads(memory)})
+    asyncio.run(catalogue.refresh())
+    catalogue._technologies["memory"] = Away(memory)
+    with pytest.raises(StorageUnavailable):
+        asyncio.run(catalogue.refresh())
+    assert catalogue.find("counters", "clicks").name == "clicks"
+    assert catalogue.reader(CountersReader, "clicks").format == "counters"
