@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import polars as pl
 
 from storage.errors import WriteRefused
@@ -21,6 +23,21 @@ def text_column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
     raise WriteRefused(f"{storage}: the column {column!r} has {found.dtype}; a key or member is a text or an integer.")
 
 
+def integer_column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
+    """A column as integers to be summed; their sum cannot overflow.
+
+    Raises:
+        WriteRefused: there is no such column, or it has nulls, what is no integer, or integers too large together.
+    """
+    found = _column(frame, column, storage)
+    if not found.dtype.is_integer():
+        raise WriteRefused(f"{storage} counts integers, and the column {column!r} has {found.dtype}.")
+    least, most = found.min(), found.max()
+    if isinstance(least, int) and isinstance(most, int) and max(-least, most) * found.len() >= 2**63:
+        raise WriteRefused(f"{storage}: the sum of the column {column!r} may pass 64 bits.")
+    return found.cast(pl.Int64)
+
+
 def number_column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
     """A column as floating-point numbers: weights, scores.
 
@@ -37,15 +54,25 @@ def number_column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
 
 
 def time_column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
-    """A column of times as milliseconds since 1970.
+    """A column of times as microseconds since 1970.
 
     Raises:
         WriteRefused: there is no such column, or it has nulls or what is no time.
     """
+    return _time(frame, column, storage).dt.timestamp("us")
+
+
+def plain_times(frame: pl.DataFrame, column: str, storage: str) -> list[datetime]:
+    """The same for a few rows: as Python's times, in UTC."""
+    found = _time(frame, column, storage).to_list()
+    return [at if at.tzinfo is not None else at.replace(tzinfo=UTC) for at in found]
+
+
+def _time(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
     found = _column(frame, column, storage)
     if not isinstance(found.dtype, pl.Datetime):
         raise WriteRefused(f"{storage}: the column {column!r} has {found.dtype}, no times.")
-    return found.dt.timestamp("ms")
+    return found
 
 
 def _column(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import ClassVar
 
 import polars as pl
 
 from storage.address import Address
-from storage.columns import text_column
+from storage.columns import integer_column, text_column
 from storage.errors import WriteRefused
 from storage.format import Format
 
 COUNT = "count"
 """The field of counters that have only one."""
+FEW = 64
+"""So many rows are added up sooner by a loop than by polars."""
 
 
 class Counters(Format):
@@ -31,31 +34,33 @@ class Counters(Format):
         """
         if not frame.height:
             return
-        columns: list[pl.Series | pl.Expr] = [text_column(frame, key, self.storage).alias("key")]
-        columns.append(
-            pl.lit(COUNT).alias("field") if field is None else text_column(frame, field, self.storage).alias("field")
-        )
-        counted = pl.len().cast(pl.Int64).alias("amount")
-        if amount is not None:
-            columns.append(_integers(frame, amount, self.storage).alias("amount"))
-            counted = pl.col("amount").sum()
-        sums = self.session.writes.sums
-        for name, inner, number in frame.select(columns).group_by("key", "field").agg(counted).iter_rows():
-            row = sums.setdefault(Address(self.storage, name), {})
-            row[inner] = row.get(inner, 0) + number
+        keys = text_column(frame, key, self.storage)
+        fields = None if field is None else text_column(frame, field, self.storage)
+        amounts = None if amount is None else integer_column(frame, amount, self.storage)
+        if frame.height > FEW:
+            keys, fields, amounts = _grouped(keys, fields, amounts)
+        names = repeat(COUNT) if fields is None else fields.to_list()
+        numbers = repeat(1) if amounts is None else amounts.to_list()
+        for one in zip(keys.to_list(), names, numbers, strict=False):
+            self._add(*one)
 
     def add_one(self, key: str, field: str = COUNT, amount: int = 1) -> None:
         """Add an integer. Raises WriteRefused if it is none."""
         if type(amount) is not int:
             raise WriteRefused(f"{self.storage} counts integers, not {amount!r}.")
+        if not isinstance(key, str) or not isinstance(field, str):
+            raise WriteRefused(f"{self.storage} takes text as key and field, not {key!r} and {field!r}.")
+        self._add(key, field, amount)
+
+    def _add(self, key: str, field: str, amount: int) -> None:
         row = self.session.writes.sums.setdefault(Address(self.storage, key), {})
         row[field] = row.get(field, 0) + amount
 
 
-def _integers(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
-    found = frame[column]
-    if not found.dtype.is_integer():
-        raise WriteRefused(f"{storage} counts integers, and the column {column!r} has {found.dtype}.")
-    if found.null_count():
-        raise WriteRefused(f"{storage}: the column {column!r} has {found.null_count()} nulls; leave these rows out.")
-    return found.cast(pl.Int64)
+def _grouped(
+    keys: pl.Series, fields: pl.Series | None, amounts: pl.Series | None
+) -> tuple[pl.Series, pl.Series | None, pl.Series]:
+    by = {"key": keys} if fields is None else {"key": keys, "field": fields}
+    total = pl.len().cast(pl.Int64).alias("amount") if amounts is None else pl.col("amount").sum()
+    frame = pl.DataFrame(by if amounts is None else {**by, "amount": amounts}).group_by(*by).agg(total)
+    return frame["key"], None if fields is None else frame["field"], frame["amount"]

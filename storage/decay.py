@@ -20,12 +20,12 @@ BETWEEN = 2.0**-HALF_LIVES
 """What a weight of the bucket before counts against one of this bucket."""
 
 
-def bucket_of(at_ms: int, half_life_ms: int) -> int:
-    """The bucket of an event time."""
-    return at_ms // (HALF_LIVES * half_life_ms)
+def bucket_of(at_ms: float, half_life_ms: int) -> int:
+    """The bucket of an event time; a fraction of a millisecond makes no other bucket."""
+    return int(at_ms // (HALF_LIVES * half_life_ms))
 
 
-def grown(weight: float, at_ms: int, half_life_ms: int) -> float:
+def grown(weight: float, at_ms: float, half_life_ms: int) -> float:
     """A weight at an event time, as it is added to its bucket."""
     age = at_ms - bucket_of(at_ms, half_life_ms) * HALF_LIVES * half_life_ms
     return float(weight * 2.0 ** (age / half_life_ms))

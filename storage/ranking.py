@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 
 from storage.address import Address
-from storage.columns import number_column, text_column, time_column
+from storage.columns import number_column, plain_times, text_column, time_column
 from storage.decay import HALF_LIVES, bucket_of, grown
 from storage.errors import FormatRefused, WriteRefused
 from storage.format import Format
+
+FEW = 64
+"""So many rows are added up sooner by a loop than by polars."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Ranking(Format):
@@ -34,12 +39,13 @@ class Ranking(Format):
         self, name: str, half_life: timedelta | None = None, size: int | None = None, technology: str = "redis"
     ) -> None:
         super().__init__(name, technology)
-        if half_life is not None and half_life < timedelta(milliseconds=1):
-            raise FormatRefused(f"{self.storage} has the half-life {half_life}; it must be a millisecond or more.")
+        if half_life is not None and (half_life < _MILLISECOND or half_life % _MILLISECOND):
+            raise FormatRefused(f"{self.storage} has the half-life {half_life}; it must be whole milliseconds.")
         if size is not None and size < 1:
             raise FormatRefused(f"{self.storage} has the size {size}; at least one member can be read.")
         self.half_life, self.size = half_life, size
-        self._half_life_ms = 0 if half_life is None else round(half_life / timedelta(milliseconds=1))
+        self._half_life_ms = 0 if half_life is None else half_life // _MILLISECOND
+        self._written_by: Literal["add", "put"] | None = None
         self._addresses: dict[tuple[str, int | None], Address] = {}
 
     @property
@@ -56,7 +62,11 @@ class Ranking(Format):
         Raises:
             WriteRefused: a null, or a weight that is no finite number.
         """
+        self._writes("add")
         if not frame.height:
+            return
+        if frame.height <= FEW:
+            self._add_few(frame, key, member, weight, at)
             return
         found = pl.DataFrame(
             {"key": text_column(frame, key, self.storage), "member": text_column(frame, member, self.storage)}
@@ -70,22 +80,35 @@ class Ranking(Format):
                 self._score(name, other, amount, None)
             return
         found = self._decaying(found, frame, at)
-        for name, other, bucket, amount in (
-            found.group_by("key", "member", "bucket").agg(pl.col("weight").sum()).iter_rows()
-        ):
+        grouped = found.group_by("key", "member", "bucket").agg(pl.col("weight").sum())
+        for name, other, bucket, amount in grouped.iter_rows():
             self._score(name, other, amount, bucket)
 
     def add_one(self, key: str, member: str, weight: float = 1.0, at: datetime | None = None) -> None:
         """Add a weight to one member. Raises WriteRefused as `add` does."""
-        if not math.isfinite(weight):
-            raise WriteRefused(f"{self.storage}: the weight {weight} of {member!r} is no finite number.")
+        if self._written_by != "add":
+            self._writes("add")
+        self._check(key, member, weight)
+        self._add(key, member, weight, at)
+
+    def _add_few(self, frame: pl.DataFrame, key: str, member: str, weight: str | None, at: str | None) -> None:
+        times: list[Any] = [None] * frame.height
+        if self._half_life_ms:
+            times = plain_times(frame, self._time_column(at), self.storage)
+        keys = text_column(frame, key, self.storage).to_list()
+        members = text_column(frame, member, self.storage).to_list()
+        weights = [1.0] * frame.height if weight is None else number_column(frame, weight, self.storage).to_list()
+        for one in zip(keys, members, weights, times, strict=True):
+            self._add(*one)
+
+    def _add(self, key: str, member: str, weight: float, at: datetime | None) -> None:
         if not self._half_life_ms:
             self._score(key, member, weight, None)
             return
         if at is None or at.tzinfo is None:
             raise WriteRefused(f"{self.storage} decays, so `at` must say when, with a time zone.")
-        at_ms = math.floor(at.timestamp() * 1000 + 1e-6)
-        self.session.writes.see(self.storage, at_ms)
+        at_ms = (at - _EPOCH) / _MILLISECOND
+        self.session.writes.see(self.storage, math.floor(at_ms))
         bucket = bucket_of(at_ms, self._half_life_ms)
         self._score(key, member, grown(weight, at_ms, self._half_life_ms), bucket)
 
@@ -96,6 +119,7 @@ class Ranking(Format):
             PutRefused: under another key.
             WriteRefused: a null or a score that is no finite number; or the ranking decays, or is added to as well.
         """
+        self._writes("put")
         self.session.must_own(self.storage, key)
         keys, members = text_column(frame, key, self.storage), text_column(frame, member, self.storage)
         for name, other, value in zip(keys, members, number_column(frame, score, self.storage), strict=True):
@@ -103,26 +127,24 @@ class Ranking(Format):
 
     def put_one(self, key: str, member: str, score: float) -> None:
         """Set one member's score. Raises as `put` does."""
+        self._writes("put")
         self.session.must_own_row(self.storage, key)
-        if not math.isfinite(score):
-            raise WriteRefused(f"{self.storage}: the score {score} of {member!r} is no finite number.")
+        self._check(key, member, score)
         self._rank(key, member, float(score))
 
     def _decaying(self, found: pl.DataFrame, frame: pl.DataFrame, at: str | None) -> pl.DataFrame:
-        if at is None:
-            raise WriteRefused(f"{self.storage} decays, so `at` must name the column that says when.")
-        times = time_column(frame, at, self.storage)
+        times = time_column(frame, self._time_column(at), self.storage)
         newest = times.max()
         assert isinstance(newest, int)
-        self.session.writes.see(self.storage, newest)
-        span = HALF_LIVES * self._half_life_ms
+        self.session.writes.see(self.storage, newest // 1000)
+        span = HALF_LIVES * self._half_life_ms * 1000
         bucket = pl.col("at").floordiv(span)
         age = (pl.col("at") - pl.col("bucket") * span).cast(pl.Float64)
         weight = pl.col("weight") if "weight" in found.columns else pl.lit(1.0)
         return (
             found.with_columns(times.alias("at"))
             .with_columns(bucket.alias("bucket"))
-            .with_columns((weight * (age * (math.log(2) / self._half_life_ms)).exp()).alias("weight"))
+            .with_columns((weight * (age * (math.log(2) / (self._half_life_ms * 1000))).exp()).alias("weight"))
         )
 
     def _score(self, key: str, member: str, amount: float, bucket: int | None) -> None:
@@ -130,12 +152,26 @@ class Ranking(Format):
         row[member] = row.get(member, 0.0) + amount
 
     def _rank(self, key: str, member: str, score: float) -> None:
-        if self._half_life_ms:
+        self.session.writes.ranks.setdefault(self._address(key, None), {})[member] = score
+
+    def _writes(self, how: Literal["add", "put"]) -> None:
+        """Refuse what would make scores depend on the order in which units commit."""
+        if how == "put" and self._half_life_ms:
             raise WriteRefused(f"{self.storage} decays; scores that decay are added, not put.")
-        address = self._address(key, None)
-        if member in self.session.writes.scores.get(address, ()):
-            raise WriteRefused(f"{self.storage}: {member!r} is both added to and put; do one of the two.")
-        self.session.writes.ranks.setdefault(address, {})[member] = score
+        if self.session and self._written_by not in (None, how):
+            raise WriteRefused(f"{self.storage} is both added to and put; use two rankings.")
+        self._written_by = how
+
+    def _check(self, key: str, member: str, score: float) -> None:
+        if not isinstance(key, str) or not isinstance(member, str):
+            raise WriteRefused(f"{self.storage} takes text as key and member, not {key!r} and {member!r}.")
+        if not math.isfinite(score):
+            raise WriteRefused(f"{self.storage}: the score {score} of {member!r} is no finite number.")
+
+    def _time_column(self, at: str | None) -> str:
+        if at is None:
+            raise WriteRefused(f"{self.storage} decays, so `at` must name the column that says when.")
+        return at
 
     def _address(self, key: str, bucket: int | None) -> Address:
         found = self._addresses.get((key, bucket))

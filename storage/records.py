@@ -19,7 +19,7 @@ from storage.session import Session
 T = TypeVar("T", bound=Record)
 
 REMEMBERED = 10_000
-"""So many rows a unit keeps decoded."""
+"""So many rows a unit keeps, or as many as it has loaded at once."""
 
 
 class Records(Format, Generic[T]):
@@ -34,7 +34,8 @@ class Records(Format, Generic[T]):
     def __init__(self, name: str, record: type[T], technology: str = "redis") -> None:
         super().__init__(name, technology)
         self.record = record
-        self._known: OrderedDict[str, T | None] = OrderedDict()
+        self._known: OrderedDict[str, bytes | None] = OrderedDict()
+        self._room = REMEMBERED
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -83,9 +84,10 @@ class Records(Format, Generic[T]):
         """
         if key in self._known:
             self._known.move_to_end(key)
-            return self._known[key]
-        self._fetch([key])
-        return self._known[key]
+        else:
+            self._fetch([key])
+        row = self._known[key]  # kept as bytes: a list that a learner changes in place must not seem committed
+        return None if row is None else decode_record(self.record, row)
 
     def load(self, keys: Iterable[Any]) -> pl.DataFrame:
         """The rows of those keys that have one, as a frame with the record's columns, in the order of the keys.
@@ -93,11 +95,12 @@ class Records(Format, Generic[T]):
         One read for all; `get` then finds them in memory.
         """
         names = list(dict.fromkeys(str(key) for key in keys))
+        self._room = max(REMEMBERED, len(names))
         missing = [name for name in names if name not in self._known]
         if missing:
             self._fetch(missing)
         rows = [row for name in names if (row := self._known[name]) is not None]
-        frame = record_frame(self.schema, [row.to_dict() for row in rows])
+        frame = record_frame(self.schema, [decode_record(self.record, row).to_dict() for row in rows])
         self._forget()
         return frame
 
@@ -106,19 +109,20 @@ class Records(Format, Generic[T]):
             self.session.must_own_row(self.storage, key)
         addresses = [Address(self.storage, key) for key in keys]
         for key, row in zip(keys, self.session.load(addresses), strict=True):
-            self._known[key] = None if row is None else decode_record(self.record, row)
+            self._known[key] = row
+            self._known.move_to_end(key)
         if len(keys) == 1:
             self._forget()
 
     def _put(self, key: str, record: T) -> None:
         try:
-            self.session.writes.puts[Address(self.storage, key)] = encode_record(self.record, record)
+            row = encode_record(self.record, record)
         except MalformedEvent as error:
             raise WriteRefused(f"{self.storage}: the row {key!r} is refused: {error}") from error
-        self._known[key] = record
+        self.session.writes.puts[Address(self.storage, key)] = self._known[key] = row
         self._known.move_to_end(key)
         self._forget()
 
     def _forget(self) -> None:
-        while len(self._known) > REMEMBERED:
+        while len(self._known) > self._room:
             self._known.popitem(last=False)

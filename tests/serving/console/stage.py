@@ -91,7 +91,7 @@ class Stage:
         """Let a learner commit a position, together with what it adds to the experiment's row of `storage`."""
         writes = Writes()
         if sums:
-            writes.sums[Address(storage, EXPERIMENT)] = sums
+            writes.sums[Address(f"counters/{storage}", EXPERIMENT)] = sums
         now = round(time.time() * 1000)
         self.memory.commit(self._claims[learner], self._positions[learner], position, writes, now)
         self._positions[learner] = position
