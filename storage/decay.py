@@ -1,9 +1,9 @@
 """Forward decay (Cormode, Shkapenyuk, Srivastava, Xu 2009, section III): weights that grow with event time.
 
 A weight w at time t counts as w * 2^((t - L) / h), with h the half-life and L a landmark. Seen from later on
-all weights shrink by one common factor, so that adding never needs the older sum: additions commute. Exponents would grow
-without end, so event time is cut into buckets of 32 half-lives, each with its start as its landmark; a reader combines
-the newest two. What is older weighs less than 2^-32 and is left out.
+all weights shrink by one common factor, so that adding never needs the older sum: additions commute. Exponents
+would grow without end, so event time is cut into buckets of 32 half-lives, each with its start as its landmark; a
+reader combines the newest two. What is older weighs less than 2^-32 and is left out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Real servers for the tests that ask for them, each started once on free ports and stopped at the end.
 
-`kafka`, `redis_url` and `registry_url` are addresses; `redis_clean` is the address of a Redis that is empty before and
+`kafka`, `redis_url` and `registry_url` are addresses; `running_movies` is the whole loop with the movies product, on the
+stage that `make prove-loop` uses too; `redis_clean` is the address of a Redis that is empty before and
 after the test. A server that cannot be started skips its tests with the reason, and fails them where CI=true.
 """
 
@@ -10,15 +11,21 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import pytest
 
+from benchmarks.prove_loop.stage import Stage, stage
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
+from schemas.errors import MillraceError
 
-SERVERS = {"kafka", "redis_url", "redis_clean", "registry_url"}
+SERVERS = {"kafka", "redis_url", "redis_clean", "registry_url", "running_movies"}
+RATINGS = 20_000
+"""So many ratings of the data set are learned before a test that needs the whole loop begins."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,6 +70,23 @@ def registry_url(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield registry
 
 
+@pytest.fixture(scope="session")
+def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Stack, supervised worker and models service of the movies product, with part of its data set learned."""
+    with ExitStack() as started:
+        try:
+            running = started.enter_context(stage(tmp_path_factory.mktemp("movies")))
+            dataset = running.product.module("dataset")
+            events = [*dataset.films(), *dataset.ratings(datetime.now(UTC))[-RATINGS:]]
+        except MillraceError as error:
+            _unavailable(error)
+        for event in events:
+            running.platform.producer.emit(event)
+        running.platform.producer.flush()
+        assert running.meter.wait_until_level(90.0).events == 0
+        yield running
+
+
 @pytest.fixture
 def redis_clean(redis_url: str) -> Iterator[str]:
     """`redis_url`, emptied before the test and after it."""
@@ -88,13 +112,18 @@ def _running(settings: Settings) -> Iterator[None]:
     try:
         stack.up()
     except StackError as error:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(error), pytrace=False)
-        pytest.skip(str(error))
+        _unavailable(error)
     try:
         yield
     finally:
         stack.down()
+
+
+def _unavailable(error: Exception) -> NoReturn:
+    """A server that cannot be had: skip on a laptop, fail where CI=true."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(str(error), pytrace=False)
+    pytest.skip(str(error))
 
 
 def _flush(url: str) -> None:

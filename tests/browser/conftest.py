@@ -13,6 +13,8 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from starlette.applications import Starlette
 
+from benchmarks.prove_loop.stage import Stage
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
     "--no-sandbox",
@@ -45,6 +47,12 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def movies_stack(running_movies: Stage) -> str:
+    """Address of a service with everything running behind it."""
+    return running_movies.settings.service_url
 
 
 @pytest.fixture
