@@ -22,7 +22,7 @@ for part in (platform, product):
     for command in part.app.registered_commands:
         app.registered_commands.append(command)
 app.add_typer(schema.app, name="schemas", help="Event types: register, and check what a change breaks.")
-app.add_typer(storages.app, name="storages", help="Storages: what is stored, how fresh it is.")
+app.add_typer(storages.app, name="storages")
 app.add_typer(experiments.app, name="experiments", help="Experiments: decisions, rewards and rate per variant.")
 
 

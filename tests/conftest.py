@@ -1,7 +1,7 @@
 """Real servers for the tests that ask for them, each started once on free ports and stopped at the end.
 
-`kafka`, `redis_url` and `registry_url` are addresses; `running_movies` is the whole loop with the movies product, on the
-stage that `make prove-loop` uses too; `redis_clean` is the address of a Redis that is empty before and
+`kafka`, `redis_url` and `registry_url` are addresses; `running_movies` is the whole loop with the movies product, on
+the stage that `make prove-loop` uses too; `redis_clean` is the address of a Redis that is empty before and
 after the test. A server that cannot be started skips its tests with the reason, and fails them where CI=true.
 """
 
