@@ -16,19 +16,16 @@ from storage.technology import Newest
 
 HALF_LIVES = 32
 """Half-lives in one bucket."""
-BETWEEN = 2.0**-HALF_LIVES
-"""What a weight of the bucket before counts against one of this bucket."""
 
 
-def bucket_of(at_ms: float, half_life_ms: int) -> int:
-    """The bucket of an event time; a fraction of a millisecond makes no other bucket."""
-    return int(at_ms // (HALF_LIVES * half_life_ms))
+def bucket_of(at: int, half_life: int) -> int:
+    """The bucket of an event time since 1970, in the same unit as the half-life."""
+    return at // (HALF_LIVES * half_life)
 
 
-def grown(weight: float, at_ms: float, half_life_ms: int) -> float:
-    """A weight at an event time, as it is added to its bucket."""
-    age = at_ms - bucket_of(at_ms, half_life_ms) * HALF_LIVES * half_life_ms
-    return float(weight * 2.0 ** (age / half_life_ms))
+def grown(weight: float, at: int, half_life: int) -> float:
+    """A weight at an event time, as it is added to its bucket; both times in the same unit."""
+    return float(weight * 2.0 ** (at % (HALF_LIVES * half_life) / half_life))
 
 
 def factor(bucket: int, now_ms: int, half_life_ms: int) -> float:

@@ -18,7 +18,7 @@ from storage.format import Format
 FEW = 64
 """So many rows are added up sooner by a loop than by polars."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+_MILLISECOND, _MICROSECOND = timedelta(milliseconds=1), timedelta(microseconds=1)
 
 
 class Ranking(Format):
@@ -107,10 +107,9 @@ class Ranking(Format):
             return
         if at is None or at.tzinfo is None:
             raise WriteRefused(f"{self.storage} decays, so `at` must say when, with a time zone.")
-        at_ms = (at - _EPOCH) / _MILLISECOND
-        self.session.writes.see(self.storage, math.floor(at_ms))
-        bucket = bucket_of(at_ms, self._half_life_ms)
-        self._score(key, member, grown(weight, at_ms, self._half_life_ms), bucket)
+        at_us, half_life_us = (at - _EPOCH) // _MICROSECOND, self._half_life_ms * 1000
+        self.session.writes.see(self.storage, at_us // 1000)
+        self._score(key, member, grown(weight, at_us, half_life_us), bucket_of(at_us, half_life_us))
 
     def put(self, frame: pl.DataFrame, key: str, member: str, score: str) -> None:
         """Set scores; of several rows for one member the last counts. Only under the topic's key.

@@ -45,6 +45,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._problem = ""
         self._away_since = self._loop.time()
+        self._closed = False
 
     @property
     def waiting(self) -> int:
@@ -61,7 +62,7 @@ class Connection:
         request = Request(commands, future, now + self._timeout)
         if not commands:
             future.set_result([])
-        elif self._problem and now > self._away_since + self._timeout:
+        elif self._closed or (self._problem and now > self._away_since + self._timeout):
             future.set_exception(self._unavailable())
         else:
             self._unsent.append(request)
@@ -72,7 +73,7 @@ class Connection:
 
     async def close(self) -> None:
         """Fail what is under way, and every later call."""
-        self._problem, self._away_since = "it is closed here", -self._timeout
+        self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
@@ -100,7 +101,7 @@ class Connection:
         self._watch()
 
     def _connect(self) -> None:
-        if self._connecting is None:
+        if self._connecting is None and not self._closed:
             self._connecting = self._loop.create_task(self._keep_connecting())
 
     async def _keep_connecting(self) -> None:
@@ -121,10 +122,10 @@ class Connection:
     async def _opened(self) -> Socket:
         """A socket that has greeted Redis, and been told that it has loaded its data."""
         socket = Socket(self._lost, self._flush)
-        await open_socket(self._settings, socket)
         greeted: asyncio.Future[list[Any]] = self._loop.create_future()
-        socket.send([Request(greeting(self._settings), greeted, self._loop.time() + self._timeout)])
         try:
+            await open_socket(self._settings, socket)
+            socket.send([Request(greeting(self._settings), greeted, self._loop.time() + self._timeout)])
             await greeted
         except BaseException:
             socket.drop()
@@ -171,4 +172,5 @@ class Connection:
 
     def _unavailable(self) -> StorageUnavailable:
         where = self._settings.get("path") or f"{self._settings.get('host')}:{self._settings.get('port', 6379)}"
-        return StorageUnavailable(f"Redis at {where} cannot be read: {self._problem or 'no answer in time'}.")
+        problem = "it is closed here" if self._closed else self._problem or "no answer in time"
+        return StorageUnavailable(f"Redis at {where} cannot be read: {problem}.")
