@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 something is wrong with what was asked (one sentence says 
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -28,6 +29,7 @@ app.add_typer(experiments.app, name="experiments", help="Experiments: decisions,
 
 def main() -> None:
     """Run a command; an error of ours is one sentence on stderr and exit code 1, never a traceback."""
+    _without_proxy_on_this_machine()
     try:
         app()
     except KeyboardInterrupt:
@@ -39,3 +41,9 @@ def main() -> None:
             raise
         sys.stderr.write(f"millrace: {error}\n")
         sys.exit(1)
+
+
+def _without_proxy_on_this_machine() -> None:
+    """A proxy that the environment names is not asked for loopback addresses, by this process and its children."""
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    os.environ["no_proxy"] = ",".join(filter(None, [known, "127.0.0.1", "localhost"]))

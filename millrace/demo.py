@@ -30,8 +30,9 @@ def run_demo(folder: Path, settings: Settings, rate: float | None, limit: int | 
     Whatever this call started it stops again, by its own process id; what ran before keeps running.
     """
     console = Console()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)  # also where a shell started us with SIGINT ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us with SIGINT ignored
+    for number in (signal.SIGTERM, signal.SIGHUP):  # asked to end, or its terminal was closed
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     product = Product.load(folder)
     with ExitStack() as started:
         try:
@@ -90,13 +91,17 @@ def _wait_until_ready(address: str, stack: Stack) -> None:
 
 
 def _replay(product: Product, settings: Settings, console: Console, rate: float | None, limit: int | None) -> None:
-    """Emit the data set unless an earlier run has; a bar shows events, rate, lag and freshness."""
+    """Emit what earlier runs have not emitted of the data set; a bar shows events, rate, lag and freshness.
+
+    Live events count as emitted, so a replay that was interrupted ends as many events early as were posted meanwhile.
+    """
     dataset = product.module("dataset")
     with _platform(settings) as platform:
-        if any(high > low for low, high in platform.topics.ends(sorted(product.event_types)).values()):
+        ends = platform.topics.ends(sorted(product.event_types)).values()
+        events = list(islice(dataset.events(), limit))[sum(high - low for low, high in ends) :]
+        if not events:
             console.print("The data set is in Kafka already, from an earlier run.")
             return
-        events = list(islice(dataset.events(), limit))
         meter = LagMeter(platform, product)
         try:
             _show(replay(events, platform.producer, meter, rate), len(events), console)

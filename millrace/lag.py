@@ -48,7 +48,7 @@ class LagMeter:
         self._platform = platform
         self._writers = {f"{learner.name}@{learner.version}" for learner in all_learners(product)}
         self._topics = sorted(product.event_types)
-        self._loop = asyncio.new_event_loop()
+        self._runner = asyncio.Runner()  # Ctrl-C cancels what it runs, and leaves no task behind
         self._reads = platform.redis_reads()
         self._catalogue = Catalogue({platform.redis.name: self._reads})
 
@@ -68,12 +68,12 @@ class LagMeter:
 
     def units(self) -> list[UnitState]:
         """What each unit of these learners has committed. Blocks for one read of the storages."""
-        return self._loop.run_until_complete(self._units())
+        return self._runner.run(self._units())
 
     def close(self) -> None:
         """Close the connection and the loop it lived on."""
-        self._loop.run_until_complete(self._reads.close())
-        self._loop.close()
+        self._runner.run(self._reads.close())
+        self._runner.close()
 
     async def _units(self) -> list[UnitState]:
         await self._catalogue.refresh()

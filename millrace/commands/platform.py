@@ -36,8 +36,9 @@ def down() -> None:
     from millrace.settings import Settings
     from millrace.stack import Stack
 
-    Stack(Settings.load()).down()
-    say("Stopped. The data stays in .millrace; remove that folder to start from nothing.")
+    settings = Settings.load()
+    Stack(settings).down()
+    say(f"Stopped. The data stays in {settings.state_dir}; remove that folder to start from nothing.")
 
 
 @app.command()
@@ -56,7 +57,8 @@ def _show(found: dict[str, dict[str, object]], output: Output) -> None:
     if output is Output.JSON:
         write_json(found)
         return
-    write_rows([{"part": name, **part} for name, part in found.items()], output, "Nothing runs; start it: millrace up")
+    rows = [{"part": name, **part, "pid": part["pid"] and str(part["pid"])} for name, part in found.items()]
+    write_rows(rows, output, "Nothing runs; start it: millrace up")
 
 
 @app.command()

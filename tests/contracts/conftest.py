@@ -46,7 +46,7 @@ def sides(request: pytest.FixtureRequest) -> Iterator[Sides]:
             made = Sides(memory, MemoryReads(memory), runner)
         else:
             url = request.getfixturevalue("redis_clean")
-            made = Sides(Redis(url), RedisReads(url), runner)
+            made = Sides(Redis(url, timeout=20), RedisReads(url, timeout=10), runner)
         yield made
         runner.run(made.reads.close())
         made.technology.close()

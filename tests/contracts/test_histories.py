@@ -107,7 +107,9 @@ class Run:
         self.last[claim.unit.partition] = claim, expected, new, writes, watermark_ms
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=st.lists(STEP, max_size=25))
 def test_whatever_workers_do_the_rows_are_those_of_the_model(sides: Sides, steps: list[tuple[object, ...]]) -> None:
     run = Run(sides.technology, sides.learner())

@@ -123,7 +123,9 @@ def test_a_score_of_zero_is_never_a_negative_zero(sides: Sides) -> None:
     assert [str(score) for score in scores] == ["0.0"] * 3
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     scores=st.dictionaries(
         st.sampled_from(AWKWARD) | st.text(max_size=3),

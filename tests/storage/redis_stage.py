@@ -49,6 +49,7 @@ class Proxy:
         self._target, self._context = port, context
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self.writes: list[bytes] = []
         self.stalled = asyncio.Event()
         self.stalled.set()
@@ -58,19 +59,18 @@ class Proxy:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
-    @property
-    def connections(self) -> int:
-        return len(self._open) // 2
-
-    async def start(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=self._context)
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
 
     async def close(self) -> None:
-        """Listen no more, and cut what is open."""
+        """Listen no more, cut what is open, and wait until nothing of it is left."""
         assert self._server is not None
         self._server.close()
-        self.cut()
-        await asyncio.sleep(0.01)
+        self.stalled.set()
+        await asyncio.sleep(0)  # what was accepted is being served from the next tick on
+        for task in list(self._serving):
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     def cut(self) -> None:
         """End every connection at once."""
@@ -78,21 +78,26 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        self._open.add(writer)
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        except OSError:
-            writer.transport.abort()
-            return
-        pair = {writer, there_writer}
-        self._open |= pair
-        try:
-            await asyncio.gather(
-                self._pass(reader, there_writer, self.writes),
-                self._pass(there_reader, writer, []),
-                return_exceptions=True,
-            )
+            self._open.add(there_writer)
+            try:
+                await asyncio.gather(
+                    self._pass(reader, there_writer, self.writes), self._pass(there_reader, writer, [])
+                )
+            finally:
+                there_writer.transport.abort()
+                self._open.discard(there_writer)
+        except (OSError, asyncio.CancelledError):
+            pass
         finally:
-            self._open -= pair
+            writer.transport.abort()
+            self._open.discard(writer)
+            self._serving.discard(task)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[bytes]) -> None:
         with suppress(ConnectionError):

@@ -24,7 +24,7 @@ from tests.storage.redis_stage import OwnRedis, Proxy
 
 @pytest.fixture
 async def connection(redis_clean: str) -> AsyncIterator[Connection]:
-    made = Connection(redis_clean)
+    made = Connection(redis_clean, timeout=10)
     yield made
     await made.close()
 
@@ -122,12 +122,14 @@ async def test_a_silent_redis_is_unavailable_after_the_time_out_and_then_forgott
     assert await through.call(("ECHO", "new")) == [b"new"]
 
 
-async def test_a_loop_that_was_held_up_does_not_take_waiting_replies_for_silence(connection: Connection) -> None:
+async def test_a_loop_that_was_held_up_does_not_take_waiting_replies_for_silence(redis_clean: str) -> None:
+    connection = Connection(redis_clean, timeout=0.2)
     await connection.call(("PING",))
     call = connection.call(("ECHO", "there"))
     await asyncio.sleep(0)
-    time.sleep(1.2)
+    time.sleep(0.4)
     assert await call == [b"there"]
+    await connection.close()
 
 
 async def test_a_call_whose_connection_breaks_is_sent_again(proxy: Proxy, through: Connection) -> None:

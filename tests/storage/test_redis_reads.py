@@ -29,7 +29,7 @@ async def reads(redis_clean: str) -> AsyncIterator[RedisReads]:
     )
     technology.commit(technology.claim(unit(), "a"), None, 1, writes, 1_800_000_000_000)
     technology.close()
-    made = RedisReads(redis_clean)
+    made = RedisReads(redis_clean, timeout=10)
     yield made
     await made.close()
 
