@@ -7,17 +7,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import islice
 from pathlib import Path
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from millrace.lag import LagMeter
 from millrace.platform import Platform
 from millrace.product import Product
-from millrace.replay import replay
+from millrace.replay_dataset import replay_dataset
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
 
@@ -37,7 +34,7 @@ def run_demo(folder: Path, settings: Settings, rate: float | None, limit: int | 
     with ExitStack() as started:
         try:
             _start(started, folder, settings, console)
-            _replay(product, settings, console, rate, limit)
+            replay_dataset(product, settings, console, rate, limit)
             console.print("Ctrl-C stops it.")
             while True:
                 signal.pause()
@@ -88,33 +85,3 @@ def _wait_until_ready(address: str, stack: Stack) -> None:
         stack.check("service")
         time.sleep(0.05)
     raise StackError(f"The models service did not answer at {address} within {READY_SECONDS:.0f} s; see its log.")
-
-
-def _replay(product: Product, settings: Settings, console: Console, rate: float | None, limit: int | None) -> None:
-    """Emit what earlier runs have not emitted of the data set; a bar shows events, rate, lag and freshness.
-
-    Live events count as emitted, so a replay that was interrupted ends as many events early as were posted meanwhile.
-    """
-    dataset = product.module("dataset")
-    with _platform(settings) as platform:
-        ends = platform.topics.ends(sorted(product.event_types)).values()
-        events = list(islice(dataset.events(), limit))[sum(high - low for low, high in ends) :]
-        if not events:
-            console.print("The data set is in Kafka already, from an earlier run.")
-            return
-        meter = LagMeter(platform, product)
-        try:
-            _show(replay(events, platform.producer, meter, rate), len(events), console)
-            lag = meter.wait_until_level(60.0)
-        finally:
-            meter.close()
-    console.print(f"Replayed {len(events):,} events; {lag.events:,} are still to be learned.")
-
-
-def _show(steps: Iterator[object], total: int, console: Console) -> None:
-    columns = (TextColumn("Replaying"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("", total=total, state="")
-        for step in steps:
-            state = f"{step.rate:,.0f} events/s · {step.lag.events:,} behind · {step.lag.seconds * 1000:,.0f} ms old"  # type: ignore[attr-defined]
-            bar.update(task, completed=step.emitted, state=state)  # type: ignore[attr-defined]

@@ -42,7 +42,10 @@ def replay(
             _sleep_until(start + emitted / rate)
         elif emitted % most_behind == 0:
             producer.flush()
-            while meter.measure().events > most_behind:
+            while (lag := meter.measure()).events > most_behind:
+                if time.monotonic() - looked >= SAMPLE:
+                    looked = time.monotonic()
+                    yield Progress(emitted, emitted / (looked - start), lag)
                 time.sleep(0.005)
         now = time.monotonic()
         if now - looked >= SAMPLE:

@@ -14,6 +14,24 @@ Folder = Annotated[Path, typer.Argument(help="Folder of a data product, such as 
 
 
 @app.command()
+def replay(
+    folder: Folder,
+    rate: Annotated[
+        float | None, typer.Option(help="Events per second; else as fast as it is learned.", min=0.1)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Only so many events.", min=1)] = None,
+) -> None:
+    """Emit a product's data set as live events, where an earlier replay ended.
+
+    Example: millrace replay examples/movies --rate 2000
+    """
+    from millrace.replay_dataset import run_replay
+    from millrace.settings import Settings
+
+    run_replay(folder, Settings.load(), rate, limit)
+
+
+@app.command()
 def backtest(
     folder: Folder,
     source: Annotated[str, typer.Option("--from", help="A file of events (NDJSON, CSV, Parquet), or `dataset`.")],
