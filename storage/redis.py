@@ -68,7 +68,7 @@ class Redis:
         return found
 
     def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
-        """See `Technology.commit`. It holds up everything else in Redis for about 2 us a row."""
+        """See `Technology.commit`. It holds up all else in Redis: 1 us a row in wide rows, 5 us in narrow ones."""
         payload = packed(Keys.of(claim.unit), writes)
         reply = self._fenced(COMMIT, claim, expected, new, "" if watermark_ms is None else watermark_ms, *payload)
         return Outcome[_code(claim.unit, reply)]

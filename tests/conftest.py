@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,10 +30,12 @@ RATINGS = 20_000
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a real server: `make check` leaves it out."""
+    """Mark what needs a real server: `make check` leaves it out. Browser tests come last: Playwright's event loop runs
+    in the tests' own thread, where no other could run beside it."""
     for item in items:
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+    items.sort(key=lambda item: "browser" in item.path.parts)
 
 
 def free_ports(count: int) -> list[int]:
@@ -83,7 +86,8 @@ def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         for event in events:
             running.platform.producer.emit(event)
         running.platform.producer.flush()
-        assert running.meter.wait_until_level(90.0).events == 0
+        with ThreadPoolExecutor(1) as outside:  # a browser test's thread has a loop of its own
+            assert outside.submit(running.meter.wait_until_level, 90.0).result().events == 0
         yield running
 
 

@@ -43,6 +43,7 @@ class Proxy:
     Attributes:
         writes: what arrived from clients, piece by piece.
         stalled: while it is cleared nothing passes in either direction.
+        allowance: bytes of the next replies that pass before all connections are cut, once; None = all.
     """
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
@@ -51,6 +52,7 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self.writes: list[bytes] = []
+        self.allowance: int | None = None
         self.stalled = asyncio.Event()
         self.stalled.set()
 
@@ -86,9 +88,7 @@ class Proxy:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
             self._open.add(there_writer)
             try:
-                await asyncio.gather(
-                    self._pass(reader, there_writer, self.writes), self._pass(there_reader, writer, [])
-                )
+                await asyncio.gather(self._ask(reader, there_writer), self._answer(there_reader, writer))
             finally:
                 there_writer.transport.abort()
                 self._open.discard(there_writer)
@@ -99,11 +99,22 @@ class Proxy:
             self._open.discard(writer)
             self._serving.discard(task)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[bytes]) -> None:
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(1 << 20):
                 await self.stalled.wait()
-                seen.append(data)
+                self.writes.append(data)
                 writer.write(data)
                 await writer.drain()
+        writer.transport.abort()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(1 << 20):
+                await self.stalled.wait()
+                writer.write(data[: self.allowance])
+                await writer.drain()
+                if self.allowance is not None:
+                    self.allowance = None
+                    self.cut()
         writer.transport.abort()
