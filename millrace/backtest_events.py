@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 
@@ -87,7 +88,7 @@ def _lines(file: Path, event_type: EventType, limit: int | None) -> list[Event]:
             if not line.strip():
                 continue
             try:
-                found.append(event_type.python.of(parse_json(event_type, line)))
+                found.append(cast(Event, event_type.python.of(parse_json(event_type, line))))
             except MalformedEvent as error:
                 raise EventsUnreadable(f"{file}:{number} is no event of {event_type.topic}: {error}") from error
     return found

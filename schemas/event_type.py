@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -15,9 +15,6 @@ from schemas.avro import parsed, resolved
 from schemas.columns import frame_schema
 from schemas.errors import MalformedEvent, SchemaError
 from schemas.record import Record, converters
-
-if TYPE_CHECKING:
-    from schemas.event import Event
 
 TOPIC, KEY = "millrace.topic", "millrace.key"
 _KEYS = {"string", "long", "int", "bytes"}
@@ -40,7 +37,7 @@ class EventType:
     topic: str
     schema: Mapping[str, Any]
     key: str | None = None
-    python: type[Event] | None = None
+    python: type[Record] | None = None
 
     def __post_init__(self) -> None:
         parsed(self.schema)
