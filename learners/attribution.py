@@ -162,10 +162,9 @@ def _rewarded(goal: Goal, key: str) -> type[Record]:
 
 
 def _time_of(event_type: EventType) -> str:
-    times = [name for name, kind in event_type.frame_schema.items() if isinstance(kind, pl.Datetime)]
-    if not times:
+    if event_type.time_field is None:
         raise LearnerRefused(f"{event_type.topic} has no time field, so a goal's window cannot be checked; add `at`.")
-    return "at" if "at" in times else times[0]
+    return event_type.time_field
 
 
 def _check(goal: Goal, event_type: EventType) -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from learners.errors import LearnerRefused
 from learners.stream import Stream
 from schemas import Event, EventType, Record
-from storage import Format, Technology
+from storage import Descriptor, Format, Technology
 
 
 class Contract(Protocol):
@@ -77,9 +77,14 @@ class Declaration:
             event_type,
             storages,
             _events(learner, event, event_type) if learner.by_event else None,
-            _time_field(event_type),
+            event_type.time_field,
             declared.order == "total",
         )
+
+    def descriptors(self, generation: int) -> list[Descriptor]:
+        """What its storages say of themselves when their rows are of this generation."""
+        version = self.learner.version
+        return [storage.describe(self.name, version, generation, self.topic) for storage in self.storages.values()]
 
     def declare(self, technology: Technology) -> int:
         """Make the storages known where they live; returns the generation of their rows.
@@ -89,12 +94,11 @@ class Declaration:
         Raises:
             StorageConflict: a storage exists with other options under this version.
         """
-        version = self.learner.version
-        wanted = [storage.describe(self.name, version, version, self.topic) for storage in self.storages.values()]
+        wanted = self.descriptors(self.learner.version)
         found = {technology.declare(replace(item, technology=technology.name)).generation for item in wanted}
         if len(found) > 1:
             raise LearnerRefused(
-                f"The storages of {self.name}@{version} are of several generations; raise the learner's version."
+                f"The storages of {self.name}@{self.learner.version} are of several generations; raise its version."
             )
         return found.pop()
 
@@ -190,8 +194,3 @@ def _events(
             f"Learner {learner.name} reads the fields {', '.join(sorted(missing))}, which {event_type.topic} lacks."
         )
     return source.events
-
-
-def _time_field(event_type: EventType) -> str | None:
-    times = [name for name, kind in event_type.frame_schema.items() if isinstance(kind, pl.Datetime)]
-    return "at" if "at" in times else next(iter(times), None)

@@ -6,6 +6,7 @@ pure function of its arguments, so that each rule has a test that needs no serve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -91,6 +92,16 @@ def resend_pause(resends: int, chance: float) -> float:
 def outside(position: int | None, low: int, high: int) -> bool:
     """Whether a position lies outside the log [low, high); None, the beginning of the log, never does."""
     return position is not None and not low <= position <= high
+
+
+def caught_up(ends: Mapping[int, tuple[int, int]], positions: Mapping[int, int | None]) -> bool:
+    """Whether a learner's units have folded all that was in the log when they were asked to; readers may have it then.
+
+    Args:
+        ends: partition -> (low, high) of its log at that time.
+        positions: partition -> committed position; a partition may be missing.
+    """
+    return all(low == high or (positions.get(partition) or 0) >= high for partition, (low, high) in ends.items())
 
 
 @dataclass(frozen=True, slots=True)

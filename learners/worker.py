@@ -12,6 +12,7 @@ from threading import Event
 
 from learners.declaration import Contract, Declaration, declarations
 from learners.errors import LearnerRefused
+from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.plan import SMALLEST_LIMIT, next_limit
 from learners.trace import Trace
@@ -66,6 +67,7 @@ class Worker:
         self._generations: dict[str, int] = {}
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._limit = SMALLEST_LIMIT * 8
+        self._newcomers: list[Newcomer] = []
         self._noted: dict[tuple[str, int], int] = {}
         self._note_due = 0.0
 
@@ -136,7 +138,10 @@ class Worker:
             self._receive(item)
         for partition in self._partitions.values():
             partition.work(consumer)
-        self._note(consumer)
+        if time.monotonic() >= self._note_due:
+            self._note_due = time.monotonic() + NOTE_EVERY
+            self._note(consumer)
+            self._newcomers = [item for item in self._newcomers if not item.takes_over(self._topics)]
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
             self._limit = next_limit(self._limit, time.monotonic() - started)
 
@@ -149,9 +154,6 @@ class Worker:
 
     def _note(self, consumer: Consumer) -> None:
         """Group offsets, for tools that show lag; nothing is ever read from them."""
-        if time.monotonic() < self._note_due:
-            return
-        self._note_due = time.monotonic() + NOTE_EVERY
         committed = {place: partition.committed() for place, partition in self._partitions.items()}
         news = {place: at for place, at in committed.items() if at is not None and self._noted.get(place) != at}
         if news:
@@ -172,7 +174,9 @@ class Worker:
         for declaration in self._declarations:
             while True:
                 try:
-                    self._generations[declaration.name] = declaration.declare(self._technology_of(declaration))
+                    technology = self._technology_of(declaration)
+                    generation = self._generations[declaration.name] = declaration.declare(technology)
+                    self._newcomers.append(Newcomer(declaration, technology, generation))
                     break
                 except StorageUnavailable as error:
                     log.warning("The storage does not answer yet: %s", error)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from learners import Learner, Replay
+from learners.declaration import Declaration
 from millrace.backtest_curve import curve
 from millrace.backtest_evaluation import Evaluation, Tally
 from millrace.backtest_events import read_events
@@ -71,11 +72,12 @@ async def _evaluate(product: Product, question: Question, events: Sequence[Event
 def _needed(product: Product, endpoint: EndpointType[Any, Any]) -> list[type[Learner]]:
     """The learners that write what some implementation reads; the others cannot change an answer."""
     read = {name for implementation in endpoint.implementations.values() for name in implementation.reads}
-    return [learner for learner in product.learners if read & _writes(learner)]
-
-
-def _writes(learner: type[Learner]) -> set[str]:
-    return {value.name for value in vars(learner).values() if hasattr(value, "describe")}
+    declared = [Declaration.of(learner, product.event_types) for learner in product.learners]
+    return [
+        learner
+        for learner, declaration in zip(product.learners, declared, strict=True)
+        if any(storage.name in read for storage in declaration.storages.values())
+    ]
 
 
 def _report(question: Question, tally: Tally, as_json: bool) -> None:

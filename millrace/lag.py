@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from millrace.platform import Platform, all_learners
+from learners.declaration import declarations
+from millrace.platform import Platform, all_event_types, all_learners
 from millrace.product import Product
 from storage import Catalogue, UnitState
 
@@ -21,24 +22,30 @@ class Lag:
     seconds: float
 
 
-def lag_of(ends: Mapping[tuple[str, int], tuple[int, int]], units: Sequence[UnitState], now_ms: float) -> Lag:
+def lag_of(
+    ends: Mapping[tuple[str, int], tuple[int, int]],
+    learners: Mapping[str, str],
+    units: Sequence[UnitState],
+    now_ms: float,
+) -> Lag:
     """Compare the ends (low, high) of partitions with the units that fold them. Pure.
 
-    A partition without a unit counts from its low end: its learner has not begun.
+    Args:
+        learners: name -> topic. One that has no unit on a partition yet counts from that partition's low end.
     """
-    positions: dict[tuple[str, int], tuple[int, float]] = {}
-    for state in units:
-        key = (state.unit.topic, state.unit.partition)
-        low = ends.get(key, (0, 0))[0]
-        found = (low if state.next is None else state.next, state.committed_ms or now_ms)
-        positions[key] = min(positions.get(key, found), found)
-    events, seconds = 0, 0.0
-    for key, (low, high) in ends.items():
-        position, committed = positions.get(key, (low, now_ms))
-        if high > position:
-            events += high - position
-            seconds = max(seconds, (now_ms - committed) / 1000)
-    return Lag(events, seconds)
+    states = {(state.unit.learner, state.unit.topic, state.unit.partition): state for state in units}
+    behind: dict[tuple[str, int], tuple[int, float]] = {}
+    for learner, topic in learners.items():
+        for (name, partition), (low, high) in ends.items():
+            state = states.get((learner, topic, partition))
+            position = low if state is None or state.next is None else state.next
+            if name == topic and high > position:
+                committed = state.committed_ms if state is not None and state.committed_ms is not None else now_ms
+                found = high - position, (now_ms - committed) / 1000
+                behind[name, partition] = max(behind.get((name, partition), found), found)
+    return Lag(
+        sum(events for events, _ in behind.values()), max((seconds for _, seconds in behind.values()), default=0.0)
+    )
 
 
 class LagMeter:
@@ -46,16 +53,17 @@ class LagMeter:
 
     def __init__(self, platform: Platform, product: Product) -> None:
         self._platform = platform
-        self._writers = {f"{learner.name}@{learner.version}" for learner in all_learners(product)}
-        self._topics = sorted(product.event_types)
+        learners = declarations(all_learners(product), all_event_types(product))
+        self._writers = {f"{item.name}@{item.learner.version}" for item in learners}
+        self._learners = {item.name: item.topic for item in learners}
         self._runner = asyncio.Runner()  # Ctrl-C cancels what it runs, and leaves no task behind
         self._reads = platform.redis_reads()
         self._catalogue = Catalogue({platform.redis.name: self._reads})
 
     def measure(self) -> Lag:
         """The lag now. Learners that have not declared their storages yet count as having learned nothing."""
-        ends = self._platform.topics.ends(self._topics)
-        return lag_of(ends, self.units(), time.time() * 1000)
+        ends = self._platform.topics.ends(sorted(set(self._learners.values())))
+        return lag_of(ends, self._learners, self.units(), time.time() * 1000)
 
     def wait_until_level(self, timeout: float) -> Lag:
         """Measure until no event is behind, or until `timeout` seconds have passed; the last lag is returned."""

@@ -84,6 +84,12 @@ class EventType:
         """
         return frame_schema(self.schema)
 
+    @cached_property
+    def time_field(self) -> str | None:
+        """The field that says when an event happened: `at`, or else the first field that holds a time; None = none."""
+        times = [name for name, kind in self.frame_schema.items() if isinstance(kind, pl.Datetime)]
+        return "at" if "at" in times else next(iter(times), None)
+
     def key_of(self, value: Mapping[str, Any]) -> bytes | None:
         """The Kafka key of an event; None where the type has no key.
 

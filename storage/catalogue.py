@@ -151,4 +151,6 @@ def _parts(format: str, name: str) -> tuple[str | None, str, int | None]:
     """Technology, plain name and version in what may be a storage's whole title."""
     title, _, version = name.partition("@")
     technology, _, plain = title.rpartition(f"/{format}/")
-    return technology or None, plain, int(version) if version.isdecimal() else None
+    if "@" in name and not version.isdecimal():
+        return None, name, None  # no version has such a number, so that nothing is found under the whole text
+    return technology or None, plain, int(version) if version else None

@@ -54,10 +54,17 @@ class Memory:
             place = descriptor.storage, descriptor.version
             existing = self._descriptors.setdefault(place, descriptor)
             name = descriptor.format, descriptor.name
-            self._aliases[name] = max(self._aliases.get(name, descriptor.version), descriptor.version)
+            self._aliases.setdefault(name, descriptor.version)
         if problem := conflict(existing, descriptor):
             raise problem
         return existing
+
+    def point(self, descriptors: Sequence[Descriptor]) -> None:
+        """See `Technology.point`."""
+        with self.lock:
+            for descriptor in descriptors:
+                name = descriptor.format, descriptor.name
+                self._aliases[name] = max(self._aliases.get(name, descriptor.version), descriptor.version)
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""

@@ -69,7 +69,7 @@ class Records(Format, Generic[T]):
             raise WriteRefused(f"{self.storage} needs the columns {', '.join(missing)}, which the frame lacks.")
         last = frame.select(columns).with_columns(keys.alias("\0key")).unique("\0key", keep="last", maintain_order=True)
         for row in last.iter_rows(named=True):
-            self._put(row.pop("\0key"), self.record.of(row))
+            self._put(row.pop("\0key"), self._record(row))
 
     def put_one(self, key: str, record: T) -> None:
         """Replace one row. Raises PutRefused if its key is not that of an event being folded."""
@@ -82,19 +82,23 @@ class Records(Format, Generic[T]):
         Raises:
             PutRefused: the key is not that of an event being folded: another unit may own the row.
         """
+        self.session.must_own_row(self.storage, key)
         if key in self._known:
             self._known.move_to_end(key)
         else:
             self._fetch([key])
         row = self._known[key]  # kept as bytes: a list that a learner changes in place must not seem committed
+        self._forget()
         return None if row is None else decode_record(self.record, row)
 
     def load(self, keys: Iterable[Any]) -> pl.DataFrame:
         """The rows of those keys that have one, as a frame with the record's columns, in the order of the keys.
 
-        One read for all; `get` then finds them in memory.
+        One read for all; `get` then finds them in memory. Raises PutRefused as `get` does.
         """
         names = list(dict.fromkeys(str(key) for key in keys))
+        for name in names:
+            self.session.must_own_row(self.storage, name)
         self._room = max(REMEMBERED, len(names))
         missing = [name for name in names if name not in self._known]
         if missing:
@@ -105,14 +109,16 @@ class Records(Format, Generic[T]):
         return frame
 
     def _fetch(self, keys: list[str]) -> None:
-        for key in keys:
-            self.session.must_own_row(self.storage, key)
         addresses = [Address(self.storage, key) for key in keys]
         for key, row in zip(keys, self.session.load(addresses), strict=True):
             self._known[key] = row
             self._known.move_to_end(key)
-        if len(keys) == 1:
-            self._forget()
+
+    def _record(self, row: dict[str, Any]) -> T:
+        try:
+            return self.record.of(row)
+        except (MalformedEvent, KeyError, ValueError) as error:
+            raise WriteRefused(f"{self.storage}: a row is refused: {error}") from error
 
     def _put(self, key: str, record: T) -> None:
         try:

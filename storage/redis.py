@@ -14,7 +14,7 @@ from storage.descriptor import Descriptor
 from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome, WriteRefused
 from storage.redis_dump import dumped
 from storage.redis_keys import ALIASES, NEWEST, STORAGES, UNIT, Keys, newest, unit_name, unit_names, unit_state
-from storage.redis_scripts import CLAIM, COMMIT, DECLARE, READ, Script, discovering, pool, run
+from storage.redis_scripts import CLAIM, COMMIT, DECLARE, POINT, READ, Script, discovering, pool, run
 from storage.redis_writes import packed, packed_keys
 from storage.technology import Newest, Row
 from storage.unit import Claim, Outcome, UnitId, UnitState
@@ -50,6 +50,12 @@ class Redis:
         if problem := conflict(existing, descriptor):
             raise problem
         return existing
+
+    def point(self, descriptors: Sequence[Descriptor]) -> None:
+        """See `Technology.point`."""
+        pairs = [part for item in descriptors for part in (item.storage, item.version)]
+        with _harmless():
+            run(self._pool, POINT, (ALIASES,), *pairs)
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""

@@ -144,6 +144,7 @@ class Connection:
         for request in socket.sent:
             request.replies.clear()
         self._unsent = [*socket.sent, *self._unsent]
+        socket.sent.clear()
         self._connect()
 
     def _watch(self) -> None:

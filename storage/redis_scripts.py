@@ -13,21 +13,32 @@ from typing import Any
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
 from redis.exceptions import (
+    AskError,
     BusyLoadingError,
+    ClusterDownError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.retry import Retry
 
 from storage.errors import StorageError, StorageUnavailable, SuspectGeneration, UnknownOutcome
 
-_FOR_NOW = re.compile(
-    r"used memory >|read only replica|LOADING|MISCONF|NOREPLICAS|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|NOPERM"
+_FOR_NOW = re.compile(r"used memory >|read only replica|LOADING|MISCONF|NOREPLICAS|BUSY|NOAUTH")
+_REFUSALS = (
+    AskError,  # and what has moved
+    BusyLoadingError,
+    ClusterDownError,  # and a replica without its master
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TryAgainError,
 )
-_REFUSALS = (BusyLoadingError, OutOfMemoryError, ReadOnlyError)
+"""redis-py takes the code out of these errors' texts and says it by the class."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ def _script(*parts: str) -> Script:
 
 
 DECLARE = _script("declare")
+POINT = _script("point")
 CLAIM = _script("claim")
 READ = _script("fence", "read")
 COMMIT = _script("fence", "commit")

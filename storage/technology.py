@@ -47,7 +47,7 @@ class Technology(Protocol):
         """As in a storage's title: "redis"."""
 
     def declare(self, descriptor: Descriptor) -> Descriptor:
-        """Create the storage and let its name point to it if the name points nowhere or to an older version.
+        """Create the storage, and let its name point to it if the name points nowhere yet.
 
         One atomic step: of two who declare at once, both get what one of them created.
 
@@ -57,6 +57,9 @@ class Technology(Protocol):
         Raises:
             StorageConflict: it exists under this version with another meaning, or by another writer.
         """
+
+    def point(self, descriptors: Sequence[Descriptor]) -> None:
+        """Let the names of these storages point to these versions, all at one moment; never back to an older one."""
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """Take the unit over from whoever had it; from now on everybody else is fenced.

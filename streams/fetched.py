@@ -8,15 +8,19 @@ from functools import cached_property
 from operator import itemgetter
 
 import numpy as np
+import polars as pl
 from confluent_kafka import Message
 from numpy.typing import NDArray
 
-from schemas import Codec, EventType
+from schemas import BadPayload, Codec, Decoded, EventType
 from streams.batch import Batch
 from streams.held import Stretch
 from streams.rejected import Rejected
 
 _MILLISECONDS = itemgetter(1)
+AHEAD_MS = 86_400_000
+"""So much may an event's own time lie after the log's: clocks differ, and some write local times as UTC."""
+_AHEAD = "The time in {0!r} lies more than a day after the time at which the log took the event."
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +54,30 @@ def decode(first: int | None, stretch: Stretch, codec: Codec, event_type: EventT
         RegistryUnavailable: a writer's schema could not be looked up; nothing was decoded.
     """
     messages, offsets = stretch
-    decoded = codec.decode_batch(list(map(Message.value, messages)), event_type)
+    decoded = _without_future(codec.decode_batch(list(map(Message.value, messages)), event_type), messages, event_type)
     rejected = tuple(_rejected(messages[bad.index], bad.error, bad.reason) for bad in decoded.bad)
     first, following = int(offsets[0]) if first is None else first, int(offsets[-1]) + 1
     if rejected:
         messages, offsets = [messages[row] for row in decoded.good.tolist()], offsets[decoded.good]
     batch = Batch(event_type.topic, stretch.partition, first, following, decoded.frame, offsets)
     return Fetched(batch, rejected, messages)
+
+
+def _without_future(decoded: Decoded, messages: Sequence[Message], event_type: EventType) -> Decoded:
+    """Refuse events that say they happen long after the log took them: one such time would lift every watermark, and
+    what decays by event time would never come back from it."""
+    name = event_type.time_field
+    if name is None or not decoded.frame.height:
+        return decoded
+    times = decoded.frame[name].dt.timestamp("ms")
+    newest, first = times.max(), messages[int(decoded.good[0])].timestamp()[1]
+    if not isinstance(newest, int) or newest <= first + AHEAD_MS:  # nearly always: the log's times ascend
+        return decoded
+    logged = pl.Series([messages[place].timestamp()[1] for place in decoded.good.tolist()])
+    late = ((times > logged + AHEAD_MS) & (logged >= 0)).fill_null(False)
+    bad = [BadPayload(int(place), "MalformedEvent", _AHEAD.format(name)) for place in decoded.good[late.to_numpy()]]
+    kept = decoded.good[~late.to_numpy()]
+    return Decoded(decoded.frame.filter(~late), kept, tuple(sorted([*decoded.bad, *bad], key=lambda one: one.index)))
 
 
 def _rejected(message: Message, error: str, reason: str) -> Rejected:

@@ -53,6 +53,8 @@ def main() -> None:
         }
     figures["hit_rate_at_10"] = _hit_rates()
     sys.stdout.write(json.dumps(figures) + "\n")
+    if difference.lost or difference.duplicated or kills < KILLS or logged != answers:
+        sys.exit("The proof has failed: see the figures above.")
 
 
 def _unthrottled(running: Stage, journal: Journal) -> float:

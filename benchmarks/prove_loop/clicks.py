@@ -22,7 +22,6 @@ class Clicker:
     def __init__(self, address: str, journal: Journal) -> None:
         self._client = httpx.Client(base_url=address, timeout=10.0)
         self._journal = journal
-        self.answers = 0
         self.waits_ms: list[float] = []
 
     def ask(self, user: str, implementation: str = "") -> tuple[dict[str, list[object]], str]:
@@ -30,7 +29,6 @@ class Clicker:
         place = f"/v1/recommend/{implementation}" if implementation else "/v1/recommend"
         response = self._client.post(place, json={"user": user, "size": 10})
         response.raise_for_status()
-        self.answers += 1
         return response.json(), response.headers["millrace-decision"]
 
     def click(self, number: int) -> float:

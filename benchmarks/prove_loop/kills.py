@@ -17,35 +17,41 @@ def kill_once(stage: Stage) -> bool:
     What was handed over is read from the worker's trace, what was committed from the fences in Redis, both after the
     process is gone.
     """
-    process = _working(stage)
+    process, begin = _working(stage)
     process.kill()
     process.wait(10)
-    delivered = _delivered(stage.trace)
+    delivered = _delivered(stage.trace, begin, process.pid)
     committed = _committed(stage)
     return any(committed.get(key, 0) < position for key, position in delivered.items())
 
 
-def _working(stage: Stage, patience: float = 30.0) -> psutil.Process:
-    """The worker process, once its trace has grown since it started."""
+def _working(stage: Stage, patience: float = 30.0) -> tuple[psutil.Process, int]:
+    """The worker process, once its trace has grown, and the trace's size before that."""
     until = time.monotonic() + patience
     size = stage.trace.stat().st_size if stage.trace.exists() else 0
     while time.monotonic() < until:
         process = stage.worker()
-        if process is not None and stage.trace.exists() and stage.trace.stat().st_size > size:
-            return process
+        if process is not None and _delivered(stage.trace, size, process.pid):
+            return process, size
         time.sleep(0.002)
     raise TimeoutError(f"The worker was not handed any message within {patience:.0f} s.")
 
 
-def _delivered(trace: Path) -> dict[tuple[str, int], int]:
-    """The last position handed over, for each partition; a line cut off by the kill is left out."""
+def _delivered(trace: Path, begin: int, process: int) -> dict[tuple[str, int], int]:
+    """The last position handed over to this process for each partition, by what was traced after the byte `begin`; a
+    line cut off by the kill is left out."""
+    if not trace.exists():
+        return {}
+    with trace.open("rb") as file:
+        file.seek(begin)
+        lines = file.read().splitlines()
     found: dict[tuple[str, int], int] = {}
-    for line in trace.read_text("utf-8").splitlines():
+    for line in lines:
         try:
             entry = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if "delivered" in entry:
+        if "delivered" in entry and entry["process"] == process:
             topic, partition, position = entry["delivered"]
             found[(topic, partition)] = max(position, found.get((topic, partition), 0))
     return found

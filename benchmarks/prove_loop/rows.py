@@ -13,8 +13,8 @@ import polars as pl
 
 from benchmarks.prove_loop.control import Control, events, rating_row
 from benchmarks.prove_loop.stage import Stage
-from learners import Learner
-from millrace.platform import all_learners
+from learners.declaration import Declaration
+from millrace.platform import all_event_types, all_learners
 from storage import to_frame
 
 Key = tuple[str, str]
@@ -105,14 +105,10 @@ def _frames(running: Stage) -> dict[str, pl.DataFrame]:
     """Every storage of the product's learners, read from Redis itself."""
     redis, found = running.platform.redis, {}
     for learner in all_learners(running.product):
-        for storage in _storages(learner):
-            wanted = storage.describe(learner.name, learner.version, learner.version, "")
-            found[storage.name] = to_frame(storage, redis, wanted)
+        declaration = Declaration.of(learner, all_event_types(running.product))
+        storages = zip(declaration.storages.values(), declaration.descriptors(learner.version), strict=True)
+        found.update({storage.name: to_frame(storage, redis, descriptor) for storage, descriptor in storages})
     return found
-
-
-def _storages(learner: type[Learner]) -> list[Any]:
-    return [value for value in vars(learner).values() if hasattr(value, "describe")]
 
 
 def _scores(frame: pl.DataFrame) -> dict[Key, float]:

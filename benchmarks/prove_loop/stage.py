@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -21,6 +21,7 @@ from millrace.platform import Platform
 from millrace.product import Product
 from millrace.settings import Settings
 from millrace.stack import Stack
+from millrace.stack.plan import variables
 
 
 @dataclass(frozen=True)
@@ -82,22 +83,12 @@ def _free_ports(count: int) -> list[int]:
         return [item.getsockname()[1] for item in sockets]
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as the variables that a child process reads."""
-    own = {
-        f"MILLRACE_{item.name.upper()}": str(getattr(settings, item.name))
-        for item in fields(settings)
-        if item.name != "kafka_options"
-    }
-    return {**os.environ, **own}
-
-
 @contextmanager
 def _process(folder: Path, settings: Settings, *command: str) -> Iterator[subprocess.Popen[bytes]]:
     with (folder / f"{command[0]}.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "millrace", *command],
-            env=environment(settings),
+            env={**os.environ, **variables(settings)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

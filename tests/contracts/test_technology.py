@@ -350,9 +350,20 @@ def test_another_meaning_under_the_same_version_is_a_conflict_that_names_the_dif
     assert technology.declare(mine) == mine
 
 
-def test_a_name_moves_to_a_newer_version_and_never_back(sides: Sides) -> None:
-    seen = []
+def test_a_name_points_to_its_first_version_until_it_is_told_to_move_and_never_back(sides: Sides) -> None:
+    seen: list[int] = []
     for version in (2, 10, 9, 2, 11):
-        sides.technology.declare(storage(TREND, version=version))
-        seen.append(sides.ask(sides.reads.aliases()))
-    assert seen == [{("ranking", "trend"): version} for version in (2, 10, 10, 10, 11)]
+        item = sides.technology.declare(storage(TREND, version=version))
+        assert sides.ask(sides.reads.aliases()) == {("ranking", "trend"): max([2, *seen])}
+        sides.technology.point([item])
+        ((_, pointed),) = sides.ask(sides.reads.aliases()).items()
+        seen.append(pointed)
+    assert seen == [2, 10, 10, 10, 11]
+
+
+def test_the_names_of_all_storages_of_a_learner_move_at_one_moment(sides: Sides) -> None:
+    for version in (1, 2):
+        items = [sides.technology.declare(storage(name, version=version)) for name in (TREND, COUNTS)]
+    assert set(sides.ask(sides.reads.aliases()).values()) == {1}
+    sides.technology.point(items)
+    assert sides.ask(sides.reads.aliases()) == {("ranking", "trend"): 2, ("counters", "views"): 2}

@@ -19,6 +19,7 @@ from learners.plan import (
     Troubles,
     after_commit,
     after_error,
+    caught_up,
     next_limit,
     outside,
     pause,
@@ -141,3 +142,21 @@ def test_a_poll_brings_less_after_a_slow_pass_and_more_after_a_quick_one() -> No
     assert next_limit(1_000, 0.01) == 2_000
     assert next_limit(SMALLEST_LIMIT, 9) == SMALLEST_LIMIT
     assert next_limit(LARGEST_LIMIT, 0.001) == LARGEST_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("ends", "positions", "there"),
+    [
+        ({}, {}, True),
+        ({0: (0, 0), 1: (7, 7)}, {}, True),
+        ({0: (0, 5)}, {}, False),
+        ({0: (0, 5)}, {0: None}, False),
+        ({0: (0, 5)}, {0: 4}, False),
+        ({0: (0, 5), 1: (3, 9)}, {0: 5, 1: 12}, True),
+        ({0: (0, 5), 1: (3, 9)}, {0: 5}, False),
+    ],
+)
+def test_a_version_has_caught_up_when_all_its_units_passed_the_ends_of_its_start(
+    ends: dict[int, tuple[int, int]], positions: dict[int, int | None], there: bool
+) -> None:
+    assert caught_up(ends, positions) is there

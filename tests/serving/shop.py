@@ -118,7 +118,8 @@ class Shop:
 
     def learner(self, name: str = "popular", version: int = 1) -> None:
         """Create the ranking of a learner of the same name, still empty."""
-        self.memory.declare(Ranking(name, technology="memory").describe(name, version, version, "clicks"))
+        form = Ranking(name, technology="memory")
+        self.memory.point([self.memory.declare(form.describe(name, version, version, "clicks"))])
         unit = UnitId(name, version, version, "clicks", 0)
         self._claims[f"{name}@{version}"] = (self.memory.claim(unit, f"owner-{version}"), None)
 

@@ -36,7 +36,7 @@ class Other(Record):
 
 
 def declared(memory: Memory, form: Format, version: int = 1) -> None:
-    memory.declare(form.describe("learner", version, version, "clicks"))
+    memory.point([memory.declare(form.describe("learner", version, version, "clicks"))])
 
 
 def committed(memory: Memory, version: int, writes: Writes) -> None:

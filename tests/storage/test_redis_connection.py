@@ -165,6 +165,20 @@ async def test_a_call_whose_connection_breaks_is_sent_again(proxy: Proxy, throug
     assert found == [[str(number).encode(), b"x"] for number in range(20) if number != 3]
 
 
+async def test_a_call_younger_than_the_one_whose_time_is_up_is_answered_on_the_next_connection(proxy: Proxy) -> None:
+    connection = Connection(f"redis://127.0.0.1:{proxy.port}/0", timeout=1.0)
+    await connection.call(("PING",))
+    proxy.stalled.clear()
+    older = connection.call(("ECHO", "older"))
+    await asyncio.sleep(0.5)
+    younger = connection.call(("ECHO", "younger"))
+    with pytest.raises(StorageUnavailable):
+        await older
+    proxy.stalled.set()
+    assert await younger == [b"younger"]
+    await connection.close()
+
+
 async def test_half_an_answer_that_a_broken_connection_leaves_is_forgotten(proxy: Proxy, through: Connection) -> None:
     await through.call(("PING",))
     proxy.allowance = len(b"$1\r\na\r\n$1")

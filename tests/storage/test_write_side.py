@@ -98,3 +98,22 @@ def test_few_rows_and_many_give_the_same_sums() -> None:
     for address, row in whole.writes.scores.items():
         assert parts.writes.scores[address] == pytest.approx(row, rel=1e-9)
     assert whole.writes.newest == parts.writes.newest
+
+
+def test_a_row_that_is_known_stays_known_while_another_is_loaded_beside_it() -> None:
+    keys = [f"k{number}" for number in range(10_001)]
+    records = Records("rows", Row).bind(session(*keys))
+    for key in keys[:-1]:
+        records.put_one(key, Row(key, []))
+    assert records.load([keys[0], keys[-1]])["user"].to_list() == [keys[0]]
+
+
+def test_a_row_read_in_an_earlier_fold_is_refused_when_its_key_is_not_folded_now() -> None:
+    one = session("a")
+    records = Records("rows", Row).bind(one)
+    records.put_one("a", Row("a", []))
+    one.begin(lambda: {"b"})
+    with pytest.raises(PutRefused):
+        records.get("a")
+    with pytest.raises(PutRefused):
+        records.load(["a"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import threading
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from confluent_kafka import Producer as Client
@@ -16,6 +18,7 @@ from schemas import Codec, Decoded, EventType, RegistryClient, RegistryUnavailab
 from streams import Consumer, Kafka, PositionOutsideLog, Producer, TopicMissing, Topics, partition_of
 from tests.streams.conftest import CLICK, Fold, Partition, Positions, Starting, owns, polled, sent
 
+AT = {"type": "long", "logicalType": "timestamp-millis"}
 BAD = b"these bytes are no event"
 
 
@@ -313,3 +316,24 @@ def test_seeking_a_partition_that_is_not_ours_does_nothing(clicks: EventType, st
     consumer.pause(clicks.topic, 99)
     consumer.resume(clicks.topic, 99)
     assert consumer.ends() == {}
+
+
+def test_an_event_from_the_far_future_is_refused_and_the_ones_around_it_are_not(
+    cluster: Kafka, registry: RegistryClient, producer: Producer, topics: Topics
+) -> None:
+    timed = {**CLICK, "fields": [*CLICK["fields"], {"name": "at", "type": AT}]}
+    clicks = EventType(f"clicks-{uuid.uuid4().hex[:12]}", timed, key="user")
+    topics.ensure(clicks.topic, 1)
+    now = datetime.now(UTC)
+    times = [now, now + timedelta(hours=23), now + timedelta(days=2), datetime(9999, 12, 31, tzinfo=UTC), now]
+    for number, at in enumerate(times):
+        producer.send(clicks, {"user": "u", "number": number, "at": at})
+    producer.flush()
+    consumer = Consumer(cluster, Codec(registry), uuid.uuid4().hex, "one", {clicks.topic: clicks}, Positions())
+    (fetched,) = polled(consumer, 5)
+    consumer.close()
+    assert fetched.batch.frame["number"].to_list() == [0, 1, 4]
+    assert fetched.batch.offsets.tolist() == [0, 1, 4]
+    assert len(fetched.timestamps) == 3
+    assert [bad.offset for bad in fetched.rejected] == [2, 3]
+    assert "more than a day after" in fetched.rejected[0].reason

@@ -1,0 +1,44 @@
+"""A learner's version that has just begun: readers get its rows once they are as far as the log was at its start."""
+
+from __future__ import annotations
+
+import logging
+
+from learners.declaration import Declaration
+from learners.plan import caught_up
+from schemas.errors import MillraceError
+from storage import Technology
+from streams import Topics
+
+log = logging.getLogger(__name__)
+
+
+class Newcomer:
+    """One version of a learner, until the names of its storages point to it.
+
+    Until then an earlier version keeps answering, however long the replay takes. Several workers may share the
+    version: whoever sees first that all its units have caught up lets the names point to it.
+    """
+
+    def __init__(self, declaration: Declaration, technology: Technology, generation: int) -> None:
+        self._technology = technology
+        self._topic = declaration.topic
+        self._descriptors = declaration.descriptors(generation)
+        self._ends: dict[int, tuple[int, int]] | None = None
+
+    def takes_over(self, topics: Topics) -> bool:
+        """Let the names point to this version if it has caught up; says whether they do. Blocks for a few exchanges.
+
+        While Kafka or the storage do not answer it says no.
+        """
+        try:
+            if self._ends is None:
+                self._ends = {partition: ends for (_, partition), ends in topics.ends([self._topic]).items()}
+            units = self._technology.units(self._descriptors[0])
+            if not caught_up(self._ends, {state.unit.partition: state.next for state in units}):
+                return False
+            self._technology.point(self._descriptors)
+        except MillraceError as error:
+            log.info("%s is not pointed to yet: %s", self._descriptors[0].writer, error)
+            return False
+        return True

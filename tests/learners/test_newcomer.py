@@ -1,0 +1,71 @@
+"""A new version answers when it has caught up, and not before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learners.declaration import Declaration
+from learners.newcomer import Newcomer
+from storage import Memory, MemoryReads, UnitId, Writes
+from streams import KafkaUnavailable
+from tests.learners.samples import EVENT_TYPES, Histories
+
+
+class Ends:
+    """Topics whose one partition ends where a test says; None = Kafka does not answer."""
+
+    def __init__(self, high: int | None) -> None:
+        self.high = high
+
+    def ends(self, names: list[str]) -> dict[tuple[str, int], tuple[int, int]]:
+        if self.high is None:
+            raise KafkaUnavailable("no broker answered")
+        return {(name, 0): (0, self.high) for name in names}
+
+
+def version(number: int) -> Declaration:
+    return Declaration.of(type("Histories", (Histories,), {"version": number, "name": "histories"}), EVENT_TYPES)
+
+
+def fold_to(memory: Memory, number: int, position: int) -> None:
+    claim = memory.claim(UnitId("histories", number, number, "ratings", 0), f"worker {position}")
+    memory.commit(claim, claim.next, position, Writes(), None)
+
+
+async def pointed(memory: Memory) -> set[int]:
+    return set((await MemoryReads(memory).aliases()).values())
+
+
+async def test_readers_keep_the_earlier_version_until_the_new_one_has_caught_up() -> None:
+    memory, topics = Memory(), Ends(100)
+    version(1).declare(memory)
+    fold_to(memory, 1, 100)
+    newcomer = Newcomer(version(2), memory, version(2).declare(memory))
+    anywhere: Any = topics
+
+    assert not newcomer.takes_over(anywhere)
+    fold_to(memory, 2, 99)
+    topics.high = 5_000  # what comes after its start does not hold it up
+    assert not newcomer.takes_over(anywhere)
+    assert await pointed(memory) == {1}
+
+    fold_to(memory, 2, 100)
+    assert newcomer.takes_over(anywhere)
+    assert await pointed(memory) == {2}
+
+
+async def test_an_earlier_version_that_still_runs_does_not_take_its_names_back() -> None:
+    memory, anywhere = Memory(), Ends(0)
+    topics: Any = anywhere
+    old, new = (Newcomer(version(number), memory, version(number).declare(memory)) for number in (1, 2))
+    assert new.takes_over(topics)
+    assert old.takes_over(topics)
+    assert await pointed(memory) == {2}
+
+
+async def test_while_kafka_is_away_nothing_is_decided() -> None:
+    memory = Memory()
+    version(1).declare(memory)
+    topics: Any = Ends(None)
+    assert not Newcomer(version(2), memory, version(2).declare(memory)).takes_over(topics)
+    assert await pointed(memory) == {1}
