@@ -117,3 +117,25 @@ def test_a_row_read_in_an_earlier_fold_is_refused_when_its_key_is_not_folded_now
         records.get("a")
     with pytest.raises(PutRefused):
         records.load(["a"])
+
+
+class Nested(Record):
+    user: str
+    rows: list[Row]
+    optional: list[Row | None]
+    marks: dict[str, list[int]]
+
+
+@pytest.mark.parametrize("by", ["what was read", "what was put"])
+def test_nothing_inside_a_row_is_shared_with_the_learner(by: str) -> None:
+    records = Records("rows", Nested).bind(session("a"))
+    put = Nested("a", [Row("b", ["x"])], [None, Row("c", ["y"])], {"m": [1]})
+    wanted = Nested("a", [Row("b", ["x"])], [None, Row("c", ["y"])], {"m": [1]})
+    records.put_one("a", put)
+    theirs = put if by == "what was put" else records.get("a")
+    assert theirs is not None
+    theirs.rows[0].items.append("changed")
+    theirs.optional[1].items.append("changed")  # type: ignore[union-attr]
+    theirs.marks["m"].append(2)
+    theirs.rows.clear()
+    assert records.get("a") == wanted
