@@ -76,15 +76,15 @@ class Product:
         modules = _import(name, folder)
         if not modules and not list((folder / "events").glob("*.avsc")):
             raise ProductError(f"{folder} holds no {', '.join(part + '.py' for part in PARTS)}; it is no data product.")
-        event_types = {item.topic: item for item in _event_types(name, folder, modules)}
+        event_types = _by_topic(_event_types(name, folder, modules))
         return cls(
             name=name,
             folder=folder,
             event_types=event_types,
             learners=list(_learners(name, modules)),
             endpoints=[item for module in modules for item in vars(module).values() if isinstance(item, EndpointType)],
-            goals=[_goal(folder, key, value) for key, value in options.pop("goals", {}).items()],
-            experiments=[_experiment(folder, key, value) for key, value in options.pop("experiments", {}).items()],
+            goals=[_goal(folder, key, value) for key, value in _tables(options, "goals", folder)],
+            experiments=[_experiment(folder, key, value) for key, value in _tables(options, "experiments", folder)],
             pages=[_page(folder, value) for value in options.pop("pages", [])],
             options=options,
         )
@@ -163,7 +163,7 @@ def _import(name: str, folder: Path) -> list[ModuleType]:
     present = [part for part in PARTS if (folder / f"{part}.py").exists() or (folder / part / "__init__.py").exists()]
     try:
         return [importlib.import_module(f"{package}.{part}") for part in present]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         for key in [key for key in sys.modules if key == package or key.startswith(package + ".")]:
             del sys.modules[key]
         sys.modules.update(earlier)
@@ -190,6 +190,15 @@ def _event_types(name: str, folder: Path, modules: Sequence[ModuleType]) -> Iter
     for item in _classes(name, modules):
         if issubclass(item, Event) and item is not Event:
             yield item.event_type
+
+
+def _by_topic(event_types: Iterator[EventType]) -> dict[str, EventType]:
+    found: dict[str, EventType] = {}
+    for item in event_types:
+        other = found.setdefault(item.topic, item)
+        if other is not item:
+            raise ProductError(f"{other.name} and {item.name} are both events of {item.topic}; keep one of them.")
+    return found
 
 
 def _learners(name: str, modules: Sequence[ModuleType]) -> Iterator[type[Learner]]:
@@ -219,6 +228,14 @@ def _options(folder: Path) -> dict[str, Any]:
         raise ProductError(f"{file} is not valid TOML: {error}.") from error
 
 
+def _tables(options: dict[str, Any], name: str, folder: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """The tables `[name.<key>]`, taken out of the options."""
+    found = options.pop(name, {})
+    if not isinstance(found, dict) or not all(isinstance(item, dict) for item in found.values()):
+        raise ProductError(f"{name} in {folder / 'product.toml'} is no table of tables; write [{name}.<a name>].")
+    return list(found.items())
+
+
 def _goal(folder: Path, name: str, table: Mapping[str, Any]) -> Goal:
     try:
         return Goal(
@@ -229,28 +246,38 @@ def _goal(folder: Path, name: str, table: Mapping[str, Any]) -> Goal:
             first=table.get("first", True),
             where=table.get("where"),
         )
-    except (KeyError, ValueError) as error:
-        raise ProductError(f"[goals.{name}] in {folder / 'product.toml'} is wrong: {error!s}.") from error
+    except _WRONG as error:
+        raise _wrong(f"[goals.{name}]", folder, error) from error
 
 
 def _experiment(folder: Path, name: str, table: Mapping[str, Any]) -> Experiment:
     try:
         return Experiment(name=name, endpoint=table["endpoint"], split=table["split"], goal=table["goal"])
-    except (KeyError, ValueError) as error:
-        raise ProductError(f"[experiments.{name}] in {folder / 'product.toml'} is wrong: {error!s}.") from error
+    except _WRONG as error:
+        raise _wrong(f"[experiments.{name}]", folder, error) from error
 
 
 def _page(folder: Path, table: Mapping[str, Any]) -> Page:
     try:
         script = table.get("script")
         return Page(table["path"], table["title"], folder / table["template"], folder / script if script else None)
-    except KeyError as error:
-        raise ProductError(f"[[pages]] in {folder / 'product.toml'} lacks {error!s}.") from error
+    except _WRONG as error:
+        raise _wrong("[[pages]]", folder, error) from error
+
+
+_WRONG = (KeyError, ValueError, TypeError, AttributeError)
+
+
+def _wrong(table: str, folder: Path, error: Exception) -> ProductError:
+    problem = f"lacks {error}" if isinstance(error, KeyError) else f"is wrong: {error}"
+    return ProductError(f"{table} in {folder / 'product.toml'} {problem}.")
 
 
 def _duration(text: str) -> timedelta:
     """`30m`, `12h`, `7d` or `90s` as a duration."""
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no duration; write 90s, 30m, 12h or 7d")
     number, unit = text[:-1], text[-1:]
     if unit not in units or not number.isdigit() or int(number) == 0:
         raise ValueError(f"{text!r} is no duration; write 90s, 30m, 12h or 7d")

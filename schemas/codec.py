@@ -206,4 +206,18 @@ class _Batch:
             except MalformedEvent as error:
                 self._bad.append(BadPayload(place, type(error).__name__, str(error)))
         if rows:
+            self._frame(good, rows)
+
+    def _frame(self, good: list[int], rows: list[Mapping[str, Any]]) -> None:
+        """Put decoded records into columns; one that no column holds is found by halves and refused alone."""
+        try:
             self._parts.append((np.array(good, np.int64), frame_of(rows, self._reader.schema)))
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:  # polars panics are no `Exception`
+            if len(good) == 1:
+                self._bad.append(BadPayload(good[0], "MalformedEvent", f"No column holds its values: {error}"))
+                return
+            half = len(good) // 2
+            self._frame(good[:half], rows[:half])
+            self._frame(good[half:], rows[half:])

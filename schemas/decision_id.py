@@ -15,6 +15,8 @@ _NOBODY = "-"
 _NAME = r"[A-Za-z0-9_-]+"
 _TEXT = re.compile(rf"([0-9a-f]{{32}})\.({_NAME})\.({_NAME})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class DecisionId:
         if found is None:
             raise MalformedEvent(f"{text[:80]!r} is no decision id; it comes in the header millrace-decision.")
         number, experiment, variant = found.groups()
+        if int(number[:12], 16) > _LATEST:
+            raise MalformedEvent(f"{text!r} is no decision id: its time lies after the year 9999.")
         return cls(number, None if experiment == _NOBODY else experiment, None if variant == _NOBODY else variant)
 
     @property

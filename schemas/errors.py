@@ -11,6 +11,7 @@ MillraceError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 
 class MillraceError(Exception):
@@ -37,7 +38,15 @@ class IncompatibleSchema(SchemaError):
 
 
 class UnknownSchema(SchemaError):
-    """The registry has no such schema."""
+    """The registry has no such schema.
+
+    Attributes:
+        missing: what there is not.
+    """
+
+    def __init__(self, message: str, missing: Literal["subject", "version", "schema"] = "schema") -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class MalformedEvent(SchemaError):

@@ -35,6 +35,8 @@ def _projection(writer: str, reader: str) -> Project | None:
     if written.kind != "record" or written.name.rpartition(".")[2] != read.name.rpartition(".")[2]:
         return None
     known = {field.name: field for field in written.fields}
+    if not any(field.name in known for field in read.fields):
+        return None  # columns of defaults alone would not know how many rows there are
     columns = []
     for field in read.fields:
         column = _column(field, known.get(field.name), wanted[field.name])

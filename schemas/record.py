@@ -60,13 +60,13 @@ class Record:
         convert = converters(cls)
         try:
             return cls(**{name: convert[name](value) if name in convert else value for name, value in values.items()})
-        except TypeError as error:
+        except (TypeError, KeyError, ValueError) as error:
             raise MalformedEvent(f"These values are no {cls.__name__}: {error}.") from error
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, nested records as dictionaries: what Avro writes."""
         if not converters(type(self)):
-            return self.__dict__
+            return dict(self.__dict__)
         return {name: _plain(value) for name, value in self.__dict__.items()}
 
 
@@ -78,7 +78,7 @@ def hints(record: type[Record]) -> dict[str, Any]:
     """
     try:
         return get_type_hints(record)
-    except NameError as error:
+    except (NameError, AttributeError, TypeError) as error:
         raise SchemaError(
             f"{record.__name__} has an annotation that cannot be resolved ({error}); import that name at the top of "
             f"{record.__module__}, not under TYPE_CHECKING or inside a function."

@@ -198,7 +198,7 @@ class Registry:
             self._must_exist(subject)
             found = [version for version in self._live(subject) if number in (None, version.version)]
             if not found:
-                raise UnknownSchema(f"{subject} has no version {number}.")
+                raise UnknownSchema(f"{subject} has no version {number}.", "version")
             for version in found:
                 self._log.append(_key(version), _value(replace(version, deleted=True)))
             self._refresh()
@@ -209,7 +209,7 @@ class Registry:
         for key, value in records[self._state.read :]:
             try:
                 self._state.take(json.loads(key), None if value is None else json.loads(value))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue  # not a record of a registry; it is left alone
         self._state.read = len(records)
 
@@ -248,7 +248,7 @@ class Registry:
 
     def _must_exist(self, subject: str) -> None:
         if not self._live(subject):
-            raise UnknownSchema(f"There is no subject {subject}.")
+            raise UnknownSchema(f"There is no subject {subject}.", "subject")
 
 
 def _meaning(schema: str) -> str:

@@ -15,6 +15,7 @@ from schemas.errors import IncompatibleSchema, RegistryUnavailable, SchemaError,
 from schemas.event_type import EventType
 from schemas.registry import Version
 
+_MISSING = {40401, 40402, 40403}
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
@@ -102,19 +103,21 @@ class RegistryClient:
             raise RegistryUnavailable(
                 f"The schema registry at {self._url} does not answer ({type(error).__name__}: {error}); is it running?"
             ) from error
-        if answer.is_success:
-            return answer.json()
-        raise self._error(answer, place)
-
-    def _error(self, answer: httpx.Response, place: str) -> SchemaError:
         try:
-            message = str(answer.json().get("message", answer.text))
-        except (ValueError, AttributeError):
-            message = answer.text[:200]
-        if answer.status_code == 404:
+            document = answer.json()
+        except ValueError:
+            document = None
+        if answer.is_success and document is not None:
+            return document
+        raise self._error(answer, document if isinstance(document, dict) else {}, place)
+
+    def _error(self, answer: httpx.Response, document: dict[str, Any], place: str) -> SchemaError:
+        """What an answer means. One that no registry gives is no verdict on a schema: events wait for a better one."""
+        message, code = str(document.get("message", answer.text[:200])), document.get("error_code")
+        if code in _MISSING:
             return UnknownSchema(message)
-        if answer.status_code == 409:
+        if code is not None and answer.status_code == 409:
             return IncompatibleSchema(place.split("/")[2], [message])
-        if answer.status_code >= 500 or answer.status_code == 429:
-            return RegistryUnavailable(f"The schema registry at {self._url} failed ({answer.status_code}): {message}")
-        return SchemaError(f"The schema registry refuses this: {message}")
+        if code is not None and answer.status_code == 422:
+            return SchemaError(f"The schema registry refuses this: {message}")
+        return RegistryUnavailable(f"What answers at {self._url} is no registry, or it failed: {answer} {message}")

@@ -190,7 +190,7 @@ def _failed(request: Request, error: Exception) -> Response:
     elif isinstance(error, IncompatibleSchema):
         code = INCOMPATIBLE
     elif isinstance(error, UnknownSchema):
-        code = NO_SCHEMA if "schema" in message else NO_VERSION if "version" in message else NO_SUBJECT
+        code = {"subject": NO_SUBJECT, "version": NO_VERSION, "schema": NO_SCHEMA}[error.missing]
     elif isinstance(error, SchemaError):
         code = INVALID_SCHEMA
     status = code if code < 1000 else code // 100

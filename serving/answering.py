@@ -85,7 +85,7 @@ async def _ask(endpoint: Endpoint, choice: Choice, request: Any) -> bytes | None
         async with asyncio.timeout(endpoint.deadline) as timeout:
             answer = await live.ask(request)
         return endpoint.encode(answer)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an `exit()` in somebody's code ends its answer, not the service
         late = timeout is not None and timeout.expired()
         problem = _late(endpoint, choice) if late else _problem(choice, error)
         if problem.status == 500:
@@ -100,7 +100,7 @@ def _late(endpoint: Endpoint, choice: Choice) -> Problem:
     return Problem(504, "deadline-passed", f"{name} gave no answer within {milliseconds:,.0f} ms.")
 
 
-def _problem(choice: Choice, error: Exception) -> Problem:
+def _problem(choice: Choice, error: BaseException) -> Problem:
     """What the client is told: what is missing it may know, any other error's text stays in the log."""
     name = choice.live.implementation.name
     if isinstance(error, StorageMissing):

@@ -62,7 +62,7 @@ async def _asked(
         answer = await asyncio.wait_for(ask(request), PATIENCE)
     except TimeoutError:
         return f"got no answer within {PATIENCE:.0f} s"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"raised {_place(error, implementation)}{type(error).__name__}: {error}"
     if not isinstance(answer, kind.response):
         return f"was answered with {type(answer).__name__}, not with {kind.response.__name__}"

@@ -59,6 +59,12 @@ class EndpointType(Generic[Request, Response]):
         _fields(name, response)
         if unit not in fields:
             raise EndpointRefused(f"{name} has the unit {unit!r}, no field of its request; there are: {_list(fields)}.")
+        if default is not None and not isinstance(default, response):
+            raise EndpointRefused(f"{name} has the default {default!r}, which is no {response.__name__}.")
+        try:
+            msgspec.json.encode(default)
+        except (TypeError, ValueError) as error:
+            raise EndpointRefused(f"{name} has a default that has no JSON: {error}.") from error
         self.name, self.request, self.response, self.version = name, request, response, version
         self.unit, self.deadline, self.golden, self.default = unit, deadline, tuple(golden), default
         self.implementations: dict[str, Implementation[Request, Response]] = {}

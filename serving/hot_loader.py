@@ -67,7 +67,10 @@ class HotLoader:
                 problems = [str(error) or type(error).__name__]
         if await asyncio.to_thread(self._fingerprint) != fingerprint:
             return  # what was checked may not be what was loaded; `run` sees the change too
-        problems = endpoints.refuse(problems) if problems else endpoints.take(types)
+        try:
+            problems = endpoints.refuse(problems) if problems else endpoints.take(types)
+        except Exception as error:  # one save that cannot be taken up must not end the taking up of later ones
+            problems = endpoints.refuse([str(error) or type(error).__name__])
         for problem in problems:
             LOGGER.error("Saved code is not taken, what answered before keeps answering: %s", problem)
         if not problems:

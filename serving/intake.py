@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -21,6 +22,7 @@ from schemas.errors import MalformedEvent, MillraceError
 from serving.body import Disconnected, Receive, check_nesting, read_body
 from serving.metrics import Metrics
 from serving.problem import Problem, Send, unknown
+from serving.threads import Threads
 
 LOGGER = logging.getLogger("millrace.intake")
 LIMIT = 1024 * 1024
@@ -66,6 +68,7 @@ class Intake:
     ) -> None:
         self.event_types = event_types
         self._deliverer, self._dead_letters, self._metrics = deliverer, dead_letters, metrics
+        self._threads = Threads(1)  # its own: while Kafka is away keeping takes long, and must hold up nothing else
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Take one body."""
@@ -115,7 +118,7 @@ class Intake:
         """Keep wrong lines; the client has them still, so that it is told of them even if they cannot be kept."""
         try:
             async with asyncio.timeout(PATIENCE):
-                await asyncio.to_thread(self._dead_letters.keep, topic, wrong)
+                await self._threads.run(partial(self._dead_letters.keep, topic, wrong))
         except (MillraceError, TimeoutError) as error:
             LOGGER.error("%d wrong lines for %s could not be kept as dead letters: %s", len(wrong), topic, error)
             return False

@@ -24,32 +24,34 @@ class Threads:
         self._size = size
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
         self._started = 0
-        self._idle = 0
+        self._idle = threading.Semaphore(0)
 
     async def run(self, function: Callable[[], Value]) -> Value:
         """Call the function in a thread and wait for it; raises what it raises."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Value] = loop.create_future()
         self._jobs.put((loop, future, function))
-        if not self._idle and self._started < self._size:
+        if not self._idle.acquire(blocking=False) and self._started < self._size:
             self._started += 1
             threading.Thread(target=self._work, name=f"millrace-implementation-{self._started}", daemon=True).start()
         return await future
 
     def _work(self) -> None:
         while True:
-            self._idle += 1
             loop, future, function = self._jobs.get()
-            self._idle -= 1
-            if future.cancelled():
-                continue
-            value, error = None, None
-            try:
-                value = function()
-            except BaseException as raised:
-                error = raised
-            with suppress(RuntimeError):  # the loop has ended; nobody waits any more
-                loop.call_soon_threadsafe(_settle, future, value, error)
+            if not future.cancelled():
+                _call(loop, future, function)
+            self._idle.release()
+
+
+def _call(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], function: Callable[[], Any]) -> None:
+    value, error = None, None
+    try:
+        value = function()
+    except BaseException as raised:
+        error = raised
+    with suppress(RuntimeError):  # the loop has ended; nobody waits any more
+        loop.call_soon_threadsafe(_settle, future, value, error)
 
 
 def _settle(future: asyncio.Future[Any], value: Any, error: BaseException | None) -> None:

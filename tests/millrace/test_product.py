@@ -95,3 +95,30 @@ def test_a_folder_that_is_no_product_is_refused(tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(ProductError, match="no data product"):
         Product.load(empty)
+
+
+def test_a_file_that_ends_the_process_is_refused_like_any_other_that_does_not_import(folder: Path) -> None:
+    (folder / "learners.py").write_text("import sys\nsys.exit(0)\n")
+    with pytest.raises(ProductError, match=r"learners\.py:2: SystemExit"):
+        Product.load(folder)
+
+
+def test_two_events_of_one_topic_are_refused(folder: Path) -> None:
+    (folder / "events.py").write_text(EVENTS + EVENTS.partition("import millrace as mr")[2].replace("Click(", "Touch("))
+    with pytest.raises(ProductError, match="Click and Touch are both events of clicks"):
+        Product.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[goals.click]\n", "goals.click.*lacks 'topic'"),
+        ('[goals.click]\ntopic = "clicks"\nwindow = 30\n', "30 is no duration"),
+        ('[experiments.e]\nendpoint = "x"\ngoal = "g"\nsplit = ["a"]\n', "experiments.e.*is wrong"),
+        ("goals = 3\n", "product.toml"),
+    ],
+)
+def test_a_wrong_table_is_named(folder: Path, text: str, words: str) -> None:
+    (folder / "product.toml").write_text(text)
+    with pytest.raises(ProductError, match=words):
+        Product.load(folder)

@@ -289,3 +289,20 @@ def test_values_survive_the_round_trip() -> None:
     codec = Codec(Schemas(schema))
     payload = codec.encode(1, event_type, {"at": at, "d": date(2026, 1, 2)})
     assert codec.decode(payload, event_type) == {"at": at, "d": date(2026, 1, 2)}
+
+
+def test_a_value_that_no_column_holds_is_refused_alone() -> None:
+    price = {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2}
+    schema = {"type": "record", "name": "P", "fields": [{"name": "price", "type": price}]}
+    good, bad = b"\x02\x7b", b"\x06abc"  # 1.23, and a number of seven digits
+    payloads: list[bytes | None] = [wire.frame(1, bad if place in (3, 17) else good) for place in range(40)]
+    decoded = Codec(Schemas(schema)).decode_batch(payloads, EventType("prices", schema))
+    assert [item.index for item in decoded.bad] == [3, 17]
+    assert decoded.frame.height == 38
+
+
+def test_a_reader_that_shares_no_field_with_the_writer_gets_its_defaults_for_every_event() -> None:
+    other = {"type": "record", "name": "Click", "fields": [{"name": "other", "type": "long", "default": 7}]}
+    payloads: list[bytes | None] = [wire.frame(1, body(CLICK, {"user": "u", "n": n})) for n in range(40)]
+    decoded = Codec(Schemas(CLICK)).decode_batch(payloads, EventType("clicks", other))
+    assert decoded.frame["other"].to_list() == [7] * 40

@@ -28,7 +28,17 @@ def test_ids_differ() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x", "0" * 32, f"{'0' * 32}.a", f"{'g' * 32}.a.b", f"{'0' * 32}.a.b.c", f"{'0' * 32}.a b.c"]
+    "text",
+    [
+        "",
+        "x",
+        "0" * 32,
+        f"{'0' * 32}.a",
+        f"{'g' * 32}.a.b",
+        f"{'0' * 32}.a.b.c",
+        f"{'0' * 32}.a b.c",
+        f"{'f' * 32}.a.b",
+    ],
 )
 def test_another_systems_id_is_refused(text: str) -> None:
     with pytest.raises(MalformedEvent):

@@ -156,3 +156,16 @@ def test_a_schema_file_names_its_topic_and_key(tmp_path: Path) -> None:
             load(file)
     with pytest.raises(SchemaError, match="cannot be read"):
         load(tmp_path / "missing.avsc")
+
+
+def test_what_an_event_gives_away_is_a_copy() -> None:
+    place = Place("here", [])
+    place.to_dict()["name"] = "elsewhere"
+    assert place.name == "here"
+
+
+def test_values_that_fit_no_field_are_malformed() -> None:
+    values = SEEN.to_dict()
+    for wrong in ({"kind": "NOTHING"}, {"number": "no uuid"}, {"more": 1}):
+        with pytest.raises(MalformedEvent):
+            Seen.of({**values, **wrong})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -133,6 +134,7 @@ def test_a_deleted_version_is_hidden_but_its_id_stays_readable() -> None:
 def test_records_that_are_not_ours_are_left_alone() -> None:
     log = MemoryRecordLog()
     log.append(b"not json", b"x")
+    log.append(b"[1]", b"{}")
     log.append(b'{"keytype":"NOOP","magic":0}', None)
     log.append(
         b'{"keytype":"SCHEMA","subject":"p","version":1,"magic":1}', b'{"schemaType":"PROTOBUF","id":1,"schema":"x"}'
@@ -225,6 +227,41 @@ def test_errors_have_confluents_codes(
     answer = http.request(method, path, json=body)
     assert (answer.status_code, answer.json()["error_code"]) == (status, code), answer.text
     assert answer.json()["message"]
+
+
+def test_a_missing_subject_is_one_whatever_its_name(http: httpx.Client) -> None:
+    answer = http.get("/subjects/schema-version-changes-value/versions")
+    assert answer.json()["error_code"] == 40401
+
+
+class NoRegistry(BaseHTTPRequestHandler):
+    """Answers `/<status>/...` with that status and a page."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.split("/")[1]))
+        self.end_headers()
+        self.wfile.write(b"<html>not a registry</html>")
+
+    do_POST = do_GET
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("status", [200, 302, 401, 403, 404, 409, 422, 500])
+def test_what_is_no_registry_gives_no_verdict_on_a_schema(status: int) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), NoRegistry) as server:
+        threading.Thread(target=server.serve_forever).start()
+        client = RegistryClient(f"http://127.0.0.1:{server.server_port}/{status}")
+        event_type = EventType("clicks", record("user"))
+        with pytest.raises(RegistryUnavailable, match="no registry, or it failed"):
+            client.schema(1)
+        with pytest.raises(RegistryUnavailable, match="no registry, or it failed"):
+            client.register(event_type)
+        with pytest.raises(RegistryUnavailable, match="no registry, or it failed"):
+            client.check(event_type)
+        client.close()
+        server.shutdown()
 
 
 def test_a_body_that_is_too_large_or_too_deep_is_refused(http: httpx.Client) -> None:

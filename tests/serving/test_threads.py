@@ -57,4 +57,12 @@ def test_the_threads_do_not_keep_the_process() -> None:
         await Threads(1).run(lambda: None)
 
     asyncio.run(main())
-    assert all(thread.daemon for thread in threading.enumerate() if thread.name.startswith("millrace-implementation"))
+    found = [thread for thread in threading.enumerate() if thread.name.startswith("millrace-implementation")]
+    assert found
+    assert all(thread.daemon for thread in found)
+
+
+async def test_two_jobs_of_one_moment_do_not_wait_for_each_other_though_one_thread_is_idle() -> None:
+    threads, both = Threads(4), threading.Barrier(2)
+    await threads.run(lambda: None)
+    await asyncio.gather(threads.run(lambda: both.wait(5)), threads.run(lambda: both.wait(5)))
