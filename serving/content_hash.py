@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from hashlib import sha256
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-_PLAIN = (str, bytes, int, float, bool, tuple, type(None))
+_PLAIN = (str, bytes, int, float, bool, type(None))
 
 
 def content_hash(function: Callable[..., Any]) -> str:
@@ -32,11 +32,32 @@ def _collect(item: Any, root: str, parts: dict[str, str]) -> None:
     except (OSError, TypeError):  # made at run time, or typed into a prompt
         parts[name] = repr(item.__code__.co_code) if isinstance(item, FunctionType) else item.__qualname__
     for function in _functions(item):
-        for used, value in _globals(function):
-            if isinstance(value, FunctionType | type) and _package(value.__module__) == root:
-                _collect(value, root, parts)
-            elif isinstance(value, _PLAIN):
-                parts[f"{function.__module__}.{used}"] = repr(value)
+        for used, value in _globals(function, root):
+            _add(f"{function.__module__}.{used}", value, root, parts)
+
+
+def _add(name: str, value: Any, root: str, parts: dict[str, str]) -> None:
+    """A value that code uses: the code itself where it is of the same product, plain values, and what holds them.
+
+    Whatever else there is (a compiled pattern, a number of numpy's) is left out: its text may differ between processes.
+    """
+    if isinstance(value, FunctionType | type):
+        if _package(value.__module__) == root:
+            _collect(value, root, parts)
+            parts.setdefault(name, f"{value.__module__}.{value.__qualname__}")
+    elif isinstance(value, _PLAIN):
+        parts[name] = repr(value)
+    elif isinstance(value, list | tuple):
+        parts[name] = f"{type(value).__name__} of {len(value)}"
+        for place, item in enumerate(value):
+            _add(f"{name}[{place}]", item, root, parts)
+    elif isinstance(value, dict):
+        parts[name] = f"dict of {len(value)}"
+        for place, (key, item) in enumerate(value.items()):
+            _add(f"{name}[{place}].key", key, root, parts)
+            _add(f"{name}[{place}].value", item, root, parts)
+    elif isinstance(value, set | frozenset):
+        parts[name] = repr(sorted(repr(item) for item in value if isinstance(item, _PLAIN)))
 
 
 def _functions(item: Any) -> Iterator[FunctionType]:
@@ -44,13 +65,20 @@ def _functions(item: Any) -> Iterator[FunctionType]:
     yield from (member for member in members if isinstance(member, FunctionType))
 
 
-def _globals(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    """What a function's code, with the functions inside it, names of its module."""
+def _globals(function: FunctionType, root: str) -> Iterator[tuple[str, Any]]:
+    """What a function's code, with the functions inside it, names of its module, or of a module of the same product
+    that it names (`near.similar` after `from . import near`)."""
     waiting: list[CodeType] = [function.__code__]
     while waiting:
         code = waiting.pop()
         waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-        yield from ((name, function.__globals__[name]) for name in code.co_names if name in function.__globals__)
+        named = [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
+        for name, value in named:
+            if not isinstance(value, ModuleType):
+                yield name, value
+            elif _package(value.__name__) == root:
+                members = vars(value)
+                yield from ((f"{name}.{member}", members[member]) for member in code.co_names if member in members)
 
 
 def _package(module: str) -> str:

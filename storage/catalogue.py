@@ -40,9 +40,14 @@ class Catalogue:
         for (name, reads), (descriptors, names) in zip(
             self._technologies.items(), await asyncio.gather(*asked), strict=True
         ):
-            found += [Located(reads, replace(descriptor, technology=name)) for descriptor in descriptors]
+            found += [Located(reads, self._known(replace(item, technology=name))) for item in descriptors]
             aliases.update({(name, *storage): version for storage, version in names.items()})
         self._listing = Listing(found, aliases)
+
+    def _known(self, descriptor: Descriptor) -> Descriptor:
+        """The same object as before where nothing has changed, so that readers keep what they made of it."""
+        before = self._listing.by_title.get(descriptor.title)
+        return descriptor if before != descriptor or before is None else before
 
     def storages(self) -> list[Descriptor]:
         """Every version of every storage, by technology, format, name and version."""
@@ -113,6 +118,7 @@ class Listing:
     def __init__(self, found: Iterable[Located], aliases: Mapping[tuple[str, str, str], int]) -> None:
         self.found = sorted(found, key=lambda located: _order(located.descriptor))
         self._aliases = aliases
+        self.by_title = {located.descriptor.title: located.descriptor for located in self.found}
 
     def find(self, format: str, name: str, version: int | None, technology: str | None) -> Located:
         """See `Catalogue.find`."""

@@ -18,6 +18,7 @@ def near(size: int) -> list[str]:
 ENDPOINTS = """
 import msgspec
 import millrace as mr
+from . import near as nearby
 from .near import near
 
 class Ask(msgspec.Struct):
@@ -27,6 +28,7 @@ class Answer(msgspec.Struct):
     items: list[str]
 
 FIRST = "first"
+WEIGHTS = {"near": (1, [2, 3]), "far": {4}}
 recommend = mr.EndpointType("recommend", Ask, Answer, unit="user")
 
 def own() -> list[str]:
@@ -39,6 +41,15 @@ async def one(request: Ask) -> Answer:
 @recommend.implementation
 async def other(request: Ask) -> Answer:
     return Answer([item for item in near(3)])
+"""
+
+
+ENDPOINTS += """
+STEPS = (own, near)
+
+@recommend.implementation
+async def third(request: Ask) -> Answer:
+    return Answer([item for step in STEPS[:1] for item in step()] if WEIGHTS else nearby.near(1))
 """
 
 
@@ -68,11 +79,13 @@ def test_the_same_code_has_the_same_hash(folder: Path) -> None:
     ("file", "old", "new", "changed"),
     [
         ("endpoints.py", "Answer(own())", "Answer(own()[:1])", {"one"}),
-        ("endpoints.py", "return [FIRST]", "return [FIRST, FIRST]", {"one"}),
-        ("endpoints.py", '"first"', '"second"', {"one"}),
-        ("near.py", '["near"]', '["far"]', {"other"}),
-        ("near.py", "DEPTH = 5", "DEPTH = 6", {"other"}),
-        ("endpoints.py", "items: list[str]", "items: list[str] = []", {"one", "other"}),
+        ("endpoints.py", "return [FIRST]", "return [FIRST, FIRST]", {"one", "third"}),
+        ("endpoints.py", '"first"', '"second"', {"one", "third"}),
+        ("near.py", '["near"]', '["far"]', {"other", "third"}),
+        ("near.py", "DEPTH = 5", "DEPTH = 6", {"other", "third"}),
+        ("endpoints.py", "items: list[str]", "items: list[str] = []", {"one", "other", "third"}),
+        ("endpoints.py", "[2, 3]", "[2, 4]", {"third"}),
+        ("endpoints.py", "{4}", "{5}", {"third"}),
         ("endpoints.py", "FIRST =", "UNUSED = 1\nFIRST =", set()),
     ],
 )
