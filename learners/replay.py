@@ -123,12 +123,8 @@ class Replay:
                 if lane.declaration.events is not None:
                     lane.fold_events(part)
                 else:
-                    frame = self._frame(topic, part) if frame is None else frame
+                    frame = self.event_types[topic].frame(part) if frame is None else frame
                     lane.fold(frame)
-
-    def _frame(self, topic: str, events: Sequence[Record]) -> pl.DataFrame:
-        schema = self.event_types[topic].frame_schema
-        return pl.DataFrame({name: [getattr(event, name) for event in events] for name in schema}, schema)
 
     def _place(self, topic: str, event: Record) -> int:
         key = self.event_types[topic].key

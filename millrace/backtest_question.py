@@ -74,8 +74,7 @@ class Question:
         Raises:
             ProductError: the expression does not fit the events' fields.
         """
-        columns = {name: [getattr(event, name) for event in events] for name in event_type.frame_schema}
-        frame = pl.DataFrame(columns, schema=event_type.frame_schema)
+        frame = event_type.frame(events)
         try:
             found = frame.select(pl.sql_expr(self.positive).alias("positive").cast(pl.Boolean))
         except pl.exceptions.PolarsError as error:

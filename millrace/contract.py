@@ -12,7 +12,7 @@ from learners.checks import check
 from learners.declaration import Declaration
 from millrace.platform import all_event_types, all_learners
 from millrace.product import Product
-from schemas import Event, EventType
+from schemas import Event
 
 EVENTS = 3_000
 """Events of each topic that the learners are tried on."""
@@ -28,7 +28,7 @@ def check_product(folder: Path) -> Iterator[tuple[str, list[str]]]:
     product = Product.load(folder)
     types = all_event_types(product)
     learners = [Declaration.of(learner, types) for learner in all_learners(product)]
-    frames = {topic: _frame(list(events), types[topic]) for topic, events in _events(product).items()}
+    frames = {topic: types[topic].frame(events) for topic, events in _events(product).items()}
     for declaration in learners:
         frame = frames.get(declaration.topic)
         if frame is None:
@@ -44,8 +44,3 @@ def _events(product: Product) -> dict[str, list[Event]]:
         if len(mine) < EVENTS:
             mine.append(event)
     return found
-
-
-def _frame(events: list[Event], event_type: EventType) -> pl.DataFrame:
-    columns = {name: [getattr(event, name) for event in events] for name in event_type.frame_schema}
-    return pl.DataFrame(columns, schema=event_type.frame_schema)

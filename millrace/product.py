@@ -22,6 +22,7 @@ from learners import EventLearner, FrameLearner, Goal, Learner
 from schemas import Event, EventType, Record, load
 from schemas.errors import MillraceError
 from serving import EndpointType, Experiment
+from serving.checking import one_line
 
 ROOT = "millrace_products"
 PARTS = ("events", "learners", "endpoints")
@@ -85,7 +86,7 @@ class Product:
             endpoints=[item for module in modules for item in vars(module).values() if isinstance(item, EndpointType)],
             goals=[_goal(folder, key, value) for key, value in _tables(options, "goals", folder)],
             experiments=[_experiment(folder, key, value) for key, value in _tables(options, "experiments", folder)],
-            pages=[_page(folder, value) for value in options.pop("pages", [])],
+            pages=list(_pages(options, folder)),
             options=options,
         )
 
@@ -167,21 +168,8 @@ def _import(name: str, folder: Path) -> list[ModuleType]:
         for key in [key for key in sys.modules if key == package or key.startswith(package + ".")]:
             del sys.modules[key]
         sys.modules.update(earlier)
-        raise ProductError(f"{folder} does not import: {_place(error, folder)}") from error
-
-
-def _place(error: BaseException, folder: Path) -> str:
-    """The error in one line, with the last line of the product's own code that it passed through."""
-    where = ""
-    trace = error.__traceback__
-    while trace is not None:
-        file = trace.tb_frame.f_code.co_filename
-        if file.startswith(str(folder)):
-            where = f"{Path(file).name}:{trace.tb_lineno}: "
-        trace = trace.tb_next
-    if isinstance(error, SyntaxError) and error.filename:
-        where = f"{Path(error.filename).name}:{error.lineno}: "
-    return f"{where}{type(error).__name__}: {error}"
+        why = one_line(error, lambda file: file.startswith(str(folder)))
+        raise ProductError(f"{folder} does not import: {why}") from error
 
 
 def _event_types(name: str, folder: Path, modules: Sequence[ModuleType]) -> Iterator[EventType]:
@@ -224,7 +212,7 @@ def _options(folder: Path) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(file.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProductError(f"{file} is not valid TOML: {error}.") from error
 
 
@@ -257,10 +245,11 @@ def _experiment(folder: Path, name: str, table: Mapping[str, Any]) -> Experiment
         raise _wrong(f"[experiments.{name}]", folder, error) from error
 
 
-def _page(folder: Path, table: Mapping[str, Any]) -> Page:
+def _pages(options: dict[str, Any], folder: Path) -> Iterator[Page]:
     try:
-        script = table.get("script")
-        return Page(table["path"], table["title"], folder / table["template"], folder / script if script else None)
+        for table in options.pop("pages", []):
+            script = table.get("script")
+            yield Page(table["path"], table["title"], folder / table["template"], folder / script if script else None)
     except _WRONG as error:
         raise _wrong("[[pages]]", folder, error) from error
 

@@ -17,6 +17,7 @@ Schema = Mapping[str, Any] | Sequence[Any] | str
 LARGEST_SCHEMA = 1_000_000
 """Characters of a schema's text."""
 DEEPEST_SCHEMA = 100
+_PRIMITIVES = {"null", "boolean", "int", "long", "float", "double", "bytes", "string"}
 
 
 def parsed(schema: Schema) -> Any:
@@ -58,8 +59,17 @@ def of_trusted_text(text: str) -> Any:
 
 @lru_cache(maxsize=2_000)
 def _parsed(text: str) -> Any:
+    return parse(json.loads(text), {})
+
+
+def parse(schema: Any, named: dict[str, Any]) -> Any:
+    """The schema as fastavro wants it, anew; puts the named types that it meets into `named`.
+
+    Raises:
+        SchemaError: it is no Avro schema.
+    """
     try:
-        return fastavro.parse_schema(json.loads(text))
+        return fastavro.parse_schema(schema, named)
     except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType) as error:
         raise SchemaError(f"This is no Avro schema: {type(error).__name__}: {error}.") from error
     except (TypeError, KeyError, ValueError, AttributeError, IndexError, RecursionError) as error:
@@ -106,7 +116,7 @@ class Node:
         self.kind = kind
         self.logical: str | None = None
         self.name = ""
-        self.fields: list[FieldOf] = []
+        self.fields: list[Field] = []
         self.branches: list[Node] = []
         self.items: Node | None = None
         self.symbols: list[str] = []
@@ -120,7 +130,7 @@ class Node:
         return others[0] if len(self.branches) == 2 and len(others) == 1 else None
 
 
-class FieldOf:
+class Field:
     """One field of a record; `default` is a JSON value, and `has_default` says whether there is one."""
 
     __slots__ = ("aliases", "default", "has_default", "name", "type")
@@ -144,6 +154,8 @@ def _node(schema: Any, space: str, named: dict[str, Node]) -> Node:
         union.branches = [_node(branch, space, named) for branch in schema]
         return union
     if isinstance(schema, str):
+        if schema in _PRIMITIVES:
+            return Node(schema)
         full = schema if "." in schema or not space else f"{space}.{schema}"
         return named.get(full) or named.get(schema) or Node(schema)
     kind = schema["type"]
@@ -157,11 +169,13 @@ def _node(schema: Any, space: str, named: dict[str, Node]) -> Node:
     else:
         node = Node("record" if kind == "error" else kind)
     node.logical, node.properties = schema.get("logicalType"), schema
+    if node.logical == "decimal" and not schema.get("precision"):
+        node.logical = None  # an invalid logical type is ignored (Avro specification, Logical Types)
     if kind in ("record", "error", "enum", "fixed"):
         space = _name(node, schema, space, named)
     if kind in ("array", "map"):
         node.items = _node(schema["items" if kind == "array" else "values"], space, named)
-    node.fields = [FieldOf(item["name"], _node(item["type"], space, named), item) for item in schema.get("fields", ())]
+    node.fields = [Field(item["name"], _node(item["type"], space, named), item) for item in schema.get("fields", ())]
     node.symbols, node.size = list(schema.get("symbols", ())), int(schema.get("size", 0))
     return node
 

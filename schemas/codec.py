@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from schemas import columnar
 from schemas.avro import Schema
 from schemas.columns import frame_of
-from schemas.datum import datum_reader, write
+from schemas.datum import DatumReader, datum_reader
 from schemas.errors import MalformedEvent, RegistryUnavailable, SchemaError, UnknownSchema
 from schemas.event_type import EventType
-from schemas.projection import projection
+from schemas.projection import Project, projection
 from schemas.wire import HEADER_SIZE, frame, schema_id_of
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Codec:
             MalformedEvent: the value does not fit the schema.
         """
         fields = value if isinstance(value, Mapping) else value.to_dict()
-        return frame(schema_id, write(event_type.parsed, fields, event_type.topic))
+        return frame(schema_id, event_type.writer.write(fields, event_type.topic))
 
     def decode(self, payload: bytes, reader: EventType) -> dict[str, Any]:
         """One event as the reader's schema has it.
@@ -117,12 +117,13 @@ class Codec:
                     raise MalformedEvent("It has no value: a tombstone is no event.")
                 writer = self._writer(first)
                 project = projection(writer, reader.schema)
+                alone = datum_reader(writer, reader.schema)
             except RegistryUnavailable:
                 raise
             except SchemaError as error:
                 found.refuse(places, error)
                 continue
-            found.add(places, writer, project)
+            found.add(places, writer, project, alone)
         return found.decoded()
 
     def _writer(self, payload: bytes) -> Schema:
@@ -166,18 +167,18 @@ class _Batch:
     def refuse(self, places: NDArray[np.int64], error: Exception) -> None:
         self._bad += [BadPayload(int(place), type(error).__name__, str(error)) for place in places]
 
-    def add(self, places: NDArray[np.int64], writer: Schema, project: Any) -> None:
+    def add(self, places: NDArray[np.int64], writer: Schema, project: Project | None, alone: DatumReader) -> None:
         """Decode payloads of one writer's schema: in columns, in halves of them where some are bad, then singly."""
         if project is None or len(places) <= ALONE or not columnar.allows(writer):
-            self._singly(places, writer)
+            self._singly(places, alone)
             return
         bodies = [self._payloads[place][HEADER_SIZE:] for place in places.tolist()]
         try:
             decoded = project(columnar.decode(bodies, writer))
         except columnar.NotColumnar:
             half = len(places) // 2
-            self.add(places[:half], writer, project)
-            self.add(places[half:], writer, project)
+            self.add(places[:half], writer, project, alone)
+            self.add(places[half:], writer, project, alone)
         else:
             self._parts.append((places, decoded))
 
@@ -194,14 +195,13 @@ class _Batch:
         order = np.argsort(places, kind="stable")
         return Decoded(rows[order], places[order], tuple(self._bad))
 
-    def _singly(self, places: NDArray[np.int64], writer: Schema) -> None:
+    def _singly(self, places: NDArray[np.int64], alone: DatumReader) -> None:
         good, rows = [], []
-        read = datum_reader(writer, self._reader.schema).read
         for place in places.tolist():
             payload = self._payloads[place]
             assert payload is not None
             try:
-                rows.append(read(payload[HEADER_SIZE:]))
+                rows.append(alone.read(payload[HEADER_SIZE:]))
                 good.append(place)
             except MalformedEvent as error:
                 self._bad.append(BadPayload(place, type(error).__name__, str(error)))

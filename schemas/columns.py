@@ -32,6 +32,8 @@ _LOGICAL: dict[tuple[str, str], pl.DataType] = {
     ("long", "local-timestamp-millis"): pl.Datetime("ms"),
     ("long", "local-timestamp-micros"): pl.Datetime("us"),
 }
+_MOST_DIGITS = 38
+"""Of a decimal; polars counts in 128 bits."""
 
 Convert = Callable[[Any], Any]
 
@@ -41,15 +43,15 @@ def frame_schema(schema: Schema) -> dict[str, pl.DataType]:
     value; enums, fixed and UUIDs are text or bytes.
 
     Raises:
-        SchemaError: it is no record, or a field may be one of several types or is recursive.
+        SchemaError: it is no record, or a field may be one of several types, is recursive or a too long decimal.
     """
     return dict(_frame_schema(text_of(schema)))
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
     """Decoded records as a frame with the columns of `frame_schema`."""
-    columns = _frame_schema(text_of(schema))
-    convert = _converters(text_of(schema))
+    text = text_of(schema)
+    columns, convert = _frame_schema(text), _converters(text)
     data = {}
     for name, kind in columns.items():
         cells = [row[name] for row in rows]
@@ -96,8 +98,16 @@ def _column(node: Node, place: str, inside: tuple[Node, ...]) -> pl.DataType:
         assert node.items is not None
         return pl.List(pl.Struct({"key": pl.String(), "value": _column(node.items, f"{place}{{}}", inside)}))
     if node.logical == "decimal" and node.kind in ("bytes", "fixed"):
-        return pl.Decimal(min(int(node.properties.get("precision", 38)), 38), int(node.properties.get("scale", 0)))
+        return _decimal(int(node.properties["precision"]), int(node.properties.get("scale", 0)), place)
     return _LOGICAL.get((node.kind, node.logical or ""), _PLAIN[node.kind])
+
+
+def _decimal(digits: int, scale: int, place: str) -> pl.DataType:
+    if digits > _MOST_DIGITS:
+        raise SchemaError(
+            f"{place} is a decimal of {digits} digits; a column holds {_MOST_DIGITS}. Use fewer, or text."
+        )
+    return pl.Decimal(digits, scale)
 
 
 def _converter(node: Node) -> Convert | None:
@@ -118,8 +128,8 @@ def _converter(node: Node) -> Convert | None:
             return None if each is None else lambda value: [each(item) for item in value]
         pick: Convert = each or (lambda item: item)
         return lambda value: [{"key": key, "value": pick(item)} for key, item in value.items()]
-    if node.logical == "uuid":
-        return lambda value: value.bytes if node.kind == "fixed" else str(value)
+    if (node.kind, node.logical) == ("string", "uuid"):
+        return str
     if node.logical == "duration":
         return lambda value: value if isinstance(value, bytes) else bytes(value)
     return None

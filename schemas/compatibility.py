@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 
-from schemas.avro import FieldOf, Node, Schema, resolved
+from schemas.avro import Field, Node, Schema, resolved
 
 _READ_AS = {
     "int": {"long", "float", "double"},
@@ -20,7 +20,7 @@ _READ_AS = {
 }
 
 
-class Mode(Enum):
+class CompatibilityLevel(Enum):
     """What a subject demands of a new schema, under the names of Confluent's registry."""
 
     NONE = "NONE"
@@ -47,17 +47,17 @@ class Mode(Enum):
         return self.name.startswith(("FORWARD", "FULL"))
 
 
-def check(mode: Mode, new: Schema, olds: Sequence[Schema]) -> list[str]:
-    """What the new schema would break under this mode; empty when nothing.
+def check(level: CompatibilityLevel, new: Schema, olds: Sequence[Schema]) -> list[str]:
+    """What the new schema would break at this level; empty when nothing.
 
     Args:
         olds: the earlier versions, oldest first.
     """
     found: list[str] = []
-    for old in olds if mode.transitive else olds[-1:]:
-        if mode.backward:
+    for old in olds if level.transitive else olds[-1:]:
+        if level.backward:
             found += [f"the new schema cannot read earlier events: {text}" for text in unreadable(new, old)]
-        if mode.forward:
+        if level.forward:
             found += [f"earlier readers cannot read new events: {text}" for text in unreadable(old, new)]
     return list(dict.fromkeys(found))
 
@@ -127,7 +127,7 @@ class _Comparison:
         return found
 
 
-def _source(field: FieldOf, written: dict[str, FieldOf]) -> FieldOf | None:
+def _source(field: Field, written: dict[str, Field]) -> Field | None:
     names = [field.name, *field.aliases]
     return next((written[name] for name in names if name in written), None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -12,15 +11,17 @@ import fastavro
 
 from schemas.avro import Schema, of_trusted_text, parsed, resolved, text_of
 from schemas.errors import MalformedEvent
+from schemas.reading import NOWHERE, reading
 from schemas.skim import skim
+from schemas.writable import writable
 
 
 class DatumReader:
     """Decodes bodies that one schema wrote into values of another (Avro specification, Schema Resolution)."""
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
-        self._shape, self._writer = resolved(writer), parsed(writer)
-        self._reader = None if text_of(writer) == text_of(reader) else parsed(reader)
+        self._shape, self._writer = resolved(writer), reading(writer)
+        self._reader = None if text_of(writer) == text_of(reader) else reading(reader)
 
     def read(self, body: bytes) -> Any:
         """Decode exactly one value.
@@ -36,7 +37,8 @@ class DatumReader:
         try:
             return fastavro.schemaless_reader(io.BytesIO(body), self._writer, self._reader)
         except fastavro.read.SchemaResolutionError as error:
-            raise MalformedEvent(f"What was written cannot be read by this schema: {error}.") from error
+            why = str(error).replace(f"{NOWHERE}.", "")
+            raise MalformedEvent(f"What was written cannot be read by this schema: {why}.") from error
         except MemoryError:
             raise
         except Exception as error:  # whatever the decoder raises, these bytes are no such value
@@ -57,22 +59,47 @@ def _datum_reader(writer: str, reader: str) -> DatumReader:
     return DatumReader(of_trusted_text(writer), of_trusted_text(reader))
 
 
-def write(schema: Any, value: Mapping[str, Any], what: str) -> bytes:
-    """The Avro body of a record, without a header.
-
-    Args:
-        schema: as `avro.parsed` gives it.
-        what: named in errors.
+class DatumWriter:
+    """Encodes values of one schema, which is a record's.
 
     Raises:
-        MalformedEvent: the value does not fit.
+        SchemaError: it is no Avro schema.
     """
-    for name, item in value.items():
-        if isinstance(item, datetime) and item.tzinfo is None:
-            raise MalformedEvent(f"{what}: the time in {name!r} has no time zone; use datetime.now(UTC).")
-    buffer = io.BytesIO()
-    try:
-        fastavro.schemaless_writer(buffer, schema, value)
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError) as error:
-        raise MalformedEvent(f"{what}: the value does not fit the schema: {error or type(error).__name__}.") from error
-    return buffer.getvalue()
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema, self._check = parsed(schema), writable(resolved(schema))
+
+    def write(self, value: Mapping[str, Any], what: str) -> bytes:
+        """The Avro body of a record, without a header.
+
+        Args:
+            what: named in errors.
+
+        Raises:
+            MalformedEvent: the value does not fit.
+        """
+        buffer = io.BytesIO()
+        try:
+            if self._check is not None:
+                self._check(value)
+            fastavro.schemaless_writer(buffer, self._schema, value)
+        except MalformedEvent as error:
+            raise MalformedEvent(f"{what}: {error}", field=error.field) from error
+        except (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError) as error:
+            why = error or type(error).__name__
+            raise MalformedEvent(f"{what}: the value does not fit the schema: {why}.") from error
+        return buffer.getvalue()
+
+
+def datum_writer(schema: Schema) -> DatumWriter:
+    """The writer for a schema; kept after the first time.
+
+    Raises:
+        SchemaError: it is no Avro schema.
+    """
+    return _datum_writer(text_of(schema))
+
+
+@lru_cache(maxsize=2_000)
+def _datum_writer(schema: str) -> DatumWriter:
+    return DatumWriter(of_trusted_text(schema))

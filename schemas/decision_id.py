@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import time
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ _TEXT = re.compile(rf"([0-9a-f]{{32}})\.({_NAME})\.({_NAME})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = 253_402_300_799_999
 """The last millisecond of the year 9999."""
+
+_RANDOM = random.Random(os.urandom(32))
+if hasattr(os, "register_at_fork"):  # else a child's ids would be its parent's
+    os.register_at_fork(after_in_child=lambda: _RANDOM.seed(os.urandom(32)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class DecisionId:
     @classmethod
     def new(cls, experiment: str | None = None, variant: str | None = None) -> Self:
         """An id of now, unlike all others."""
-        bits = int.from_bytes(os.urandom(10), "big")
+        bits = _RANDOM.getrandbits(74)
         value = (time.time_ns() // 1_000_000) << 80 | 7 << 76 | ((bits >> 62) & 0xFFF) << 64 | 2 << 62
         return cls(f"{value | bits & ((1 << 62) - 1):032x}", experiment, variant)
 

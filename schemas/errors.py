@@ -50,7 +50,15 @@ class UnknownSchema(SchemaError):
 
 
 class MalformedEvent(SchemaError):
-    """Bytes or a value do not fit their schema."""
+    """Bytes or a value do not fit their schema.
+
+    Attributes:
+        field: the place that does not fit, `lines[1].n`; None where it is the event as a whole, or not known.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class RegistryUnavailable(SchemaError):

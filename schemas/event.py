@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from schemas.errors import SchemaError
-from schemas.event_type import EventType
+from schemas.event_type import KEY, TOPIC, EventType
 from schemas.record import Record
 
 
@@ -44,7 +44,7 @@ def _event_type(owner: type[Event]) -> EventType:
     if owner._topic is None:
         raise SchemaError(f'{owner.__name__} has no topic; write `class {owner.__name__}(mr.Event, topic="...")`.')
     schema = owner.avro_schema()
-    schema["millrace.topic"] = owner._topic
+    schema[TOPIC] = owner._topic
     if owner._key is not None:
-        schema["millrace.key"] = owner._key
+        schema[KEY] = owner._key
     return EventType(owner._topic, schema, owner._key, owner)

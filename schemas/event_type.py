@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from schemas.avro import parsed, resolved
-from schemas.columns import frame_schema
+from schemas.avro import parsed, resolved, text_of
+from schemas.columns import frame_of, frame_schema
+from schemas.datum import DatumWriter
 from schemas.errors import MalformedEvent, SchemaError
 from schemas.record import Record, converters
 
@@ -68,12 +69,12 @@ class EventType:
     @cached_property
     def text(self) -> str:
         """The schema as it is registered: compact JSON."""
-        return json.dumps(self.schema, separators=(",", ":"))
+        return text_of(self.schema)
 
     @cached_property
-    def parsed(self) -> Any:
-        """The schema as the encoder wants it."""
-        return parsed(self.schema)
+    def writer(self) -> DatumWriter:
+        """Encodes its events."""
+        return DatumWriter(self.schema)
 
     @cached_property
     def frame_schema(self) -> dict[str, pl.DataType]:
@@ -106,6 +107,10 @@ class EventType:
         if found is None:
             raise MalformedEvent(f"An event of {self.topic} needs its key field {self.key!r}.")
         return str(found).encode()
+
+    def frame(self, events: Sequence[Record]) -> pl.DataFrame:
+        """Events of the declared class as a frame with the columns of `frame_schema`."""
+        return frame_of([event.to_dict() for event in events], self.schema)
 
     def events(self, frame: pl.DataFrame) -> Iterator[Record]:
         """The rows of a frame as events of the declared class, one by one.

@@ -9,12 +9,16 @@ from typing import Any
 
 import polars as pl
 
-from schemas.avro import FieldOf, Node, Schema, of_trusted_text, resolved, text_of
+from schemas.avro import Field, Node, Schema, of_trusted_text, resolved, text_of
 from schemas.columns import frame_schema
+from schemas.errors import MalformedEvent
+from schemas.reading import default_of
 
 Project = Callable[[pl.DataFrame], pl.DataFrame]
 
-_WIDER = {"int": {"long", "float", "double"}, "long": {"float", "double"}, "float": {"double"}}
+_LITERALS = {"null", "boolean", "int", "long", "float", "double", "string", "enum"}
+_WIDER = {"int": {"long", "float", "double"}, "long": {"double"}, "float": {"double"}}
+"""Promotions that a cast makes as the decoder does; a long becomes a float by way of a double, rounded twice."""
 
 
 def projection(writer: Schema, reader: Schema) -> Project | None:
@@ -46,14 +50,25 @@ def _projection(writer: str, reader: str) -> Project | None:
     return lambda frame: frame.select(columns)
 
 
-def _column(field: FieldOf, written: FieldOf | None, kind: pl.DataType) -> pl.Expr | None:
+def _column(field: Field, written: Field | None, kind: pl.DataType) -> pl.Expr | None:
     if field.aliases:
         return None
     if written is None:
-        plain = field.has_default and (field.default is None or isinstance(field.default, bool | int | float | str))
-        simple = not kind.is_nested() and not kind.is_temporal() and kind != pl.Binary
-        return pl.lit(field.default, kind).alias(field.name) if plain and (simple or field.default is None) else None
+        return _literal(field, kind)
     return pl.col(field.name).cast(kind) if _readable(written.type, field.type) else None
+
+
+def _literal(field: Field, kind: pl.DataType) -> pl.Expr | None:
+    """A column of the field's default."""
+    if not field.has_default:
+        return None
+    try:
+        value = default_of(field)
+    except MalformedEvent:
+        return None
+    node = field.type.optional or field.type
+    plain = value is None or (node.logical is None and node.kind in _LITERALS)
+    return pl.lit(value, kind).alias(field.name) if plain else None
 
 
 def _readable(written: Node, read: Node) -> bool:

@@ -60,7 +60,7 @@ class Record:
         convert = converters(cls)
         try:
             return cls(**{name: convert[name](value) if name in convert else value for name, value in values.items()})
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise MalformedEvent(f"These values are no {cls.__name__}: {error}.") from error
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def hints(record: type[Record]) -> dict[str, Any]:
     """
     try:
         return get_type_hints(record)
-    except (NameError, AttributeError, TypeError) as error:
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise SchemaError(
             f"{record.__name__} has an annotation that cannot be resolved ({error}); import that name at the top of "
             f"{record.__module__}, not under TYPE_CHECKING or inside a function."

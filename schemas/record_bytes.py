@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
-from schemas.avro import parsed
-from schemas.datum import DatumReader, datum_reader, write
+from schemas.datum import DatumReader, DatumWriter, datum_reader, datum_writer
 from schemas.record import Record, converters, per_class
 
 R = TypeVar("R", bound=Record)
@@ -23,8 +22,8 @@ def encode_record(kind: type[Record] | Mapping[str, Any], value: Record | Mappin
     """
     fields = value if isinstance(value, Mapping) else value.to_dict()
     if isinstance(kind, type):
-        return write(_parsed(kind), fields, kind.__name__)
-    return write(parsed(kind), fields, str(kind.get("name", "record")))
+        return _writer(kind).write(fields, kind.__name__)
+    return datum_writer(kind).write(fields, str(kind.get("name", "record")))
 
 
 @overload
@@ -49,8 +48,8 @@ def decode_record(kind: type[R] | Mapping[str, Any], data: bytes) -> R | dict[st
 
 
 @per_class
-def _parsed(kind: type[Any]) -> Any:
-    return parsed(kind.avro_schema())
+def _writer(kind: type[Any]) -> DatumWriter:
+    return DatumWriter(kind.avro_schema())
 
 
 @per_class

@@ -14,12 +14,12 @@ from typing import Any
 
 from schemas import compatibility
 from schemas.avro import of_text
-from schemas.compatibility import Mode
+from schemas.compatibility import CompatibilityLevel
 from schemas.errors import IncompatibleSchema, SchemaError, UnknownSchema
 from schemas.record_log import RecordLog
 
 _TRIES = 20
-DEFAULT_MODE = Mode.BACKWARD
+DEFAULT_LEVEL = CompatibilityLevel.BACKWARD
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _State:
     versions: dict[str, dict[int, Version]] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
-    modes: dict[str | None, Mode] = field(default_factory=dict)
+    levels: dict[str | None, CompatibilityLevel] = field(default_factory=dict)
 
     def take(self, key: dict[str, Any], value: dict[str, Any] | None) -> None:
         kind, subject = key.get("keytype"), key.get("subject")
@@ -49,10 +49,10 @@ class _State:
             self._schema(str(subject), int(key["version"]), value)
         elif kind == "CONFIG":
             level = None if value is None else value.get("compatibilityLevel")
-            if level in Mode.__members__:
-                self.modes[subject] = Mode[str(level)]
+            if level in CompatibilityLevel.__members__:
+                self.levels[subject] = CompatibilityLevel[str(level)]
             else:
-                self.modes.pop(subject, None)
+                self.levels.pop(subject, None)
         elif kind == "DELETE_SUBJECT" and value is not None:
             for found in list(self.versions.get(str(subject), {}).values()):
                 if found.version <= int(value.get("version", found.version)):
@@ -91,7 +91,7 @@ class Registry:
 
         Raises:
             SchemaError: it is no Avro schema.
-            IncompatibleSchema: the subject's mode refuses it; nothing was registered.
+            IncompatibleSchema: the subject's level refuses it; nothing was registered.
         """
         parsed = of_text(schema)
         with self._lock:
@@ -100,7 +100,7 @@ class Registry:
                 known = self._same(subject, schema)
                 if known is not None and not known.deleted:
                     return known.id
-                messages = compatibility.check(self.mode(subject), parsed, self._schemas(subject))
+                messages = compatibility.check(self.level(subject), parsed, self._schemas(subject))
                 if messages:
                     raise IncompatibleSchema(subject, messages)
                 wanted = self._next(subject, schema)
@@ -157,7 +157,7 @@ class Registry:
             return self._live(subject)
 
     def check(self, subject: str, schema: str, olds: Sequence[str] | None = None) -> list[str]:
-        """What a schema would break under the subject's mode, without registering it.
+        """What a schema would break under the subject's level, without registering it.
 
         Args:
             olds: schemas to compare with; the subject's own versions when left out.
@@ -166,23 +166,23 @@ class Registry:
         with self._lock:
             self._refresh()
             earlier = self._schemas(subject) if olds is None else [of_text(old) for old in olds]
-            return compatibility.check(self.mode(subject), parsed, earlier)
+            return compatibility.check(self.level(subject), parsed, earlier)
 
-    def mode(self, subject: str | None = None) -> Mode:
-        """What a subject demands of new schemas; of all subjects without their own mode when left out."""
+    def level(self, subject: str | None = None) -> CompatibilityLevel:
+        """What a subject demands of new schemas; of all subjects without their own level when left out."""
         with self._lock:
-            modes = self._state.modes
-            return modes.get(subject, modes.get(None, DEFAULT_MODE))
+            levels = self._state.levels
+            return levels.get(subject, levels.get(None, DEFAULT_LEVEL))
 
-    def own_mode(self, subject: str) -> Mode | None:
-        """The mode set for this subject itself."""
+    def own_level(self, subject: str) -> CompatibilityLevel | None:
+        """The level set for this subject itself."""
         with self._lock:
             self._refresh()
-            return self._state.modes.get(subject)
+            return self._state.levels.get(subject)
 
-    def set_mode(self, mode: Mode | None, subject: str | None = None) -> None:
-        """Set a mode, or with None go back to the one for all."""
-        value = None if mode is None else _json({"compatibilityLevel": mode.value})
+    def set_level(self, level: CompatibilityLevel | None, subject: str | None = None) -> None:
+        """Set a level, or with None go back to the one for all."""
+        value = None if level is None else _json({"compatibilityLevel": level.value})
         with self._lock:
             self._log.append(_json({"keytype": "CONFIG", "subject": subject, "magic": 0}), value)
             self._refresh()
@@ -209,7 +209,7 @@ class Registry:
         for key, value in records[self._state.read :]:
             try:
                 self._state.take(json.loads(key), None if value is None else json.loads(value))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 continue  # not a record of a registry; it is left alone
         self._state.read = len(records)
 

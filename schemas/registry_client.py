@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import threading
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from schemas.avro import Schema, of_text
+from schemas.confluent import MEDIA_TYPE, MISSING
 from schemas.errors import IncompatibleSchema, RegistryUnavailable, SchemaError, UnknownSchema
 from schemas.event_type import EventType
 from schemas.registry import Version
 
-_MISSING = {40401, 40402, 40403}
-MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
+T = TypeVar("T")
 
 
 class RegistryClient:
@@ -59,31 +60,32 @@ class RegistryClient:
         """
         found = self._schemas.get(schema_id)
         if found is None:
-            answer = self._ask("GET", f"/schemas/ids/{schema_id}")
-            found = self._schemas[schema_id] = of_text(str(answer["schema"]))
+            text = self._ask("GET", f"/schemas/ids/{schema_id}", lambda answer: str(answer["schema"]))
+            found = self._schemas[schema_id] = of_text(text)
         return found
 
     def latest(self, subject: str) -> Version | None:
         """The newest version of a subject; None where there is none."""
         try:
-            found = self._ask("GET", f"/subjects/{quote(subject, safe='')}/versions/latest")
+            return self._ask(
+                "GET",
+                f"/subjects/{quote(subject, safe='')}/versions/latest",
+                lambda found: Version(subject, int(found["version"]), int(found["id"]), str(found["schema"])),
+            )
         except UnknownSchema:
             return None
-        return Version(subject, int(found["version"]), int(found["id"]), str(found["schema"]))
 
     def subjects(self) -> list[str]:
         """All subjects, sorted."""
-        return sorted(self._ask("GET", "/subjects"))
+        return self._ask("GET", "/subjects", _names)
 
     def check(self, event_type: EventType) -> list[str]:
         """What registering an event type would break, one sentence each; nothing is registered."""
         place = f"/compatibility/subjects/{quote(event_type.subject, safe='')}/versions"
         try:
-            found = self._ask("POST", place + "?verbose=true", {"schema": event_type.text})
+            return self._ask("POST", place + "?verbose=true", _broken, {"schema": event_type.text})
         except UnknownSchema:
             return []  # some registries know no compatibility with a subject that does not exist
-        messages = [str(message) for message in found.get("messages") or ()]
-        return messages or ([] if found["is_compatible"] else ["it is not compatible with the versions before it"])
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -92,11 +94,12 @@ class RegistryClient:
     def _register(self, event_type: EventType) -> int:
         place = f"/subjects/{quote(event_type.subject, safe='')}/versions"
         try:
-            return int(self._ask("POST", place, {"schema": event_type.text})["id"])
+            return self._ask("POST", place, lambda answer: int(answer["id"]), {"schema": event_type.text})
         except IncompatibleSchema as error:
             raise IncompatibleSchema(event_type.subject, self.check(event_type) or error.messages) from None
 
-    def _ask(self, method: str, place: str, body: dict[str, Any] | None = None) -> Any:
+    def _ask(self, method: str, place: str, take: Callable[[Any], T], body: dict[str, Any] | None = None) -> T:
+        """Ask, and take what is wanted from the document that is answered."""
         try:
             answer = self._client.request(method, place, content=None if body is None else json.dumps(body))
         except httpx.HTTPError as error:
@@ -105,19 +108,35 @@ class RegistryClient:
             ) from error
         try:
             document = answer.json()
-        except ValueError:
+            if answer.is_success:
+                return take(document)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             document = None
-        if answer.is_success and document is not None:
-            return document
         raise self._error(answer, document if isinstance(document, dict) else {}, place)
 
     def _error(self, answer: httpx.Response, document: dict[str, Any], place: str) -> SchemaError:
         """What an answer means. One that no registry gives is no verdict on a schema: events wait for a better one."""
         message, code = str(document.get("message", answer.text[:200])), document.get("error_code")
-        if code in _MISSING:
-            return UnknownSchema(message)
-        if code is not None and answer.status_code == 409:
-            return IncompatibleSchema(place.split("/")[2], [message])
-        if code is not None and answer.status_code == 422:
-            return SchemaError(f"The schema registry refuses this: {message}")
+        if isinstance(code, int):
+            if answer.status_code == 404 and code in MISSING:
+                return UnknownSchema(message, MISSING[code])
+            if answer.status_code == 409:
+                return IncompatibleSchema(place.split("/")[2], [message])
+            if answer.status_code == 422:
+                return SchemaError(f"The schema registry refuses this: {message}")
         return RegistryUnavailable(f"What answers at {self._url} is no registry, or it failed: {answer} {message}")
+
+
+def _names(answer: list[str]) -> list[str]:
+    if not isinstance(answer, list):
+        raise TypeError
+    return sorted(map(str, answer))
+
+
+def _broken(answer: dict[str, Any]) -> list[str]:
+    """What would break, one sentence each."""
+    if answer["is_compatible"] is True:
+        return []
+    return [str(message) for message in answer.get("messages") or ()] or [
+        "it is not compatible with the versions before it"
+    ]

@@ -13,15 +13,22 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from schemas.compatibility import Mode
+from schemas.compatibility import CompatibilityLevel
+from schemas.confluent import (
+    INCOMPATIBLE,
+    INVALID_LEVEL,
+    INVALID_SCHEMA,
+    INVALID_VERSION,
+    LOG_UNAVAILABLE,
+    MEDIA_TYPE,
+    MISSING,
+    NO_CONFIG,
+    NO_VERSION,
+)
 from schemas.errors import IncompatibleSchema, MillraceError, SchemaError, UnknownSchema
 from schemas.registry import Registry, Version
 
-MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 LARGEST_BODY = 2_000_000
-NO_SUBJECT, NO_VERSION, NO_SCHEMA, NO_CONFIG = 40401, 40402, 40403, 40408
-INCOMPATIBLE, INVALID_SCHEMA, INVALID_VERSION, INVALID_MODE = 409, 42201, 42202, 42203
-LOG_UNAVAILABLE = 50003
 
 Body = dict[str, Any]
 
@@ -63,11 +70,11 @@ def registry_app(registry: Registry) -> Starlette:
         route("/compatibility/subjects/{subject}/versions/{version}", "POST", calls.compatible),
         route("/mode", "GET", lambda request, body: {"mode": "READWRITE"}),
         route("/mode/{subject}", "GET", lambda request, body: {"mode": "READWRITE"}),
-        route("/config", "GET", lambda request, body: {"compatibilityLevel": registry.mode().value}),
-        route("/config", "PUT", calls.set_mode),
-        route("/config/{subject}", "GET", calls.mode),
-        route("/config/{subject}", "PUT", calls.set_mode),
-        route("/config/{subject}", "DELETE", calls.unset_mode),
+        route("/config", "GET", lambda request, body: {"compatibilityLevel": registry.level().value}),
+        route("/config", "PUT", calls.set_level),
+        route("/config/{subject}", "GET", calls.level),
+        route("/config/{subject}", "PUT", calls.set_level),
+        route("/config/{subject}", "DELETE", calls.unset_level),
     ]
     handlers: dict[Any, Any] = {MillraceError: _failed, _Refused: _failed, HTTPException: _http}
     return Starlette(routes=routes, exception_handlers=handlers)
@@ -120,23 +127,23 @@ class _Calls:
         answer: Body = {"is_compatible": not messages}
         return answer | {"messages": messages} if request.query_params.get("verbose") == "true" else answer
 
-    def mode(self, request: Request, body: Body) -> Body:
-        found = self.registry.own_mode(_subject(request))
+    def level(self, request: Request, body: Body) -> Body:
+        found = self.registry.own_level(_subject(request))
         if found is None and request.query_params.get("defaultToGlobal") != "true":
             raise _Refused(NO_CONFIG, f"Subject '{_subject(request)}' does not have a subject-level configuration.")
-        return {"compatibilityLevel": (found or self.registry.mode()).value}
+        return {"compatibilityLevel": (found or self.registry.level()).value}
 
-    def set_mode(self, request: Request, body: Body) -> Body:
+    def set_level(self, request: Request, body: Body) -> Body:
         name = str(body.get("compatibility"))
-        if name not in Mode.__members__:
-            known = ", ".join(Mode.__members__)
-            raise _Refused(INVALID_MODE, f"Invalid compatibility level {name!r}; there are {known}.")
-        self.registry.set_mode(Mode[name], request.path_params.get("subject"))
+        if name not in CompatibilityLevel.__members__:
+            known = ", ".join(CompatibilityLevel.__members__)
+            raise _Refused(INVALID_LEVEL, f"Invalid compatibility level {name!r}; there are {known}.")
+        self.registry.set_level(CompatibilityLevel[name], request.path_params.get("subject"))
         return {"compatibility": name}
 
-    def unset_mode(self, request: Request, body: Body) -> Body:
-        before = self.mode(request, body)
-        self.registry.set_mode(None, _subject(request))
+    def unset_level(self, request: Request, body: Body) -> Body:
+        before = self.level(request, body)
+        self.registry.set_level(None, _subject(request))
         return before
 
 
@@ -190,7 +197,7 @@ def _failed(request: Request, error: Exception) -> Response:
     elif isinstance(error, IncompatibleSchema):
         code = INCOMPATIBLE
     elif isinstance(error, UnknownSchema):
-        code = {"subject": NO_SUBJECT, "version": NO_VERSION, "schema": NO_SCHEMA}[error.missing]
+        code = next(code for code, missing in MISSING.items() if missing == error.missing)
     elif isinstance(error, SchemaError):
         code = INVALID_SCHEMA
     status = code if code < 1000 else code // 100

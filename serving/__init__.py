@@ -62,6 +62,8 @@ def __getattr__(name: str) -> Any:
             try:
                 value = getattr(import_module(home), name)
             except ModuleNotFoundError as error:
+                if error.name is None or error.name.partition(".")[0] in ("serving", "storage", "schemas"):
+                    raise
                 raise ServingError(f"{name} needs {error.name}; install the extra: millrace[service].") from error
             globals()[name] = value
             return value

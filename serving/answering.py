@@ -56,15 +56,15 @@ class Answering:
             return
         except Disconnected:
             return
-        headers = choice.headers
+        fallback = answer is None
         if answer is None:
             assert endpoint.default is not None
-            answer, headers, as_of = endpoint.default, choice.instead, NEVER
+            answer, as_of = endpoint.default, NEVER
         decision = DecisionId.new(choice.experiment, choice.variant)
         seconds = perf_counter() - began
-        counts.answered(seconds, headers is choice.instead)
+        counts.answered(seconds, fallback)
         who = choice.live.implementation
-        code = (who.name, who.hash) if headers is choice.headers else (DEFAULT, "")
+        code, headers = ((DEFAULT, ""), choice.instead) if fallback else ((who.name, who.hash), choice.headers)
         about = (decision, endpoint.type.name, *code, unit, choice.propensity)
         self._log.put(Entry(*about, body, answer, as_of.at, seconds * 1000))
         own = ((b"millrace-decision", decision.text.encode()), (b"content-length", b"%d" % len(answer)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -59,11 +60,13 @@ async def _asked(
     except msgspec.MsgspecError as error:
         return f"is no request of {kind.name}: {error}"
     try:
-        answer = await asyncio.wait_for(ask(request), PATIENCE)
+        async with asyncio.timeout(PATIENCE):  # in this task: what another one raises as SystemExit ends the loop
+            answer = await ask(request)
     except TimeoutError:
         return f"got no answer within {PATIENCE:.0f} s"
     except (Exception, SystemExit) as error:
-        return f"raised {_place(error, implementation)}{type(error).__name__}: {error}"
+        file = implementation.function.__code__.co_filename
+        return f"raised {one_line(error, lambda passed: passed == file)}"
     if not isinstance(answer, kind.response):
         return f"was answered with {type(answer).__name__}, not with {kind.response.__name__}"
     try:
@@ -72,15 +75,18 @@ async def _asked(
         return f"was answered with what has no JSON: {error}"
     try:
         return None if golden.holds(answer) else f"was answered with what its predicate refuses: {answer!r:.200}"
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return f"has a predicate that raised {type(error).__name__}: {error}"
 
 
-def _place(error: BaseException, implementation: Implementation[Any, Any]) -> str:
-    """The last line of the implementation's own file that an error passed through."""
-    file, place, trace = implementation.function.__code__.co_filename, "", error.__traceback__
+def one_line(error: BaseException, ours: Callable[[str], bool]) -> str:
+    """An error in one line, with the last line that it passed through in the files that are `ours` to look at."""
+    place, trace = "", error.__traceback__
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == file:
-            place = f"in {implementation.source}:{trace.tb_lineno} "
+        file = trace.tb_frame.f_code.co_filename
+        if ours(file):
+            place = f"{Path(file).name}:{trace.tb_lineno}: "
         trace = trace.tb_next
-    return place
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f"{Path(error.filename).name}:{error.lineno}: "
+    return f"{place}{type(error).__name__}: {error}"

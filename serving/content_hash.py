@@ -47,17 +47,26 @@ def _add(name: str, value: Any, root: str, parts: dict[str, str]) -> None:
             parts.setdefault(name, f"{value.__module__}.{value.__qualname__}")
     elif isinstance(value, _PLAIN):
         parts[name] = repr(value)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | set | frozenset):
         parts[name] = f"{type(value).__name__} of {len(value)}"
-        for place, item in enumerate(value):
+        for place, item in enumerate(sorted(value, key=_order) if isinstance(value, set | frozenset) else value):
             _add(f"{name}[{place}]", item, root, parts)
     elif isinstance(value, dict):
         parts[name] = f"dict of {len(value)}"
         for place, (key, item) in enumerate(value.items()):
             _add(f"{name}[{place}].key", key, root, parts)
             _add(f"{name}[{place}].value", item, root, parts)
-    elif isinstance(value, set | frozenset):
-        parts[name] = repr(sorted(repr(item) for item in value if isinstance(item, _PLAIN)))
+
+
+def _order(member: Any) -> str:
+    """A text to sort a set's members by, the same in every process."""
+    if isinstance(member, tuple):
+        return repr([_order(item) for item in member])
+    if isinstance(member, frozenset):
+        return repr(sorted(_order(item) for item in member))
+    if isinstance(member, FunctionType | type):
+        return f"{member.__module__}.{member.__qualname__}"
+    return repr(member) if isinstance(member, _PLAIN) else type(member).__name__
 
 
 def _functions(item: Any) -> Iterator[FunctionType]:

@@ -63,7 +63,7 @@ def dependencies_of(function: Callable[..., Any], owner: str) -> tuple[Dependenc
         raise EndpointRefused(f"{owner} has the parameter {wrong[0]}, which has no place; write plain parameters.")
     try:
         hints = get_type_hints(function, include_extras=True)
-    except (NameError, AttributeError, TypeError) as error:
+    except (NameError, AttributeError, TypeError, SyntaxError) as error:
         raise EndpointRefused(
             f"{owner} has an annotation that cannot be resolved ({error}); import that name at the top of its module."
         ) from error

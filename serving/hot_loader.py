@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -55,7 +55,10 @@ class HotLoader:
         async for _ in changes:
             while (found := await asyncio.to_thread(self._fingerprint)) != self._seen:
                 self._seen = found
-                await self._take(endpoints, found)
+                try:
+                    await self._take(endpoints, found)
+                except Exception as error:  # ends this reload, never the next one
+                    _say(endpoints.refuse([str(error) or type(error).__name__]))
 
     async def _take(self, endpoints: Endpoints, fingerprint: str) -> None:
         problems = await self._problems()
@@ -67,12 +70,8 @@ class HotLoader:
                 problems = [str(error) or type(error).__name__]
         if await asyncio.to_thread(self._fingerprint) != fingerprint:
             return  # what was checked may not be what was loaded; `run` sees the change too
-        try:
-            problems = endpoints.refuse(problems) if problems else endpoints.take(types)
-        except Exception as error:  # one save that cannot be taken up must not end the taking up of later ones
-            problems = endpoints.refuse([str(error) or type(error).__name__])
-        for problem in problems:
-            LOGGER.error("Saved code is not taken, what answered before keeps answering: %s", problem)
+        problems = endpoints.refuse(problems) if problems else endpoints.take(types)
+        _say(problems)
         if not problems:
             LOGGER.info("%s was loaded anew.", self._folder.name)
 
@@ -114,9 +113,19 @@ class HotLoader:
     def _fingerprint(self) -> str:
         """A hash of the sources' names and contents. Blocks while it reads."""
         digest = sha256()
-        for path in sorted(self._folder.rglob("*")):
-            place = path.relative_to(self._folder)
-            if path.suffix in SOURCES and not any(part.startswith((".", "__pycache__")) for part in place.parts):
-                with suppress(OSError):  # removed just now
-                    digest.update(f"{place}\0".encode() + sha256(path.read_bytes()).digest())
+        for path in sorted(_sources(self._folder)):
+            with suppress(OSError):  # removed just now
+                digest.update(f"{path.relative_to(self._folder)}\0".encode() + sha256(path.read_bytes()).digest())
         return digest.hexdigest()
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Files that count, in all folders that are not hidden; a folder that is removed meanwhile is passed over."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
+        yield from (Path(place, name) for name in files if Path(name).suffix in SOURCES and not name.startswith("."))
+
+
+def _say(problems: Sequence[str]) -> None:
+    for problem in problems:
+        LOGGER.error("Saved code is not taken, what answered before keeps answering: %s", problem)

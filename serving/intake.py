@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,8 +32,6 @@ PATIENCE = 10.0
 """Seconds to wait for Kafka's acknowledgement."""
 SLICE = 100
 """Lines checked at a time; between them others are answered."""
-
-_FIELD = re.compile(r"Field (?!of the event)([^\s:]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +138,10 @@ async def _parsed(
         try:
             check_nesting(line)
             values.append(parse_json(event_type, line))
-        except (MalformedEvent, Problem) as error:
-            field = _FIELD.match(str(error))
-            name = type(error).__name__ if isinstance(error, MalformedEvent) else MalformedEvent.__name__
-            wrong.append(WrongLine(number, field.group(1) if field else None, line, name, str(error)))
+        except MalformedEvent as error:
+            wrong.append(WrongLine(number, error.field, line, type(error).__name__, str(error)))
+        except Problem as error:  # nested too deep
+            wrong.append(WrongLine(number, None, line, MalformedEvent.__name__, str(error)))
         if place % SLICE == 0:
             await asyncio.sleep(0)
     return values, wrong

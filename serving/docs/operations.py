@@ -95,6 +95,9 @@ def _example(schema: Schema, schemas: Mapping[str, Schema]) -> Any:
     found = _resolved(schema, schemas)
     if "default" in schema:
         return schema["default"]
+    branches = found.get("anyOf", [])
+    if branches:
+        return None if {"type": "null"} in branches else _example(branches[0], schemas)
     kind = found.get("type")
     if kind == "object":
         fields = found.get("properties", {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -103,6 +104,22 @@ def test_a_file_that_ends_the_process_is_refused_like_any_other_that_does_not_im
         Product.load(folder)
 
 
+def test_a_product_toml_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "product.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ProductError, match="not valid TOML"):
+        Product.load(folder)
+
+
+def test_a_class_and_a_schema_of_one_topic_are_refused(folder: Path) -> None:
+    (folder / "events").mkdir()
+    Product.load(folder)
+    schema = {"type": "record", "name": "Tap", "fields": [{"name": "user", "type": "string"}]}
+    schema |= {"millrace.topic": "clicks"}
+    (folder / "events" / "tap.avsc").write_text(json.dumps(schema))
+    with pytest.raises(ProductError, match="Tap and Click are both events of clicks"):
+        Product.load(folder)
+
+
 def test_two_events_of_one_topic_are_refused(folder: Path) -> None:
     (folder / "events.py").write_text(EVENTS + EVENTS.partition("import millrace as mr")[2].replace("Click(", "Touch("))
     with pytest.raises(ProductError, match="Click and Touch are both events of clicks"):
@@ -116,6 +133,8 @@ def test_two_events_of_one_topic_are_refused(folder: Path) -> None:
         ('[goals.click]\ntopic = "clicks"\nwindow = 30\n', "30 is no duration"),
         ('[experiments.e]\nendpoint = "x"\ngoal = "g"\nsplit = ["a"]\n', "experiments.e.*is wrong"),
         ("goals = 3\n", "product.toml"),
+        ("pages = 3\n", r"\[\[pages\]\] in .*product.toml is wrong"),
+        ("pages = ['x']\n", r"\[\[pages\]\] in .*product.toml is wrong"),
     ],
 )
 def test_a_wrong_table_is_named(folder: Path, text: str, words: str) -> None:

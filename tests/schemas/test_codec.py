@@ -9,14 +9,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from schemas import Codec, EventType, MalformedEvent, RegistryUnavailable, UnknownSchema, columnar, wire
-from schemas.avro import Schema, parsed
+from schemas import Codec, EventType, MalformedEvent, RegistryUnavailable, SchemaError, UnknownSchema, columnar, wire
+from schemas.avro import Schema
 from schemas.columns import frame_of
-from schemas.datum import datum_reader, write
+from schemas.datum import datum_reader, datum_writer
 from schemas.projection import projection
 
 TIMES = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda at: at.replace(tzinfo=UTC))
@@ -79,7 +79,7 @@ class Schemas:
 
 
 def body(schema: Schema, row: Mapping[str, Any]) -> bytes:
-    return write(parsed(schema), row, "test")
+    return datum_writer(schema).write(row, "test")
 
 
 @settings(max_examples=300, deadline=None)
@@ -202,6 +202,72 @@ def test_columns_are_promoted_as_single_records_are(written: Any, read: Any, val
     assert whole["x"].to_list() == [expected]
 
 
+WIDER = {"int": ["int", "long", "float", "double"], "long": ["long", "float", "double"], "float": ["float", "double"]}
+DEFAULTS: dict[str, st.SearchStrategy[Any]] = {
+    "string": st.text(max_size=5),
+    "int": st.integers(-(2**31), 2**31 - 1),
+    "long": st.integers(-(2**63), 2**63 - 1),
+    "float": st.floats(-9, 9),
+    "double": st.floats(-9, 9),
+    "boolean": st.booleans(),
+    "bytes": st.binary(max_size=4).map(lambda raw: raw.decode("latin-1")),
+    "enum": st.sampled_from("ABC"),
+    "millis": st.integers(0, 9**9),
+    "date": st.integers(0, 999),
+    "map": st.dictionaries(st.text(max_size=2), st.integers(-9, 9), max_size=2),
+    "strings": st.lists(st.text(max_size=2), max_size=2),
+    "record": st.integers(-5, 5).map(lambda n: {"n": n}),
+}
+
+
+@st.composite
+def writers_with_readers(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
+    """A writer's schema with rows of it, and a reader's in which fields were kept, promoted, removed and added."""
+    written, read, values = [], [], {}
+    for number in range(draw(st.integers(1, 5))):
+        name, kind = f"f{number}", draw(st.sampled_from(sorted(DEFAULTS)))
+        change = draw(st.sampled_from(["keep", "promote", "optional", "remove", "add", "add optional"]))
+        if not change.startswith("add"):
+            written.append({"name": name, "type": typed(kind, number)})
+            values[name] = TYPES[kind][1]
+        if change == "promote":
+            kind = draw(st.sampled_from(WIDER.get(kind, [kind])))
+        field = {"name": name, "type": typed(kind, number)}
+        if "optional" in change:
+            field["type"] = draw(st.permutations(["null", field["type"]]))
+        if change.startswith("add"):
+            null = isinstance(field["type"], list) and field["type"][0] == "null"
+            field["default"] = None if null else draw(DEFAULTS[kind])
+        if change != "remove":
+            read.append(field)
+    assume(read)
+    rows = draw(st.lists(st.fixed_dictionaries(values), min_size=1, max_size=5))
+    schema = {"type": "record", "name": "R"}
+    return schema | {"fields": written}, schema | {"fields": draw(st.permutations(read))}, rows * 20
+
+
+def typed(kind: str, number: int) -> Any:
+    found = TYPES[kind][0]
+    return found | {"name": f"{found['name']}{number}"} if isinstance(found, dict) and "name" in found else found
+
+
+@settings(max_examples=500, deadline=None)
+@given(writers_with_readers())
+def test_projected_columns_equal_records_resolved_one_by_one(
+    found: tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]],
+) -> None:
+    writer, reader, rows = found
+    bodies = [body(writer, row) for row in rows]
+    alone = datum_reader(writer, reader)
+    singly = frame_of([alone.read(item) for item in bodies], reader)
+    project = projection(writer, reader)
+    if project is not None and columnar.allows(writer):
+        assert_frame_equal(project(columnar.decode(bodies, writer)), singly, check_exact=True)
+    decoded = Codec(Schemas(writer)).decode_batch([wire.frame(1, item) for item in bodies], EventType("t", reader))
+    assert_frame_equal(decoded.frame, singly, check_exact=True)
+    assert decoded.good.tolist() == list(range(len(rows)))
+
+
 def test_while_the_registry_is_away_nothing_is_called_bad() -> None:
     source = Schemas(CLICK)
     source.away = True
@@ -266,6 +332,44 @@ def test_a_naive_time_or_a_wrong_type_cannot_be_sent() -> None:
         Codec(Schemas()).encode(1, event_type, {"x": datetime(2026, 1, 1)})
     with pytest.raises(MalformedEvent, match="clicks: the value does not fit"):
         Codec(Schemas()).encode(1, EventType("clicks", CLICK), {"user": "u", "n": "one"})
+
+
+@pytest.mark.parametrize("value", [2**40, -(2**31) - 1])
+def test_an_integer_too_long_for_its_field_cannot_be_sent(value: int) -> None:
+    line = {"type": "record", "name": "Line", "fields": [{"name": "n", "type": "int"}]}
+    for kind, sent, place in (
+        ("int", value, "x"),
+        (["null", "int"], value, "x"),
+        (line, {"n": value}, "x.n"),
+        ({"type": "array", "items": line}, [{"n": 1}, {"n": value}], "x[].n"),
+        ({"type": "map", "values": "int"}, {"a": value}, "x{}"),
+    ):
+        event_type = EventType("t", {"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]})
+        with pytest.raises(MalformedEvent, match="must fit into 32 bits") as refused:
+            Codec(Schemas()).encode(1, event_type, {"x": sent})
+        assert refused.value.field == place
+
+
+def test_a_wrong_value_deep_in_a_record_that_contains_itself_cannot_be_sent() -> None:
+    fields = [{"name": "n", "type": "int"}, {"name": "next", "type": ["null", "L"]}]
+    writer = datum_writer({"type": "record", "name": "L", "fields": fields})
+    assert writer.write({"n": 1, "next": {"n": 2, "next": None}}, "list")
+    with pytest.raises(MalformedEvent, match="32 bits"):
+        writer.write({"n": 1, "next": {"n": 2, "next": {"n": 2**31, "next": None}}}, "list")
+
+
+def test_a_naive_time_inside_a_list_cannot_be_sent() -> None:
+    kind = {"type": "array", "items": TYPES["millis"][0]}
+    event_type = EventType("t", {"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]})
+    with pytest.raises(MalformedEvent, match="no time zone"):
+        Codec(Schemas()).encode(1, event_type, {"x": [datetime(2026, 1, 1)]})
+
+
+def test_a_decimal_longer_than_a_column_names_its_field() -> None:
+    price = {"type": "bytes", "logicalType": "decimal", "precision": 39}
+    event_type = EventType("prices", {"type": "record", "name": "P", "fields": [{"name": "price", "type": price}]})
+    with pytest.raises(SchemaError, match="price is a decimal of 39 digits"):
+        _ = event_type.frame_schema
 
 
 def test_a_frame_has_typed_columns_also_when_it_is_empty() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas import IncompatibleSchema, MemoryRecordLog, Registry
-from schemas.compatibility import Mode, check, unreadable
+from schemas.compatibility import CompatibilityLevel, check, unreadable
 
 CASES = json.loads((Path(__file__).parents[1] / "vectors" / "compatibility.json").read_text("utf-8"))["cases"]
 SETTLED = [case for case in CASES if not case.get("disputed")]
@@ -18,12 +18,12 @@ SETTLED = [case for case in CASES if not case.get("disputed")]
 @pytest.mark.parametrize("case", SETTLED, ids=lambda case: case["name"])
 def test_a_registration_is_judged_as_published(case: dict[str, Any]) -> None:
     registry = Registry(MemoryRecordLog())
-    registry.set_mode(Mode.NONE)
+    registry.set_level(CompatibilityLevel.NONE)
     for schema in case["old_schemas"]:
         registry.register("subject", json.dumps(schema))
     for number in case.get("deleted_versions", ()):
         registry.delete("subject", number)
-    registry.set_mode(Mode[case["mode"]])
+    registry.set_level(CompatibilityLevel[case["mode"]])
     if case["compatible"]:
         registry.register("subject", json.dumps(case["new_schema"]))
     else:
@@ -41,11 +41,11 @@ ID = {"name": "id", "type": "string"}
 
 def test_a_new_field_without_a_default_is_named() -> None:
     new = record(ID, {"name": "at", "type": "long"})
-    assert check(Mode.BACKWARD, new, [record(ID)]) == [
+    assert check(CompatibilityLevel.BACKWARD, new, [record(ID)]) == [
         "the new schema cannot read earlier events: field at is not written and has no default"
     ]
-    assert check(Mode.NONE, new, [record(ID)]) == []
-    assert check(Mode.FORWARD, new, [record(ID)]) == []
+    assert check(CompatibilityLevel.NONE, new, [record(ID)]) == []
+    assert check(CompatibilityLevel.FORWARD, new, [record(ID)]) == []
 
 
 def test_a_place_deep_inside_is_named() -> None:
@@ -56,7 +56,7 @@ def test_a_place_deep_inside_is_named() -> None:
     assert unreadable(nested("int"), nested("string")) == ["field list[].n is string, and the reader takes int"]
 
 
-def test_only_the_latest_version_counts_unless_the_mode_is_transitive() -> None:
+def test_only_the_latest_version_counts_unless_the_level_is_transitive() -> None:
     olds = [record({"name": "id", "type": "string"}), record({"name": "id", "type": "long"})]
-    assert check(Mode.BACKWARD, record({"name": "id", "type": "double"}), olds) == []
-    assert check(Mode.BACKWARD_TRANSITIVE, record({"name": "id", "type": "double"}), olds)
+    assert check(CompatibilityLevel.BACKWARD, record({"name": "id", "type": "double"}), olds) == []
+    assert check(CompatibilityLevel.BACKWARD_TRANSITIVE, record({"name": "id", "type": "double"}), olds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -25,6 +26,31 @@ def test_an_id_is_a_uuid_of_version_7_that_knows_its_time() -> None:
 
 def test_ids_differ() -> None:
     assert len({DecisionId.new().text for _ in range(10_000)}) == 10_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes do not fork here")
+def test_a_forked_process_makes_ids_of_its_own() -> None:
+    random_part = slice(16, None)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, DecisionId.new().number[random_part].encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        theirs = pipe.read()
+    assert len(theirs) == 16
+    assert theirs != DecisionId.new().number[random_part]
+
+
+def test_a_time_after_the_year_9999_is_refused_and_the_last_one_before_is_read() -> None:
+    with pytest.raises(MalformedEvent, match="after the year 9999"):
+        DecisionId.parse("f" * 32 + ".a.b")
+    last = int(datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC).timestamp()) * 1000 + 999
+    assert DecisionId.parse(f"{last:012x}" + "0" * 20 + ".a.b").at.year == 9999
+    with pytest.raises(MalformedEvent):
+        DecisionId.parse(f"{last + 1:012x}" + "0" * 20 + ".a.b")
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,12 @@ from dataclasses import FrozenInstanceError, field
 from datetime import UTC, date, datetime
 from enum import Enum
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from schemas import Codec, Event, EventType, MalformedEvent, Record, SchemaError, decode_record, encode_record, load
 from schemas.avro import Schema
@@ -70,6 +72,20 @@ def test_an_event_survives_bytes_and_frames() -> None:
     assert Seen.of(CODEC.decode(payload, event_type)) == SEEN
     frame = CODEC.decode_batch([payload] * 40, event_type).frame
     assert list(event_type.events(frame)) == [SEEN] * 40
+
+
+def test_events_become_the_frame_that_their_bytes_become() -> None:
+    payload = CODEC.encode(1, Seen.event_type, SEEN)
+    decoded = CODEC.decode_batch([payload] * 3, Seen.event_type).frame
+    assert_frame_equal(Seen.event_type.frame([SEEN] * 3), decoded)
+    assert Seen.event_type.frame([]).schema == decoded.schema
+
+
+@pytest.mark.parametrize("annotation", ["json.Nothing", "Nothing", "UUID | 7", "list[str"])
+def test_an_annotation_that_cannot_be_resolved_names_its_class(annotation: str) -> None:
+    odd: Any = type("Odd", (Record,), {"__annotations__": {"x": annotation}, "__module__": __name__})
+    with pytest.raises(SchemaError, match="Odd has an annotation that cannot be resolved"):
+        odd.avro_schema()
 
 
 def test_a_record_survives_bytes() -> None:
@@ -166,6 +182,16 @@ def test_what_an_event_gives_away_is_a_copy() -> None:
 
 def test_values_that_fit_no_field_are_malformed() -> None:
     values = SEEN.to_dict()
-    for wrong in ({"kind": "NOTHING"}, {"number": "no uuid"}, {"more": 1}):
+    wrongs: list[dict[str, Any]] = [
+        {"kind": "NOTHING"},
+        {"kind": []},
+        {"number": "no uuid"},
+        {"number": 7},
+        {"place": "here"},
+        {"place": {}},
+        {"marks": 7},
+        {"more": 1},
+    ]
+    for wrong in wrongs:
         with pytest.raises(MalformedEvent):
             Seen.of({**values, **wrong})

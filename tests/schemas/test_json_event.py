@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas import EventType, MalformedEvent, parse_json
-from schemas.datum import write
+from schemas import Codec, EventType, MalformedEvent, parse_json
+from schemas.avro import Schema
 
 SCHEMA = {
     "type": "record",
@@ -92,6 +92,104 @@ def test_a_wrong_field_is_named(changes: dict[str, Any], message: str) -> None:
         parsed(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"user": 7}, "user"),
+        ({"at": "2026-01-02T03:04:05"}, "at"),
+        ({"kind": "C"}, "kind"),
+        ({"lines": [{"item": "i", "n": 2}, {"item": "i"}]}, "lines[1].n"),
+        ({"lines": [{"item": "i", "n": 2, "more": 1}]}, "lines[0].more"),
+        ({"marks": {"a": "x"}}, "marks.a"),
+        ({"wrong": 1}, "wrong"),
+    ],
+)
+def test_a_refusal_carries_the_place_of_the_wrong_value(changes: dict[str, Any], field: str) -> None:
+    with pytest.raises(MalformedEvent) as refused:
+        parsed(**changes)
+    assert refused.value.field == field
+
+
+def test_a_refusal_of_the_whole_event_carries_no_field() -> None:
+    with pytest.raises(MalformedEvent) as refused:
+        parse_json(ORDER, b"[]")
+    assert refused.value.field is None
+
+
+def logical(kind: str, logical_type: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "logicalType": logical_type, **more}
+
+
+LOGICAL: dict[str, Any] = {
+    "money": logical("bytes", "decimal", precision=4, scale=2),
+    "share": logical("fixed", "decimal", precision=4, name="Share", size=3),
+    "odd": logical("bytes", "decimal"),
+    "day": logical("int", "date"),
+    "millis": logical("int", "time-millis"),
+    "micros": logical("long", "time-micros"),
+    "at": logical("long", "timestamp-micros"),
+    "local": logical("long", "local-timestamp-millis"),
+    "uuid": logical("string", "uuid"),
+    "number": logical("fixed", "uuid", name="Number", size=16),
+    "wrong": logical("long", "date"),
+    "int": "int",
+    "float": "float",
+}
+MIXED = EventType(
+    "mixed",
+    {
+        "type": "record",
+        "name": "Mixed",
+        "fields": [{"name": name, "type": ["null", kind], "default": None} for name, kind in LOGICAL.items()],
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("money", "abc"),
+        ("money", "\u0000\u0027\u0010"),  # 10,000
+        ("share", "abc"),
+        ("day", 2**31 - 1),
+        ("day", -719_163),
+        ("millis", 86_400_000),
+        ("millis", -1),
+        ("micros", 86_400_000_000),
+        ("local", 2**62),
+        ("at", "0001-01-01T00:00:00+05:00"),
+        ("at", "9999-12-31T23:59:59-05:00"),
+    ],
+)
+def test_a_value_outside_its_logical_type_is_refused(field: str, value: object) -> None:
+    with pytest.raises(MalformedEvent) as refused:
+        parse_json(MIXED, json.dumps({field: value}).encode())
+    assert refused.value.field == field
+
+
+EDGES = [0, 9_999, 86_400_000, 86_400_000_000, 719_163, 2_932_896, 253_402_300_800_000, 62_135_596_800_000_000]
+NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.sampled_from(EDGES).flatmap(
+    lambda edge: st.sampled_from([edge - 1, edge, edge + 1, -edge - 1, -edge, -edge + 1])
+)
+TEXTS = st.uuids().map(str) | st.binary(max_size=16).map(lambda raw: raw.decode("latin-1")) | st.datetimes().map(str)
+
+
+class OneSchema:
+    def schema(self, schema_id: int) -> Schema:
+        return MIXED.schema
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(st.sampled_from(sorted(LOGICAL)), NUMBERS | TEXTS, max_size=3))
+def test_what_is_accepted_can_be_decoded_into_a_frame(values: dict[str, Any]) -> None:
+    try:
+        event = parse_json(MIXED, json.dumps(values).encode())
+    except MalformedEvent:
+        return
+    codec = Codec(OneSchema())
+    assert codec.decode_batch([codec.encode(1, MIXED, event)], MIXED).bad == ()
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"1", b"null", b"\xff", b"[" * 100_000, b'{"user":NaN}'])
 def test_what_is_no_object_is_refused(data: bytes) -> None:
     with pytest.raises(MalformedEvent):
@@ -111,4 +209,4 @@ def test_what_is_accepted_can_be_encoded(changes: dict[str, Any]) -> None:
         value = parse_json(ORDER, json.dumps(GOOD | changes).encode())
     except MalformedEvent:
         return
-    assert write(ORDER.parsed, value, "orders")
+    assert ORDER.writer.write(value, "orders")

@@ -12,24 +12,11 @@ from uuid import UUID
 
 import pytest
 
-from schemas import SchemaError
+from schemas import MalformedEvent, SchemaError
 from schemas.avro import of_text
 from schemas.datum import datum_reader
 
 CASES = json.loads((Path(__file__).parents[1] / "vectors" / "avro_vectors.json").read_text("utf-8"))["cases"]
-
-OPEN = {
-    "pub/default/03_bytes": "fastavro gives a default of bytes as text",
-    "pub/default/08_fixed": "fastavro gives a default of fixed as text",
-    "cplx/record_called_record": "fastavro takes a record's name for a type",
-}
-"""Cases that wait for the issue on schema evolution; each is expected to fail until then."""
-
-
-def marked(case: dict[str, Any]) -> Any:
-    why = OPEN.get(case["name"])
-    marks = [] if why is None else [pytest.mark.xfail(reason=why, strict=True)]
-    return pytest.param(case, id=case["name"], marks=marks)
 
 
 def plain(value: Any) -> Any:
@@ -54,7 +41,7 @@ def _iso(value: dt.date | dt.time | UUID) -> str:
     return str(value)
 
 
-@pytest.mark.parametrize("case", [marked(case) for case in CASES])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_a_body_is_read_as_published(case: dict[str, Any]) -> None:
     body = bytes.fromhex(case["hex_payload"])
     try:
@@ -66,3 +53,41 @@ def test_a_body_is_read_as_published(case: dict[str, Any]) -> None:
         return
     assert not case.get("error")
     assert value in [case["expected"], case.get("expected_logical"), *case.get("also_accept", ())]
+
+
+def test_a_default_record_is_filled_with_the_defaults_of_its_fields() -> None:
+    inner = [
+        {"name": "n", "type": "int"},
+        {"name": "raw", "type": "bytes", "default": "\u00ff"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}, "default": 0},
+        {
+            "name": "price",
+            "type": {"type": "bytes", "logicalType": "decimal", "precision": 4, "scale": 2},
+            "default": "{",
+        },
+    ]
+    added = {"name": "x", "type": {"type": "record", "name": "I", "fields": inner}, "default": {"n": 7}}
+    old: dict[str, Any] = {"type": "record", "name": "R", "fields": []}
+    found = datum_reader(old, old | {"fields": [added]}).read(b"")
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    assert found == {"x": {"n": 7, "raw": b"\xff", "at": epoch, "price": Decimal("1.23")}}
+
+
+def test_a_default_that_is_no_value_of_its_type_counts_as_none() -> None:
+    old: dict[str, Any] = {"type": "record", "name": "R", "fields": []}
+    kind = {"type": "enum", "name": "E", "symbols": ["A"]}
+    new = old | {"fields": [{"name": "x", "type": kind, "default": "B"}]}
+    with pytest.raises(MalformedEvent, match="No default value for field x in R"):
+        datum_reader(old, new).read(b"")
+    assert datum_reader(new, old).read(b"\x00") == {}
+
+
+@pytest.mark.parametrize("name", ["record", "error", "array", "map", "enum", "fixed", "union", "request", "a.record"])
+def test_a_type_may_be_named_as_a_kind_of_type_is(name: str) -> None:
+    fields = [{"name": "value", "type": "int"}, {"name": "next", "type": ["null", name]}]
+    inner = {"type": "record", "name": name, "fields": fields}
+    writer = {"type": "record", "name": "b.Outer", "fields": [{"name": "first", "type": inner | {"namespace": ""}}]}
+    reader = {**writer, "doc": "another text, so that the two are resolved"}
+    expected = {"first": {"value": 1, "next": {"value": 2, "next": None}}}
+    for schemas in ((writer, writer), (writer, reader)):
+        assert datum_reader(*schemas).read(bytes.fromhex("02020400")) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -228,6 +229,23 @@ async def test_an_implementation_that_raises_is_logged_and_tells_the_client_noth
     assert "Traceback" not in answer.text
     assert "password is hunter2" in caplog.text
     assert "recommend/broken failed" in caplog.text
+
+
+@pytest.mark.parametrize("thread", [False, True], ids=["async def", "def"])
+async def test_an_implementation_that_would_end_the_process_ends_its_own_answer_alone(thread: bool) -> None:
+    kind = popular()
+
+    async def leaving(request: Recommend) -> Recommendations:
+        sys.exit(0)
+
+    def leaving_thread(request: Recommend) -> Recommendations:
+        sys.exit(0)
+
+    kind.implementation(leaving_thread if thread else leaving)
+    async with Shop(kind).running() as client:
+        name = "leaving_thread" if thread else "leaving"
+        assert (await client.post(f"/v1/recommend/{name}", json={"user": "u1"})).status_code == 500
+        assert (await client.post("/v1/recommend/newest", json={"user": "u1"})).status_code == 200
 
 
 async def test_an_answer_of_another_type_than_declared_is_a_failure(caplog: pytest.LogCaptureFixture) -> None:

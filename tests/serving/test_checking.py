@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -44,6 +45,14 @@ async def hanging(request: Recommend) -> Recommendations:
     raise AssertionError
 
 
+async def leaving(request: Recommend) -> Recommendations:
+    sys.exit(0)
+
+
+def leaving_thread(request: Recommend) -> Recommendations:
+    sys.exit(0)
+
+
 async def without_json(request: Recommend) -> Recommendations:
     return Recommendations([object()])  # type: ignore[list-item]
 
@@ -59,8 +68,10 @@ async def test_what_answers_its_golden_requests_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (raising, r"golden request 1 raised in test_checking.py:\d+ KeyError: 'u1'"),
+        (raising, r"golden request 1 raised test_checking.py:\d+: KeyError: 'u1'"),
         (wrong, "golden request 1 was answered with list, not with Recommendations"),
+        (leaving, r"golden request 1 raised test_checking.py:\d+: SystemExit: 0"),
+        (leaving_thread, r"golden request 1 raised test_checking.py:\d+: SystemExit: 0"),
         (without_json, "golden request 1 was answered with what has no JSON"),
         (storing, "has the parameter popular of type int"),
     ],
@@ -82,6 +93,11 @@ async def test_a_predicate_that_does_not_hold_is_a_problem_with_the_answer() -> 
 async def test_a_predicate_that_raises_is_a_problem() -> None:
     [problem] = await problems(answered(fine, Golden(Recommend("u1"), lambda answer: answer.nothing)))
     assert "has a predicate that raised AttributeError" in problem
+
+
+async def test_a_predicate_that_ends_the_process_is_a_problem() -> None:
+    [problem] = await problems(answered(fine, Golden(Recommend("u1"), lambda answer: sys.exit(0))))
+    assert "has a predicate that raised SystemExit" in problem
 
 
 async def test_a_golden_request_that_breaks_the_types_own_limits_is_a_problem() -> None:

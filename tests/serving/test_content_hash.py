@@ -28,7 +28,7 @@ class Answer(msgspec.Struct):
     items: list[str]
 
 FIRST = "first"
-WEIGHTS = {"near": (1, [2, 3]), "far": {4}}
+WEIGHTS = {"near": (1, [2, 3]), "far": {4, (6, 7)}}
 recommend = mr.EndpointType("recommend", Ask, Answer, unit="user")
 
 def own() -> list[str]:
@@ -85,7 +85,9 @@ def test_the_same_code_has_the_same_hash(folder: Path) -> None:
         ("near.py", "DEPTH = 5", "DEPTH = 6", {"other", "third"}),
         ("endpoints.py", "items: list[str]", "items: list[str] = []", {"one", "other", "third"}),
         ("endpoints.py", "[2, 3]", "[2, 4]", {"third"}),
-        ("endpoints.py", "{4}", "{5}", {"third"}),
+        ("endpoints.py", "{4,", "{5,", {"third"}),
+        ("endpoints.py", "(6, 7)", "(6, 8)", {"third"}),
+        ("endpoints.py", "{4, (6, 7)}", "[4, (6, 7)]", {"third"}),
         ("endpoints.py", "FIRST =", "UNUSED = 1\nFIRST =", set()),
     ],
 )

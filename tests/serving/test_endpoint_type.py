@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import pytest
 
+import storage
 from schemas import Record
 from serving import EndpointRefused, EndpointType
 from storage import (
@@ -66,6 +67,19 @@ def test_a_deadline_is_above_zero() -> None:
         recommend(deadline=timedelta(0))
 
 
+@pytest.mark.parametrize(
+    ("default", "message"),
+    [
+        (object(), "has the default <object object.*which is no Recommendations"),
+        (Recommend("u1"), "which is no Recommendations"),
+        (Recommendations([object()]), "has a default that has no JSON"),  # type: ignore[list-item]
+    ],
+)
+def test_a_default_that_could_not_be_answered_is_refused(default: Any, message: str) -> None:
+    with pytest.raises(EndpointRefused, match=message):
+        recommend(default=default)
+
+
 def test_a_request_may_be_a_dataclass() -> None:
     assert EndpointType("ask", Question, Recommendations, unit="user").unit == "user"
 
@@ -112,6 +126,9 @@ def untyped(request: Recommend, popular) -> None: ...  # type: ignore[no-untyped
 def odd(request: Recommend, popular: int) -> None: ...
 def bare(request: Recommend, titles: RecordsReader) -> None: ...  # type: ignore[type-arg]
 def unresolved(request: Recommend, popular: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+def misspelt(request: Recommend, popular: storage.RankingReeder) -> None: ...
+def subscripted(request: Recommend, popular: RankingReader[int]) -> None: ...  # type: ignore[type-arg]
+def prose(request: Recommend, popular: "what is popular") -> None: ...  # type: ignore[valid-type]  # noqa
 def plain(request: Recommend, popular: RankingReader) -> None: ...
 
 
@@ -125,6 +142,9 @@ def plain(request: Recommend, popular: RankingReader) -> None: ...
         (odd, "has the parameter popular of type int; use one of"),
         (bare, r"name the class of its rows: RecordsReader\[...\]"),
         (unresolved, "has an annotation that cannot be resolved"),
+        (misspelt, "has an annotation that cannot be resolved.*RankingReeder"),
+        (subscripted, "has an annotation that cannot be resolved"),
+        (prose, "has an annotation that cannot be resolved"),
         (plain, "make it an `async def`"),
     ],
 )

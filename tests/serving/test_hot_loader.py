@@ -118,6 +118,12 @@ async def test_a_saved_file_is_live_within_five_seconds_even_on_a_busy_machine(f
         (CODE.replace('["before"]', "[]"), "ask/first: golden request 1 was answered with what its predicate refuses"),
         (CODE.replace('Answer(["before"])', "None"), "ask/first: golden request 1 was answered with NoneType"),
         (CODE + "\nimport os\nos._exit(3)\n", "ended with 3"),
+        (CODE + "\nimport sys\nsys.exit(0)\n", "endpoints.py:18: SystemExit: 0"),
+        (
+            CODE.replace("return Answer", "exit(0); return Answer"),
+            "ask/first: golden request 1 raised endpoints.py:15: ",
+        ),
+        (CODE.replace('unit="user"', 'unit="user", default=object()'), "has the default"),
         (CODE.replace('"user"', '"users"'), "has the unit 'users'"),
     ],
 )
@@ -155,6 +161,36 @@ async def test_a_repaired_file_is_taken_and_the_error_is_gone(folder: Path) -> N
 
         assert await hot.answer() == {"items": ["repaired"]}
         assert hot.service.endpoints.facts()[0].refusals == ()
+
+
+async def test_a_reload_that_fails_by_our_own_fault_ends_no_later_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(types: object) -> None:
+        raise TypeError("no such thing")
+
+    async with serving(folder) as hot:
+        with monkeypatch.context() as patch:
+            patch.setattr(hot.service.endpoints, "take", failing)
+            hot.save(CODE.replace("before", "lost"))
+            assert await hot.refused() == "no such thing"
+        hot.save(CODE.replace("before", "after"))
+        await hot.until(lambda: not hot.service.endpoints.problems)
+        assert await hot.answer() == {"items": ["after"]}
+
+
+async def test_a_check_that_cannot_be_started_ends_no_later_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def none_left(*_: object, **__: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    async with serving(folder) as hot:
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "create_subprocess_exec", none_left)
+            hot.save(CODE.replace("before", "lost"))
+            assert await hot.refused() == "no more processes"
+        hot.save(CODE.replace("before", "after"))
+        await hot.until(lambda: not hot.service.endpoints.problems)
+        assert await hot.answer() == {"items": ["after"]}
 
 
 async def test_the_last_of_several_quick_saves_is_what_answers(folder: Path) -> None:

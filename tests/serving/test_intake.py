@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
@@ -71,6 +73,12 @@ async def test_a_wrong_line_is_named_with_number_and_field_and_nothing_of_the_bo
     assert shop.kafka.delivered == []
 
 
+async def test_a_wrong_field_is_named_whatever_its_name(client: httpx.AsyncClient) -> None:
+    for name in ("of the event", "a: b"):
+        problem = (await client.post("/events/clicks", json={**CLICK, name: 1})).json()
+        assert [item["field"] for item in problem["errors"]] == [name]
+
+
 async def test_wrong_lines_are_kept_with_their_bytes_and_good_ones_are_not(
     client: httpx.AsyncClient, shop: Shop
 ) -> None:
@@ -86,6 +94,29 @@ async def test_wrong_lines_that_cannot_be_kept_are_named_all_the_same(client: ht
     shop.kafka.failure = MillraceError("Kafka is away")
     answer = await client.post("/events/clicks", json={})
     assert (answer.status_code, answer.json()["dead_letters"]) == (400, False)
+
+
+async def test_letters_that_nobody_takes_hold_up_no_other_work(
+    client: httpx.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Kafka is away keeping takes half a minute, and asyncio has few threads for all of the service."""
+    monkeypatch.setattr(intake, "PATIENCE", 0.05)
+    release, begun = threading.Event(), 0
+
+    def away(topic: str, wrong: object) -> None:
+        nonlocal begun
+        begun += 1
+        release.wait(20)
+
+    monkeypatch.setattr(shop.kafka, "keep", away)
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    answers = await asyncio.gather(*(client.post("/events/clicks", json={}) for _ in range(3)))
+    try:
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
+    finally:
+        release.set()
+    assert [answer.json()["dead_letters"] for answer in answers] == [False] * 3
+    assert begun == 1
 
 
 async def test_of_very_many_wrong_lines_the_first_are_named_and_all_are_counted(client: httpx.AsyncClient) -> None:

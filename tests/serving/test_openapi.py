@@ -58,6 +58,7 @@ async def test_every_reference_leads_to_a_component_and_every_operation_has_its_
     client: httpx.AsyncClient,
 ) -> None:
     found = await document(client)
+    assert list(references(found))
     for reference in references(found):
         place: Any = found
         for part in reference.removeprefix("#/").split("/"):
@@ -99,7 +100,7 @@ async def test_it_changes_with_what_is_loaded(shop: Shop) -> None:
 def test_an_event_type_becomes_the_schema_of_what_the_intake_takes() -> None:
     found = json_schema(Click.event_type.schema)
     assert found["required"] == ["user", "item", "at"]
-    assert found["properties"]["at"] == {"type": "string", "format": "date-time"}
+    assert found["properties"]["at"] == {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "integer"}]}
     assert found["properties"]["decision"] == {"anyOf": [{"type": "null"}, {"type": "string"}]}
     assert found["additionalProperties"] is False
 
@@ -118,6 +119,26 @@ def test_an_event_type_becomes_the_schema_of_what_the_intake_takes() -> None:
 )
 def test_avro_types_as_json_schema(avro: Any, expected: Any) -> None:
     assert json_schema(avro) == expected
+
+
+@pytest.mark.parametrize("logical", ["timestamp-millis", "timestamp-micros", "date"])
+def test_a_time_may_also_be_the_number_that_the_intake_takes(logical: str) -> None:
+    text, number = json_schema({"type": "long", "logicalType": logical})["anyOf"]
+    assert text["type"] == "string"
+    assert number == {"type": "integer"}
+
+
+def test_a_named_type_is_found_by_its_full_name_and_inside_its_namespace_by_its_short_one() -> None:
+    def field(name: str, kind: Any) -> Any:
+        return {"name": name, "type": kind}
+
+    kinds = [
+        field("first", {"type": "enum", "name": "Kind", "namespace": "other", "symbols": ["a"]}),
+        field("second", {"type": "enum", "name": "Kind", "symbols": ["b"]}),
+        *(field(name, name) for name in ("other.Kind", "shop.Kind", "Kind")),
+    ]
+    found = json_schema({"type": "record", "name": "Sale", "namespace": "shop", "fields": kinds})["properties"]
+    assert [kind["enum"] for kind in found.values()] == [["a"], ["b"], ["a"], ["b"], ["b"]]
 
 
 def test_a_type_that_holds_itself_is_left_open() -> None:
@@ -150,8 +171,11 @@ async def test_the_page_shows_every_address_and_needs_nothing_from_elsewhere(cli
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert checker.faults == []
-    for path in (await document(client))["paths"]:
+    paths = (await document(client))["paths"]
+    assert paths
+    for path in paths:
         assert f"POST {path}<" in answer.text
+    assert len(checker.addresses) > 1
     for address in checker.addresses:
         assert address.startswith("/") or address == "data:,"
         if address.startswith("/"):
@@ -168,7 +192,10 @@ async def test_what_a_product_says_of_itself_is_text_on_the_page_and_never_marku
 
 
 async def test_the_page_begins_with_a_body_that_can_be_sent(client: httpx.AsyncClient) -> None:
-    for operations in grouped(await document(client)).values():
+    groups = grouped(await document(client))
+    assert set(groups) == {"recommend", "events"}
+    for operations in groups.values():
+        assert operations
         for operation in operations:
             answer = await client.post(operation.path, content=operation.example.encode())
             assert answer.status_code in (200, 202, 503), (operation.path, operation.example, answer.text)
