@@ -12,6 +12,7 @@ matters belongs into a storage. `millrace check` tries these promises.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -60,14 +61,21 @@ class Learner:
         Args:
             frame: the events' fields as columns, in order of time.
             partitions: units to split the events into, by their key, as Kafka would.
-            event_types: by topic; not needed for an event learner with a declared event.
+            event_types: by topic; not needed where the learner's module defines or imports the event's class.
 
         Returns:
             Per storage name its rows as a frame.
         """
-        replay = Replay([cls], event_types, partitions)
+        replay = Replay([cls], event_types or _beside(cls), partitions)
         replay.fold(replay.topics[0], frame)
         return replay.frames()
+
+
+def _beside(learner: type[Learner]) -> dict[str, EventType]:
+    """The event types that the learner's module knows by name."""
+    known = vars(sys.modules[learner.__module__]).values()
+    events = [item for item in known if isinstance(item, type) and issubclass(item, Event) and item is not Event]
+    return {event.event_type.topic: event.event_type for event in events}
 
 
 class FrameLearner(Learner):

@@ -15,7 +15,7 @@ from millrace.product import Product
 from millrace.settings import Settings
 from schemas.errors import MillraceError
 from serving import run_golden
-from storage import Catalogue
+from storage import Catalogue, StorageUnavailable
 
 
 async def check(folder: Path, settings: Settings) -> list[str]:
@@ -29,13 +29,18 @@ async def check(folder: Path, settings: Settings) -> list[str]:
     try:
         await catalogue.refresh()
         return await run_golden(product.endpoints, catalogue)
+    except StorageUnavailable as error:
+        return [f"The golden requests cannot be asked now: {error}"]
     finally:
         await reads.close()
 
 
 def main() -> None:
     """Check the folder named on the command line."""
-    problems = asyncio.run(check(Path(sys.argv[1]), Settings.load()))
+    try:
+        problems = asyncio.run(check(Path(sys.argv[1]), Settings.load()))
+    except SystemExit as error:  # a task that the product's code has started called `exit()`
+        problems = [f"The product's code ends the process (exit code {error.code})."]
     for problem in problems:
         sys.stdout.write(problem + "\n")
     sys.exit(1 if problems else 0)

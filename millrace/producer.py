@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
 import streams
 from millrace.settings import Settings
-from schemas import RegistryClient
+from schemas import Event, EventType, RegistryClient
+from streams.deliveries import OnDelivery
 
 
 class Producer(streams.Producer):
-    """Emits typed events to Kafka, registering their schemas on first use.
+    """Emits typed events to Kafka; the first event of a type registers its schema and creates its topic.
 
     `with mr.Producer() as events: events.emit(Click(...))`. Leaving the block waits until Kafka has acknowledged every
     event and raises `DeliveryFailed` if it refused one.
@@ -21,6 +26,18 @@ class Producer(streams.Producer):
         settings = settings or Settings.load()
         self._registry = RegistryClient(settings.registry_url)
         super().__init__(streams.Kafka(settings.kafka, settings.kafka_options), self._registry)
+        self._partitions = settings.partitions
+        self._ensured: set[str] = set()
+
+    def send(
+        self, event_type: EventType, value: Mapping[str, Any] | Event, on_delivery: OnDelivery | None = None
+    ) -> None:
+        """See `streams.Producer.send`."""
+        if event_type.topic not in self._ensured:
+            with closing(streams.Topics(self.kafka)) as topics:
+                topics.ensure(event_type.topic, self._partitions)
+            self._ensured.add(event_type.topic)
+        super().send(event_type, value, on_delivery)
 
     def close(self) -> None:
         """Deliver what is left, then let go of both connections. Blocks up to 30 seconds."""

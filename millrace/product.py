@@ -78,14 +78,17 @@ class Product:
         if not modules and not list((folder / "events").glob("*.avsc")):
             raise ProductError(f"{folder} holds no {', '.join(part + '.py' for part in PARTS)}; it is no data product.")
         event_types = _by_topic(_event_types(name, folder, modules))
+        goals = [_goal(folder, key, value) for key, value in _tables(options, "goals", folder)]
+        experiments = [_experiment(folder, key, value) for key, value in _tables(options, "experiments", folder)]
+        _check_goals(folder, goals, experiments)
         return cls(
             name=name,
             folder=folder,
             event_types=event_types,
             learners=list(_learners(name, modules)),
             endpoints=[item for module in modules for item in vars(module).values() if isinstance(item, EndpointType)],
-            goals=[_goal(folder, key, value) for key, value in _tables(options, "goals", folder)],
-            experiments=[_experiment(folder, key, value) for key, value in _tables(options, "experiments", folder)],
+            goals=goals,
+            experiments=experiments,
             pages=list(_pages(options, folder)),
             options=options,
         )
@@ -224,8 +227,26 @@ def _tables(options: dict[str, Any], name: str, folder: Path) -> list[tuple[str,
     return list(found.items())
 
 
+def _check_goals(folder: Path, goals: Sequence[Goal], experiments: Sequence[Experiment]) -> None:
+    known = [goal.name for goal in goals]
+    for experiment in experiments:
+        if experiment.goal not in known:
+            raise ProductError(
+                f"[experiments.{experiment.name}] in {folder / 'product.toml'} counts the goal {experiment.goal!r}, "
+                f"which is not declared; there are: {', '.join(known) or 'none'}."
+            )
+
+
+def _only(table: Mapping[str, Any], *names: str) -> None:
+    """Refuse what nobody reads: a name with a slip in it would change nothing, without a word."""
+    unknown = [name for name in table if name not in names]
+    if unknown:
+        raise ValueError(f"nobody reads {unknown[0]!r}; there are {', '.join(names)}")
+
+
 def _goal(folder: Path, name: str, table: Mapping[str, Any]) -> Goal:
     try:
+        _only(table, "topic", "decision", "window", "first", "where", "version")
         return Goal(
             name=name,
             topic=table["topic"],
@@ -233,6 +254,7 @@ def _goal(folder: Path, name: str, table: Mapping[str, Any]) -> Goal:
             window=_duration(table.get("window", "30m")),
             first=table.get("first", True),
             where=table.get("where"),
+            version=table.get("version", 1),
         )
     except _WRONG as error:
         raise _wrong(f"[goals.{name}]", folder, error) from error
@@ -240,6 +262,7 @@ def _goal(folder: Path, name: str, table: Mapping[str, Any]) -> Goal:
 
 def _experiment(folder: Path, name: str, table: Mapping[str, Any]) -> Experiment:
     try:
+        _only(table, "endpoint", "split", "goal")
         return Experiment(name=name, endpoint=table["endpoint"], split=table["split"], goal=table["goal"])
     except _WRONG as error:
         raise _wrong(f"[experiments.{name}]", folder, error) from error

@@ -21,6 +21,10 @@ PAUSE = 0.5
 """Seconds after which a decision is tried again whose schema could not be registered."""
 
 OnDelivery = Callable[[Exception | None, int, int], None]
+LONGEST_BODY = 200_000
+"""Bytes of a request and of an answer that are logged."""
+LONGEST_UNIT = 10_000
+"""Characters of a unit that are logged."""
 
 
 class Sender(Protocol):
@@ -136,6 +140,12 @@ class DecisionLog:
             LOGGER.error("%d decisions were not logged so far; the last because: %s", failed, error)
 
 
+def _text(body: bytes) -> str:
+    """A body as text; a very long one is cut, so that its decision is counted nevertheless: Kafka takes 1 MB."""
+    text = body[:LONGEST_BODY].decode("utf-8", "replace")
+    return text if len(body) <= LONGEST_BODY else f"{text}… cut after {LONGEST_BODY:,} of {len(body):,} bytes"
+
+
 def _values(entry: Entry) -> dict[str, Any]:
     return {
         "id": entry.id.text,
@@ -144,10 +154,10 @@ def _values(entry: Entry) -> dict[str, Any]:
         "hash": entry.hash,
         "experiment": entry.id.experiment,
         "variant": entry.id.variant,
-        "unit": entry.unit,
+        "unit": entry.unit[:LONGEST_UNIT],
         "propensity": entry.propensity,
-        "request": entry.request.decode("utf-8", "replace"),
-        "answer": entry.answer.decode("utf-8", "replace"),
+        "request": _text(entry.request),
+        "answer": _text(entry.answer),
         "as_of": entry.as_of,
         "latency_ms": entry.latency_ms,
         "at": entry.id.at,

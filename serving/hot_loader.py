@@ -115,7 +115,7 @@ class HotLoader:
         digest = sha256()
         for path in sorted(_sources(self._folder)):
             with suppress(OSError):  # removed just now
-                digest.update(f"{path.relative_to(self._folder)}\0".encode() + sha256(path.read_bytes()).digest())
+                digest.update(os.fsencode(path.relative_to(self._folder)) + b"\0" + sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
 

@@ -27,7 +27,8 @@ LOGGER = logging.getLogger("millrace.intake")
 LIMIT = 1024 * 1024
 """Bytes that a body may have."""
 NAMED = 100
-"""Wrong lines that a problem names; it counts all."""
+"""Wrong lines of one body that a problem names and that are kept as dead letters; it counts all. The client has them
+still, and half a million lines of one digit must not become as many letters."""
 PATIENCE = 10.0
 """Seconds to wait for Kafka's acknowledgement."""
 SLICE = 100
@@ -93,7 +94,7 @@ class Intake:
         values, wrong = await _parsed(event_type, lines)
         if wrong:
             self._metrics.refused[topic] += len(wrong)
-            raise _refusal(topic, wrong, len(lines), await self._kept(topic, wrong))
+            raise _refusal(topic, wrong, len(lines), await self._kept(topic, wrong[:NAMED]))
         positions = await self._delivered(event_type, values)
         self._metrics.accepted[topic] += len(positions)
         return [{"topic": topic, "partition": partition, "offset": offset} for partition, offset in positions]

@@ -54,9 +54,10 @@ class RankingReader(Reader):
             _, found = await reads.scores(descriptor, [(Address(descriptor.storage, key), members)])
             return found[0]
         while True:
-            rows = [(address, members) for address in self._addresses(descriptor, [key])]
+            bucket = self._bucket
+            rows = [(address, members) for address in _addresses(descriptor, [key], bucket)]
             newest, found = await reads.scores(descriptor, rows)
-            if self._is_newest(newest):
+            if self._is_newest(newest, bucket):
                 break
         scales = _scales(decay, newest)
         pairs = zip(*found, strict=True)
@@ -80,9 +81,10 @@ class RankingReader(Reader):
     ) -> list[Merge]:
         """Of each key the best `depth` in either bucket, with their scores in the other bucket."""
         while True:
-            addresses = self._addresses(descriptor, keys)
+            bucket = self._bucket
+            addresses = _addresses(descriptor, keys, bucket)
             newest, found = await reads.top(descriptor, addresses, depth)
-            if self._is_newest(newest):
+            if self._is_newest(newest, bucket):
                 break
         merges = [Merge(pair, depth, _scales(decay, newest)) for pair in zip(found[::2], found[1::2], strict=True)]
         wanted = [members for merge in merges for members in merge.missing()]
@@ -92,18 +94,17 @@ class RankingReader(Reader):
                 merge.fill(pair)
         return merges
 
-    def _addresses(self, descriptor: Descriptor, keys: Sequence[str]) -> list[Address]:
-        """Per key its rows in the two buckets that count, the newer one first, as far as is known."""
-        buckets = (self._bucket, self._bucket - 1)
-        return [Address(descriptor.storage, key, bucket) for key in keys for bucket in buckets]
-
-    def _is_newest(self, newest: Newest) -> bool:
-        """Whether the right buckets were read; if not, the next try will."""
-        if newest.bucket in (None, self._bucket):
+    def _is_newest(self, newest: Newest, read: int) -> bool:
+        """Whether the bucket that was read is the newest one; if not, the next try reads it. Many may be under way."""
+        if newest.bucket is None:
             return True
-        assert newest.bucket is not None
         self._bucket = newest.bucket
-        return False
+        return newest.bucket == read
+
+
+def _addresses(descriptor: Descriptor, keys: Sequence[str], bucket: int) -> list[Address]:
+    """Per key its rows in this bucket and in the one before."""
+    return [Address(descriptor.storage, key, each) for key in keys for each in (bucket, bucket - 1)]
 
 
 def _scales(decay: Decay, newest: Newest) -> tuple[float, float]:

@@ -11,13 +11,15 @@ from typing import Any, Self
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
 
-from schemas import Codec, Event, EventType, RegistryClient
+from schemas import Codec, Event, EventType, MalformedEvent, RegistryClient
 from streams.deliveries import Deliveries, OnDelivery, delivery_failed
 from streams.errors import DeliveryFailed
 from streams.kafka import LOGGER, Kafka, log_client_error, said
 
 Headers = Sequence[tuple[str, bytes]]
 
+LARGEST_EVENT = 1_000_000
+"""Bytes of key and value that `deliver` sends: a little less than a topic takes unless it is told otherwise."""
 _DEFAULTS: dict[str, Any] = {
     "linger.ms": 5,
     "delivery.timeout.ms": 30_000,
@@ -96,12 +98,17 @@ class Producer:
 
         Raises:
             DeliveryFailed: Kafka did not acknowledge all of them; some may be in the log.
-            MalformedEvent, IncompatibleSchema, RegistryUnavailable: nothing was sent.
+            MalformedEvent: a value does not fit its schema, or is too large; nothing was sent.
+            IncompatibleSchema, RegistryUnavailable: nothing was sent.
         """
         if not values:
             return []
         schema_id = await asyncio.to_thread(self._registry.register, event_type)
         payloads = [self._codec.encode(schema_id, event_type, value) for value in values]
+        for number, (value, payload) in enumerate(zip(values, payloads, strict=True), start=1):
+            size = len(payload) + len(_key_of(event_type, value) or b"")
+            if size > LARGEST_EVENT:
+                raise MalformedEvent(f"Event {number} has {size:,} bytes with its key; {LARGEST_EVENT:,} are taken.")
         loop = asyncio.get_running_loop()
         complete = asyncio.Event()
         deliveries = Deliveries(len(values), lambda: _hop(loop, complete.set))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from learners.rows import Rows, difference
+from tests.learners.samples import ItemCounts, ratings
 
 ONE: Rows = {("ranking/r", "all", 3): {"a": 0.1 + 0.2, "b": 2.0}, ("records/h", "u", None): {"x": 0.3}}
 
@@ -42,3 +43,7 @@ def test_large_integers_must_be_equal_to_the_last_digit() -> None:
 def test_a_long_list_is_cut_and_counted() -> None:
     many: Rows = {("counters/c", str(number), None): {"n": number + 1} for number in range(10)}
     assert str(difference(many, {})).endswith("(and 7 more)")
+
+
+def test_a_frame_learner_is_replayed_with_the_event_types_of_its_module() -> None:
+    assert ItemCounts.replay(ratings(50))["item_counts"]["value"].sum() == 50

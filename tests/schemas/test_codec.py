@@ -202,6 +202,16 @@ def test_columns_are_promoted_as_single_records_are(written: Any, read: Any, val
     assert whole["x"].to_list() == [expected]
 
 
+def test_a_long_read_as_a_float_is_the_same_in_a_batch_as_alone() -> None:
+    writer, reader = ({"type": "record", "name": "R", "fields": [{"name": "x", "type": t}]} for t in ("long", "float"))
+    payload = wire.frame(
+        1, body(writer, {"x": 2**60 + 2**36 + 1})
+    )  # to 24 bits directly, or by way of 53: not the same
+    codec, event_type = Codec(Schemas(writer)), EventType("t", reader)
+    alone = codec.decode_batch([payload], event_type).frame["x"].item()
+    assert set(codec.decode_batch([payload] * 40, event_type).frame["x"]) == {alone}
+
+
 WIDER = {"int": ["int", "long", "float", "double"], "long": ["long", "float", "double"], "float": ["float", "double"]}
 DEFAULTS: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text(max_size=5),

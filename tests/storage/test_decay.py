@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage import Newest, Ranking, RankingReader, to_frame
+from storage import Address, Memory, MemoryReads, Newest, Ranking, RankingReader, UnitId, Writes, to_frame
 from storage.decay import HALF_LIVES, Decay, bucket_of
+from storage.reader import Located
 from tests.storage.form_stage import START, FormStage, ask
 
 HALF_LIFE = timedelta(hours=1)
@@ -122,3 +125,33 @@ def test_a_weight_halves_with_each_half_life() -> None:
     decay = Decay(H)
     scales = [decay.scale(0, Newest(0, hours * H)) for hours in range(4)]
     assert scales == [1.0, 0.5, 0.25, 0.125]
+
+
+class Late(MemoryReads):
+    """Answers in the next turn of the event loop, as a server does: calls are under way beside one another."""
+
+    async def top(self, *arguments: Any) -> Any:
+        found = await super().top(*arguments)
+        await asyncio.sleep(0)
+        return found
+
+    async def scores(self, *arguments: Any) -> Any:
+        found = await super().scores(*arguments)
+        await asyncio.sleep(0)
+        return found
+
+
+async def test_reads_beside_one_another_all_see_the_newest_bucket() -> None:
+    memory, form = Memory(), Ranking("trend", half_life=timedelta(hours=1))
+    descriptor = memory.declare(form.describe("learner", 1, 1, "clicks"))
+    claim = memory.claim(UnitId("learner", 1, 1, "clicks", 0), "worker")
+    reader = RankingReader(lambda: Located(Late(memory), descriptor))
+    for position, hours in enumerate((0, 40)):  # in another bucket than before
+        at = round(START.timestamp() * 1000) + hours * 3_600_000
+        row = Address("ranking/trend", "all", bucket_of(at, 3_600_000))
+        writes = Writes(scores={row: {f"at {hours}": 1.0}}, newest={"ranking/trend": at})
+        memory.commit(claim, position or None, position + 1, writes, at)
+        tops = await asyncio.gather(*(reader.top("all", 1) for _ in range(3)))
+        assert [[member for member, _ in top] for top in tops] == [[f"at {hours}"]] * 3
+        scores = await asyncio.gather(*(reader.score("all", f"at {hours}") for _ in range(3)))
+        assert None not in scores

@@ -160,6 +160,12 @@ async def test_one_malformed_value_keeps_all_from_being_sent(producer: Producer,
     assert producer.pending == 0
 
 
+async def test_one_value_that_is_too_large_keeps_all_from_being_sent(producer: Producer, clicks: EventType) -> None:
+    with pytest.raises(MalformedEvent, match="Event 2 has 1,1"):
+        await producer.deliver(clicks, [{"user": "u", "number": 1}, {"user": "u" * 550_000, "number": 2}])
+    assert producer.pending == 0
+
+
 async def test_a_delivery_that_failed_is_raised(cluster: Kafka, registry: RegistryClient) -> None:
     impatient = Kafka(cluster.bootstrap, {"topic.metadata.propagation.max.ms": "200"})
     with Producer(impatient, registry) as producer:
