@@ -6,7 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+State = Literal["ready", "filling", "deleting"]
+"""A version is `filling` while a file is loaded into it and `deleting` while its rows are removed: no name leads to it."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +19,14 @@ class Descriptor:
     Attributes:
         technology: where its rows live, "redis".
         format: what its rows mean, "ranking".
-        writer: "learner@version", the only one who writes it.
+        writer: "learner@version", the only one who writes it; "" = created, and nobody has written it yet.
         generation: of the writer's rows.
         topic: what the writer folds.
         options: the format's, as JSON.
         schema: Avro schema of its values, where the format has one.
         created: ISO 8601.
+        state: see `State`.
+        made_by: who created or loaded it, for people: "console", "ada@build-3"; "" = its learner did.
     """
 
     technology: str
@@ -34,6 +39,19 @@ class Descriptor:
     options: Mapping[str, Any]
     schema: Mapping[str, Any] | None
     created: str
+    state: State = "ready"
+    made_by: str = ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Format and name: what an alias is kept under."""
+        return self.format, self.name
+
+    @property
+    def index(self) -> str | None:
+        """How rows are found other than by key: "vector" (nearest), "text" (full text), or None."""
+        found = self.options.get("index")
+        return None if found is None else str(found)
 
     @property
     def storage(self) -> str:

@@ -1,7 +1,8 @@
 """The two sides of a technology: learners write through one, the models service reads through the other.
 
 Writing is synchronous, batched and fenced; reading is asynchronous and coalesced. No method exists in both colours but
-for those that say how far units are. A format is written once over these primitives and knows no technology.
+for those that say what there is and how far it is. A format is written once over these primitives and knows no
+technology; what differs is said once, in `technologies.py`.
 
 The tie order of every technology: by score descending, then by member ascending, in the order of their code points
 (which is that of their UTF-8 bytes).
@@ -9,11 +10,12 @@ The tie order of every technology: by score descending, then by member ascending
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from storage.address import Address
+from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
 from storage.unit import Claim, Outcome, UnitId, UnitState
 from storage.writes import Writes
@@ -47,19 +49,51 @@ class Technology(Protocol):
         """As in a storage's title: "redis"."""
 
     def declare(self, descriptor: Descriptor) -> Descriptor:
-        """Create the storage, and let its name point to it if the name points nowhere yet.
+        """Create the storage, and let its name point to it if the name points nowhere yet and the version is ready.
 
-        One atomic step: of two who declare at once, both get what one of them created.
+        One atomic step: of two who declare at once, both get what one of them created. `declaring.settled` says what
+        becomes of a storage that exists. Makes whatever the rows need: tables, an index.
 
         Returns:
             The storage as it exists, with the generation of its rows.
 
         Raises:
             StorageConflict: it exists under this version with another meaning, or by another writer.
+            FormatRefused: this technology cannot hold such rows; the message names those that can.
         """
 
+    def storages(self) -> list[Descriptor]:
+        """Every version of every storage that describes itself here, by name and version."""
+
+    def aliases(self) -> dict[Name, Alias]:
+        """What each name stands for."""
+
     def point(self, descriptors: Sequence[Descriptor]) -> None:
-        """Let the names of these storages point to these versions, all at one moment; never back to an older one."""
+        """Let the names of these storages point to these versions, all at one moment, where that is `alias.advanced`:
+        never back, and not to a version that was rolled back."""
+
+    def switch(self, descriptors: Sequence[Descriptor]) -> None:
+        """Let the names of these storages point to exactly these versions, all at one moment, older ones too."""
+
+    def alter(self, existing: Descriptor, wanted: Descriptor) -> bool:
+        """Replace one descriptor of a version by another, for its `state`; False if it is another one by now."""
+
+    def fill(self, descriptor: Descriptor, writes: Writes) -> None:
+        """Write rows into a version that is `filling`, as fast as the technology can: nobody reads it, nobody else
+        writes it, and there is no fence. Chunks come one after the other; a row, or an item of a row, comes once.
+
+        Raises:
+            WriteRefused: a value that cannot be held, or a row or an item that was written before.
+            UnknownOutcome, StorageUnavailable: the load is over; its version is erased.
+        """
+
+    def erase(self, descriptor: Descriptor) -> None:
+        """Remove a version that is `deleting`: the units first if no other storage of its generation is left, then its
+        rows, its alias if that points to it, at last its descriptor. Done again after a crash it goes on. Does nothing
+        where there is none."""
+
+    def leases(self) -> dict[str, int]:
+        """Title -> until when, in ms since 1970, some service reads that version; see `Reads.lease`."""
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """Take the unit over from whoever had it; from now on everybody else is fenced.
@@ -112,8 +146,12 @@ class Reads(Protocol):
     async def catalogue(self) -> list[Descriptor]:
         """Every storage that describes itself here, by name and version."""
 
-    async def aliases(self) -> dict[tuple[str, str], int]:
-        """(format, name) -> the version that the name stands for."""
+    async def aliases(self) -> dict[Name, Alias]:
+        """What each name stands for."""
+
+    async def lease(self, titles: Collection[str], until_ms: int) -> None:
+        """Say that these versions are read until then, in ms since 1970, so that none of them is collected. It is all
+        that a reader ever writes."""
 
     async def units(self, descriptor: Descriptor) -> list[UnitState]:
         """How far each unit is that writes this storage."""
@@ -137,8 +175,28 @@ class Reads(Protocol):
     ) -> tuple[Newest, list[list[float | None]]]:
         """Scores as stored of the members asked for in each row; `Newest` as with `top`."""
 
+    async def nearest(self, descriptor: Descriptor, vector: bytes, size: int) -> list[tuple[str, float]]:
+        """Of rows with the index "vector" the `size` nearest to a vector, with their similarity, best first, ties by
+        key. Rows and vector are float32, little endian. Option "metric": "cosine" and "dot" give that product,
+        "euclidean" gives the negated distance.
+
+        Raises:
+            FormatRefused: this technology cannot search vectors; the message names those that can.
+        """
+
+    async def search(self, descriptor: Descriptor, text: str, size: int) -> list[tuple[str, float]]:
+        """Of rows with the index "text" the `size` that fit the words best, with their relevance, best first, ties by
+        key. Relevance is positive and only to be compared within one answer. Text holds no operators: only words count.
+        """
+
+    async def keys(self, descriptor: Descriptor, size: int) -> list[str]:
+        """Some keys that have rows, at most `size`, in no order, for browsing; possibly fewer than there are."""
+
     async def count(self, descriptor: Descriptor) -> int | None:
         """About how many rows (of rankings members, of counters fields) there are; None if it cannot say cheaply."""
+
+    async def size(self, descriptor: Descriptor) -> int | None:
+        """About how many bytes they take; None if it cannot say cheaply."""
 
     async def close(self) -> None:
         """Let go of connections; other calls fail afterwards."""

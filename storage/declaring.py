@@ -1,0 +1,32 @@
+"""What a declaration makes of what exists. Pure; a technology swaps one descriptor for another in one atomic step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from storage.conflict import conflict
+from storage.descriptor import Descriptor
+from storage.errors import StorageConflict
+
+
+def settled(existing: Descriptor | None, wanted: Descriptor) -> Descriptor:
+    """The descriptor that is there once `wanted` is declared: itself, what exists, or, where a storage was created
+    before anybody wrote it, that storage with its writer.
+
+    Raises:
+        StorageConflict: it exists with another meaning, by another writer, or is being deleted.
+    """
+    if existing is None:
+        return wanted
+    if existing.state != wanted.state:
+        raise StorageConflict(
+            f"{existing.title} exists already, and is {existing.state}; wait until that is over, or take another version."
+        )
+    if not existing.writer and wanted.writer:
+        problem = conflict(replace(existing, writer=wanted.writer, topic=wanted.topic), wanted)
+        if problem is None:
+            return replace(wanted, created=existing.created, made_by=existing.made_by)
+        raise problem
+    if problem := conflict(existing, wanted):
+        raise problem
+    return existing
