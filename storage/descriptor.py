@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 State = Literal["ready", "filling", "deleting"]
-"""A version is `filling` while a file is loaded into it and `deleting` while its rows are removed: no name leads to it."""
+"""A version is `filling` while it is loaded and `deleting` while its rows are removed: no name leads to it then."""
 
 
 @dataclass(frozen=True)
