@@ -38,8 +38,6 @@ def kafka() -> Iterator[str]:
         start = f"export KAFKA_ADVERTISED_LISTENERS=EXTERNAL://{address}\nexec /etc/kafka/docker/run\n"
         write = f"cat > {_SCRIPT}.new <<'END'\n{start}END\nmv {_SCRIPT}.new {_SCRIPT}"
         code, said = container.exec(["sh", "-c", write])
-            ["sh", "-c", f"cat > {_SCRIPT}.new <<'END'\n{start}END\nmv {_SCRIPT}.new {_SCRIPT}"]
-        )
         if code:
             pytest.fail(f"Kafka's container takes no settings: {said!r}")
         LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(90).wait_until_ready(container)
