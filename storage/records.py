@@ -33,6 +33,7 @@ class Records(Format, Generic[T]):
     """
 
     format: ClassVar[str] = "records"
+    owned: ClassVar[bool] = True
 
     def __init__(self, name: str, record: type[T], technology: str = "redis") -> None:
         super().__init__(name, technology)
