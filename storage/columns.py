@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -66,6 +67,20 @@ def plain_times(frame: pl.DataFrame, column: str, storage: str) -> list[datetime
     """The same for a few rows: as Python's times, in UTC."""
     found = _time(frame, column, storage).to_list()
     return [at if at.tzinfo is not None else at.replace(tzinfo=UTC) for at in found]
+
+
+def last_rows(frame: pl.DataFrame, key: str, columns: Sequence[str], storage: str) -> tuple[list[str], pl.DataFrame]:
+    """The keys of a frame, and these columns of the last row of each.
+
+    Raises:
+        WriteRefused: the key's column makes no keys, or a column is missing.
+    """
+    keys = text_column(frame, key, storage)
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise WriteRefused(f"{storage} needs the columns {', '.join(missing)}, which the frame lacks.")
+    last = frame.select(columns).with_columns(keys.alias("\0key")).unique("\0key", keep="last", maintain_order=True)
+    return last["\0key"].to_list(), last.drop("\0key")
 
 
 def _time(frame: pl.DataFrame, column: str, storage: str) -> pl.Series:
