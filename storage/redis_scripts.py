@@ -57,8 +57,7 @@ def _script(*parts: str) -> Script:
     return Script("".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in parts))
 
 
-DECLARE = _script("declare")
-POINT = _script("point")
+SWAP = _script("swap")
 CLAIM = _script("claim")
 READ = _script("fence", "read")
 COMMIT = _script("fence", "commit")
@@ -110,6 +109,15 @@ def run(pool: Pool, script: Script, keys: tuple[str, ...], *arguments: str | byt
     except NoScriptError:
         pass  # a new server, or one that has restarted: it keeps what EVAL brings
     return _ask(pool, "EVAL", script.source, *rest)
+
+
+@contextmanager
+def harmless() -> Iterator[None]:
+    """For what may be repeated at will: whether it was applied does not matter."""
+    try:
+        yield
+    except UnknownOutcome as error:
+        raise StorageUnavailable(str(error)) from error
 
 
 @contextmanager

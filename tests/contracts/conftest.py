@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from storage.alias import Name
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
 from storage.redis import Redis
@@ -35,6 +36,13 @@ class Sides:
     def learner(self) -> str:
         """A name that nothing has been written under."""
         return f"learner_{next(self._numbers)}"
+
+
+def pointed(sides: Sides) -> dict[Name, int]:
+    """Which version each name stands for, as readers are told."""
+    aliases = sides.ask(sides.reads.aliases())
+    assert aliases == sides.technology.aliases()
+    return {name: alias.version for name, alias in aliases.items()}
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server)])
