@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from schemas import decode_record
@@ -25,9 +26,13 @@ def record_frame(schema: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -
 
 def vector_frame(vectors: Sequence[tuple[str, Vector]], dimensions: int) -> pl.DataFrame:
     """Vectors by key as a frame of key and vector."""
-    kinds = {"key": pl.String, "vector": pl.Array(pl.Float32, dimensions)}
-    columns = {"key": [key for key, _ in vectors], "vector": [vector for _, vector in vectors]}
-    return pl.DataFrame(columns, kinds) if vectors else pl.DataFrame(schema=kinds)
+    matrix = np.array([vector for _, vector in vectors], np.float32).reshape(-1, dimensions)
+    return pl.DataFrame(
+        {
+            "key": pl.Series([key for key, _ in vectors], dtype=pl.String),
+            "vector": pl.Series(matrix, dtype=pl.Array(pl.Float32, dimensions)),
+        }
+    )
 
 
 def to_frame(form: Format, technology: Technology, descriptor: Descriptor) -> pl.DataFrame:

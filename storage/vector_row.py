@@ -28,10 +28,9 @@ def rows_of(numbers: npt.NDArray[np.generic], dimensions: int, metric: str) -> V
         raise ValueError(f"it has {numbers.shape[1]} numbers instead of {dimensions}")
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(numbers, STORED)
-    finite = np.isfinite(rows).all(axis=1)
+    finite = np.isfinite(rows)
     if not finite.all():
-        wrong = numbers[int(np.argmin(finite))]
-        raise ValueError(f"it has {wrong[~np.isfinite(wrong.astype(STORED))][0]}, which no float32 holds as a number")
+        raise ValueError(f"it has {numbers[~finite][0]}, which float32 cannot hold as a finite number")
     if metric == "cosine" and not rows.any(axis=1).all():
         raise ValueError("it is all zeros, which has no direction for the metric cosine")
     return rows
