@@ -38,6 +38,8 @@ from storage.records_reader import RecordsReader
 from storage.session import Session
 from storage.technology import Newest, Reads, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState
+from storage.vectors import Vectors
+from storage.vectors_reader import VectorsReader
 from storage.writes import Writes
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ __all__ = [
     "UnitId",
     "UnitState",
     "UnknownOutcome",
+    "Vectors",
+    "VectorsReader",
     "WriteRefused",
     "Writes",
     "to_frame",
