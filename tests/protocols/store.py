@@ -36,6 +36,9 @@ class Rules(NamedTuple):
     """The fence is checked at all."""
 
 
+ALL = Rules()
+
+
 class Commit(NamedTuple):
     """A request; `copy` tells a resend from the first."""
 
@@ -44,12 +47,8 @@ class Commit(NamedTuple):
     expected: int
     new: int
     put: Row
+    adds: Row
     copy: int = 0
-
-    @property
-    def events(self) -> Row:
-        """What it folds."""
-        return folded(self.expected, self.new, self.owner)
 
 
 class Store(NamedTuple):
@@ -67,11 +66,11 @@ class Store(NamedTuple):
         """After a claim."""
         return self._replace(epoch=self.epoch + 1, owner=owner)
 
-    def owned(self, epoch: int, owner: int, rules: Rules = Rules()) -> bool:
+    def owned(self, epoch: int, owner: int, rules: Rules = ALL) -> bool:
         """Whether this claim is the newest."""
         return not rules.epoch or (self.epoch == epoch and (self.owner == owner or not rules.token))
 
-    def outcome(self, commit: Commit, rules: Rules = Rules()) -> Outcome:
+    def outcome(self, commit: Commit, rules: Rules = ALL) -> Outcome:
         """The answer to a commit."""
         if not self.owned(commit.epoch, commit.owner, rules):
             return Outcome.FENCED
@@ -79,22 +78,26 @@ class Store(NamedTuple):
             return Outcome.ALREADY
         return Outcome.OK if self.next == commit.expected or not rules.equality else Outcome.GAP
 
-    def after(self, commit: Commit, rules: Rules = Rules()) -> Store:
+    def after(self, commit: Commit, rules: Rules = ALL) -> Store:
         """Rows and position after a commit, whatever its outcome."""
         good = self.outcome(commit, rules) is Outcome.OK
         found = self
         if good or not rules.inside:
-            found = found._replace(put=commit.put, added=self.added + commit.events)
+            found = found._replace(put=commit.put, added=self.added + commit.adds)
         return found._replace(next=commit.new) if good else found
 
-    def wrong(self) -> str | None:
-        """The promise: the rows are the fold of `log[:next]`."""
+    def deaf(self, commit: Commit) -> bool:
+        """Whether it will never apply this, late as it may arrive, because epochs and positions only grow."""
+        return commit.owner != self.owner or commit.expected < self.next
+
+    def wrong(self, one_history: bool = True) -> str | None:
+        """The promise: the rows are the fold of `log[:next]`, and, for `one_history`, of the same one."""
         fold = tuple(range(self.next))
         for name, row in (("put", self.put), ("added", self.added)):
             events = tuple(event for event, _ in row)
             if events != fold:
                 return f"the row that is {name} has seen the events {events}; the fold of log[:{self.next}] is {fold}"
-        if self.put != self.added:
+        if one_history and self.put != self.added:
             return f"the rows of one unit tell of different histories (event, folded by): {self.put}, {self.added}"
         return None
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.protocols.explorer import fails, holds
-from tests.protocols.store import Commit, Outcome, Row, Rules, Store, folded
+from tests.protocols.store import ALL, Commit, Outcome, Row, Rules, Store, folded
 
 
 class Worker(NamedTuple):
@@ -63,7 +63,7 @@ class Redis:
         unknown: what follows a time-out: "resend" the identical commit, or fold a batch of another size ("rebatch").
     """
 
-    rules: Rules = Rules()
+    rules: Rules = ALL
     fenced_read: bool = True
     unknown: str = "resend"
     workers: int = 2
@@ -88,16 +88,11 @@ class Redis:
             yield step, self._pruned(following)
 
     def _pruned(self, world: World) -> World:
-        """Without requests that can change nothing any more, because positions and epochs only grow: fewer states."""
-        if not world.commits or not world.failed_over or self.rules != Rules():
+        """Without requests that can change nothing any more: fewer states."""
+        if not world.commits or not world.failed_over or self.rules != ALL:
             return world
         awaited = {worker.commit for worker in world.workers}
-        store = world.store
-        keep = {
-            commit
-            for commit in world.commits
-            if commit in awaited or (commit.owner == store.owner and commit.expected >= store.next)
-        }
+        keep = {commit for commit in world.commits if commit in awaited or not world.store.deaf(commit)}
         return world if len(keep) == len(world.commits) else world._replace(commits=frozenset(keep))
 
     def _steps(self, world: World) -> Iterator[tuple[str, World]]:
@@ -138,8 +133,8 @@ class Redis:
         assert worker.row is not None
         for new in range(worker.next + 1, min(worker.next + 2, self.events) + 1):
             if new != but:
-                put = worker.row + folded(worker.next, new, worker.owner)
-                commit = Commit(worker.epoch, worker.owner, worker.next, new, put)
+                events = folded(worker.next, new, worker.owner)
+                commit = Commit(worker.epoch, worker.owner, worker.next, new, worker.row + events, events)
                 sent = world.of(worker, worker._replace(commit=commit))
                 yield f"{worker.owner} sends {worker.next}->{new}", sent._replace(commits=world.commits | {commit})
 
@@ -168,7 +163,7 @@ class Redis:
             if worker.commit == commit:
                 good = outcome in (Outcome.OK, Outcome.ALREADY)
                 after = worker._replace(next=commit.new, row=commit.put, commit=None) if good else IDLE
-                needless = outcome is Outcome.GAP and not self.failover and self.rules == Rules()
+                needless = outcome is Outcome.GAP and not self.failover and self.rules == ALL
                 yield what, applied.of(worker, after)._replace(needless_gap=needless)
 
 

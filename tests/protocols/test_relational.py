@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.protocols.explorer import fails, holds
-from tests.protocols.store import Commit, Outcome, Row, Rules, Store, folded
+from tests.protocols.store import ALL, Commit, Outcome, Row, Rules, Store, folded
 
 UPDATED, WRITTEN, COMMITTING = "the unit is updated", "the rows are written", "COMMIT is on its way"
 UNCHECKED = Rules(epoch=False, equality=False)
@@ -102,8 +102,7 @@ class Relational:
         if worker == IDLE:
             if world.owners < self.owners:
                 owner = world.owners + 1
-                new = Worker(owner, row=None if self.one_snapshot else world.store.put)
-                asked = world.of(worker, new)
+                asked = world.of(worker, Worker(owner, row=None if self.one_snapshot else world.store.put))
                 yield f"{owner} asks for the unit", asked._replace(owners=owner, claims=world.claims | {owner})
         elif worker.epoch and worker.row is None:
             fresh = world.store.owned(worker.epoch, worker.owner) and world.store.next == worker.next
@@ -112,8 +111,8 @@ class Relational:
             yield from self._statement(world, worker, worker.commit)
         elif worker.epoch and worker.row is not None:
             for new in range(worker.next + 1, min(worker.next + 2, self.events) + 1):
-                put = worker.row + folded(worker.next, new, worker.owner)
-                commit = Commit(worker.epoch, worker.owner, worker.next, new, put)
+                events = folded(worker.next, new, worker.owner)
+                commit = Commit(worker.epoch, worker.owner, worker.next, new, worker.row + events, events)
                 yield f"{worker.owner} folds {worker.next}->{new}", world.of(worker, worker._replace(commit=commit))
 
     def _statement(self, world: World, worker: Worker, commit: Commit) -> Iterator[tuple[str, World]]:
@@ -144,7 +143,7 @@ class Relational:
         if self.transaction or stage != WRITTEN:
             return world
         store, commit = world.store, transaction.commit
-        return world._replace(store=store._replace(put=commit.put, added=store.added + commit.events))
+        return world._replace(store=store._replace(put=commit.put, added=store.added + commit.adds))
 
     def _goes_on(self, world: World, transaction: Transaction) -> Iterator[tuple[str, World]]:
         """What the server does with a transaction by itself."""
@@ -154,7 +153,7 @@ class Relational:
             yield f"the server notices that {commit.owner} has gone", over
         if transaction.stage == COMMITTING:
             if self.transaction:
-                rules = Rules() if self.conditional else UNCHECKED
+                rules = ALL if self.conditional else UNCHECKED
                 over = over._replace(store=world.store.after(commit, rules)._replace(next=commit.new))
             yield f"{commit.expected}->{commit.new} of {commit.owner} is committed, the reply is lost", over
             answered = self._answered(over, commit, Outcome.OK)
