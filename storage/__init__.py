@@ -8,6 +8,7 @@ sides of a technology), then `format.py` (what learners declare), `session.py` (
 from typing import TYPE_CHECKING, Any
 
 from storage.address import Address
+from storage.alias import Alias
 from storage.catalogue import Catalogue
 from storage.counters import Counters
 from storage.counters_reader import CountersReader
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Address",
+    "Alias",
     "Catalogue",
     "Claim",
     "Counters",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from schemas import Record
+from storage.alias import Alias
 from storage.descriptor import Descriptor
 from storage.errors import StorageMissing
 from storage.reader import Located, Reader
@@ -36,12 +37,12 @@ class Catalogue:
         """
         asked = [asyncio.gather(reads.catalogue(), reads.aliases()) for reads in self._technologies.values()]
         found: list[Located] = []
-        aliases: dict[tuple[str, str, str], int] = {}
+        aliases: dict[tuple[str, str, str], Alias] = {}
         for (name, reads), (descriptors, names) in zip(
             self._technologies.items(), await asyncio.gather(*asked), strict=True
         ):
             found += [Located(reads, self._known(replace(item, technology=name))) for item in descriptors]
-            aliases.update({(name, *storage): version for storage, version in names.items()})
+            aliases.update({(name, *storage): alias for storage, alias in names.items()})
         self._listing = Listing(found, aliases)
 
     def _known(self, descriptor: Descriptor) -> Descriptor:
@@ -52,6 +53,10 @@ class Catalogue:
     def storages(self) -> list[Descriptor]:
         """Every version of every storage, by technology, format, name and version."""
         return [located.descriptor for located in self._listing.found]
+
+    def alias(self, descriptor: Descriptor) -> Alias | None:
+        """What the storage's name stands for; None = no version of it is ready."""
+        return self._listing.aliases.get((descriptor.technology, descriptor.format, descriptor.name))
 
     def find(self, format: str, name: str, version: int | None = None, technology: str | None = None) -> Descriptor:
         """The storage that a name stands for.
@@ -115,9 +120,9 @@ class Catalogue:
 class Listing:
     """What the technologies said at one refresh."""
 
-    def __init__(self, found: Iterable[Located], aliases: Mapping[tuple[str, str, str], int]) -> None:
+    def __init__(self, found: Iterable[Located], aliases: Mapping[tuple[str, str, str], Alias]) -> None:
         self.found = sorted(found, key=lambda located: _order(located.descriptor))
-        self._aliases = aliases
+        self.aliases = aliases
         self.by_title = {located.descriptor.title: located.descriptor for located in self.found}
 
     def find(self, format: str, name: str, version: int | None, technology: str | None) -> Located:
@@ -125,13 +130,18 @@ class Listing:
         where, plain, pinned = _parts(format, name)
         technology, version = technology or where, version or pinned
         named = [located for located in self.found if (format, plain) == _name(located.descriptor)]
-        there = [located for located in named if technology in (None, located.descriptor.technology)]
+        there = [
+            located
+            for located in named
+            if technology in (None, located.descriptor.technology) and located.descriptor.state == "ready"
+        ]
         technologies = sorted({located.descriptor.technology for located in there})
         if len(technologies) > 1:
             choices = " or ".join(f'"{each}/{format}/{plain}"' for each in technologies)
             raise StorageMissing(f"{format}/{plain} exists in several technologies; say which: {choices}.")
         if there and version is None:
-            version = self._aliases.get((technologies[0], format, plain))
+            alias = self.aliases.get((technologies[0], format, plain))
+            version = None if alias is None else alias.version
             return next((item for item in there if item.descriptor.version == version), there[-1])
         for located in there:
             if located.descriptor.version == version:

@@ -20,7 +20,7 @@ def settled(existing: Descriptor | None, wanted: Descriptor) -> Descriptor:
         return wanted
     if existing.state != wanted.state:
         raise StorageConflict(
-            f"{existing.title} exists already, and is {existing.state}; wait until that is over, or take another version."
+            f"{existing.title} exists already and is {existing.state}; wait for that to end, or take another version."
         )
     if not existing.writer and wanted.writer:
         problem = conflict(replace(existing, writer=wanted.writer, topic=wanted.topic), wanted)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 State = Literal["ready", "filling", "deleting"]
-"""A version is `filling` while a file is loaded into it and `deleting` while its rows are removed: no name leads to it."""
+"""A version is `filling` while it is loaded and `deleting` while its rows are removed: no name leads to it then."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Descriptor:
         created: ISO 8601.
         state: see `State`.
         made_by: who created or loaded it, for people: "console", "ada@build-3"; "" = its learner did.
+        alive_ms: when the load that fills it last said that it goes on, in ms since 1970; None = nothing fills it.
     """
 
     technology: str
@@ -41,6 +42,7 @@ class Descriptor:
     created: str
     state: State = "ready"
     made_by: str = ""
+    alive_ms: int | None = None
 
     @property
     def place(self) -> tuple[str, str]:

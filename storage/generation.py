@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
 from typing import TypeVar
 
@@ -65,6 +65,28 @@ class Generation:
         for storage, at_ms in writes.newest.items():
             self._see(storage, at_ms=at_ms)
 
+    def refuse_what_is_there(self, writes: Writes) -> None:
+        """Raise WriteRefused for a row that was put before, or an item of a row that has a value."""
+        for address in writes.puts:
+            if address in self.records:
+                raise repeated(address)
+        there: list[tuple[Mapping[Address, Mapping[str, float]], Callable[[Address], Mapping[str, float]]]] = [
+            (writes.sums, lambda address: self.sums.get(address, {})),
+            (writes.scores, self._scores),
+            (writes.ranks, self._scores),
+        ]
+        for rows, present in there:
+            for address, items in rows.items():
+                for item in items.keys() & present(address).keys():
+                    raise repeated(address, item)
+
+    def remove(self, storage: str) -> None:
+        """Forget all rows of a storage."""
+        for rows in (self.records, self.sums, self.ranked):
+            for address in [address for address in rows if address.storage == storage]:
+                del rows[address]
+        self._newest.pop(storage, None)
+
     def rows(self, storage: str) -> Iterator[tuple[Address, Row]]:
         """Copies of all rows of a storage."""
         yield from _of(storage, self.records)
@@ -75,6 +97,10 @@ class Generation:
         """How many records, fields and members a storage has."""
         rows = (row for _, row in self.rows(storage))
         return sum(1 if isinstance(row, bytes) else len(row) for row in rows)
+
+    def _scores(self, address: Address) -> Mapping[str, float]:
+        row = self.ranked.get(address)
+        return {} if row is None else row.scores
 
     def _ranked(self, address: Address) -> RankedRow:
         row = self.ranked.get(address)
@@ -88,6 +114,12 @@ class Generation:
             self._newest[storage] = Newest(
                 bucket if _newer(bucket, old.bucket) else old.bucket, at_ms if _newer(at_ms, old.at_ms) else old.at_ms
             )
+
+
+def repeated(address: Address, item: str | None = None) -> WriteRefused:
+    """The error for what is loaded twice."""
+    what = "" if item is None else f" with {item!r}"
+    return WriteRefused(f"{address.storage} has the key {address.key!r}{what} already; a load writes each once.")
 
 
 def _newer(one: int | None, other: int | None) -> bool:

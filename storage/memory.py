@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
 from storage.address import Address
-from storage.conflict import conflict
+from storage.alias import Alias, Name, advanced, first, switched
+from storage.declaring import settled
 from storage.descriptor import Descriptor
 from storage.errors import Fenced, Gap
 from storage.generation import Generation
@@ -44,27 +45,80 @@ class Memory:
     def __init__(self) -> None:
         self.lock = Lock()
         self._descriptors: dict[tuple[str, int], Descriptor] = {}
-        self._aliases: dict[tuple[str, str], int] = {}
+        self._aliases: dict[Name, Alias] = {}
+        self._leases: dict[str, int] = {}
         self._fences: dict[UnitId, _Fence] = {}
         self._generations: dict[tuple[str, int], Generation] = {}
 
     def declare(self, descriptor: Descriptor) -> Descriptor:
         """See `Technology.declare`."""
+        place = descriptor.storage, descriptor.version
         with self.lock:
-            place = descriptor.storage, descriptor.version
-            existing = self._descriptors.setdefault(place, descriptor)
-            name = descriptor.format, descriptor.name
-            self._aliases.setdefault(name, descriptor.version)
-        if problem := conflict(existing, descriptor):
-            raise problem
-        return existing
+            found = self._descriptors[place] = settled(self._descriptors.get(place), descriptor)
+            if found.state == "ready":
+                self._aliases.setdefault(descriptor.place, first(descriptor.version, _now()))
+        return found
+
+    def storages(self) -> list[Descriptor]:
+        """See `Technology.storages`."""
+        with self.lock:
+            return [self._descriptors[place] for place in sorted(self._descriptors)]
+
+    def aliases(self) -> dict[Name, Alias]:
+        """See `Technology.aliases`."""
+        with self.lock:
+            return dict(self._aliases)
 
     def point(self, descriptors: Sequence[Descriptor]) -> None:
         """See `Technology.point`."""
         with self.lock:
-            for descriptor in descriptors:
-                name = descriptor.format, descriptor.name
-                self._aliases[name] = max(self._aliases.get(name, descriptor.version), descriptor.version)
+            self._aliases.update(advanced(self._aliases, descriptors, _now()))
+
+    def switch(self, descriptors: Sequence[Descriptor]) -> None:
+        """See `Technology.switch`."""
+        with self.lock:
+            self._aliases.update(switched(self._aliases, descriptors, _now()))
+
+    def alter(self, existing: Descriptor, wanted: Descriptor) -> bool:
+        """See `Technology.alter`."""
+        place = existing.storage, existing.version
+        with self.lock:
+            if self._descriptors.get(place) != existing:
+                return False
+            self._descriptors[place] = wanted
+            return True
+
+    def fill(self, descriptor: Descriptor, writes: Writes) -> None:
+        """See `Technology.fill`."""
+        with self.lock:
+            generation = self.generation(descriptor)
+            generation.check(writes)
+            generation.refuse_what_is_there(writes)
+            generation.apply(writes)
+
+    def erase(self, descriptor: Descriptor) -> None:
+        """See `Technology.erase`."""
+        with self.lock:
+            self._descriptors.pop((descriptor.storage, descriptor.version), None)
+            alias = self._aliases.get(descriptor.place)
+            if alias is not None and alias.version == descriptor.version:
+                del self._aliases[descriptor.place]
+            self.generation(descriptor).remove(descriptor.storage)
+            writer = descriptor.learner, descriptor.generation
+            if all((item.learner, item.generation) != writer for item in self._descriptors.values()):
+                self._generations.pop(writer, None)
+                for unit in [unit for unit in self._fences if (unit.learner, unit.generation) == writer]:
+                    del self._fences[unit]
+
+    def leases(self) -> dict[str, int]:
+        """See `Technology.leases`."""
+        with self.lock:
+            return dict(self._leases)
+
+    def lease(self, titles: Collection[str], until_ms: int) -> None:
+        """See `Reads.lease`."""
+        with self.lock:
+            self._leases.update(dict.fromkeys(titles, until_ms))
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
@@ -102,7 +156,7 @@ class Memory:
             fence.next = new
             if watermark_ms is not None:
                 fence.watermark_ms = max(watermark_ms, fence.watermark_ms or watermark_ms)
-            fence.committed_ms = time.time_ns() // 1_000_000
+            fence.committed_ms = _now()
             return Outcome.OK
 
     def units(self, descriptor: Descriptor) -> list[UnitState]:
@@ -130,16 +184,6 @@ class Memory:
     def close(self) -> None:
         """Nothing to let go of; all goes on working."""
 
-    def catalogue(self) -> list[Descriptor]:
-        """Every storage that was declared, by name and version."""
-        with self.lock:
-            return [self._descriptors[place] for place in sorted(self._descriptors)]
-
-    def aliases(self) -> dict[tuple[str, str], int]:
-        """(format, name) -> the version that the name stands for."""
-        with self.lock:
-            return dict(self._aliases)
-
     def generation(self, writer: UnitId | Descriptor) -> Generation:
         """The rows that a unit writes, or that a storage has; hold the lock."""
         place = writer.learner, writer.generation
@@ -147,3 +191,12 @@ class Memory:
         if found is None:
             found = self._generations[place] = Generation()
         return found
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def opened(address: str = "") -> Memory:
+    """See `technologies.Kind`. A new one, with nothing in it."""
+    return Memory()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 
 from storage.address import Address
+from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
 from storage.memory import Memory
-from storage.technology import Newest
+from storage.technology import Newest, Row
 from storage.unit import UnitState
 
 
@@ -19,11 +21,15 @@ class MemoryReads:
 
     async def catalogue(self) -> list[Descriptor]:
         """See `Reads.catalogue`."""
-        return self._memory.catalogue()
+        return self._memory.storages()
 
-    async def aliases(self) -> dict[tuple[str, str], int]:
+    async def aliases(self) -> dict[Name, Alias]:
         """See `Reads.aliases`."""
         return self._memory.aliases()
+
+    async def lease(self, titles: Collection[str], until_ms: int) -> None:
+        """See `Reads.lease`."""
+        self._memory.lease(titles, until_ms)
 
     async def units(self, descriptor: Descriptor) -> list[UnitState]:
         """See `Reads.units`."""
@@ -69,9 +75,39 @@ class MemoryReads:
         with self._memory.lock:
             return self._memory.generation(descriptor).count(descriptor.storage)
 
+    async def nearest(self, descriptor: Descriptor, vector: bytes, size: int) -> list[tuple[str, float]]:
+        """See `Reads.nearest`."""
+        raise NotImplementedError
+
+    async def search(self, descriptor: Descriptor, text: str, size: int) -> list[tuple[str, float]]:
+        """See `Reads.search`."""
+        raise NotImplementedError
+
+    async def keys(self, descriptor: Descriptor, size: int) -> list[str]:
+        """See `Reads.keys`."""
+        with self._memory.lock:
+            found = (address.key for address, _ in self._memory.generation(descriptor).rows(descriptor.storage))
+            return list(islice(dict.fromkeys(found), size))
+
+    async def size(self, descriptor: Descriptor) -> int | None:
+        """See `Reads.size`. Text and values alone, without what Python keeps around them."""
+        with self._memory.lock:
+            rows = self._memory.generation(descriptor).rows(descriptor.storage)
+            return sum(len(address.key) + weight(row) for address, row in rows)
+
     async def close(self) -> None:
         """See `Reads.close`; the memory stays as it is."""
 
     def _newest(self, descriptor: Descriptor, rows: Sequence[Address]) -> Newest:
         bucketed = any(row.bucket is not None for row in rows)
         return self._memory.generation(descriptor).newest(descriptor.storage) if bucketed else Newest()
+
+
+def weight(row: Row) -> int:
+    """Bytes of a row: of its members or fields 8 more than their text each."""
+    return len(row) if isinstance(row, bytes) else sum(len(item) + 8 for item in row)
+
+
+def opened_reads(address: str = "") -> MemoryReads:
+    """See `technologies.Kind`. Of a memory of its own: nobody else can write to it."""
+    return MemoryReads(Memory())

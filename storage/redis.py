@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, cast
 
 import redis
 
 from storage.address import Address
-from storage.conflict import conflict
+from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
-from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome, WriteRefused
+from storage.errors import Fenced, Gap, SuspectGeneration, WriteRefused
+from storage.redis_catalogue import RedisCatalogue
 from storage.redis_dump import dumped
-from storage.redis_keys import ALIASES, NEWEST, STORAGES, UNIT, Keys, newest, unit_name, unit_names, unit_state
-from storage.redis_scripts import CLAIM, COMMIT, DECLARE, POINT, READ, Script, discovering, pool, run
+from storage.redis_fill import erase, fill
+from storage.redis_keys import NEWEST, UNIT, Keys, newest, unit_name, unit_names, unit_state
+from storage.redis_scripts import CLAIM, COMMIT, READ, Script, discovering, harmless, pool, run, run_command
+from storage.redis_slots import is_cluster
 from storage.redis_writes import packed, packed_keys
-from storage.technology import Newest, Row
+from storage.technologies import must_hold
+from storage.technology import Newest, Reads, Row, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState
 from storage.writes import Writes
 
@@ -40,27 +43,70 @@ class Redis:
         """
         self._pool = pool(url, timeout)
         self._client = redis.Redis(connection_pool=self._pool)
+        self._catalogue = RedisCatalogue(self._pool, self._client)
 
     def declare(self, descriptor: Descriptor) -> Descriptor:
         """See `Technology.declare`."""
-        storage, version = descriptor.storage, descriptor.version
-        arguments = (f"{storage}@{version}", descriptor.to_json(), storage, version)
-        with _harmless():
-            existing = Descriptor.of_json(run(self._pool, DECLARE, (STORAGES, ALIASES), *arguments))
-        if problem := conflict(existing, descriptor):
-            raise problem
-        return existing
+        must_hold(self.name, descriptor)
+        return self._catalogue.declare(descriptor)
+
+    def storages(self) -> list[Descriptor]:
+        """See `Technology.storages`."""
+        return self._catalogue.storages()
+
+    def aliases(self) -> dict[Name, Alias]:
+        """See `Technology.aliases`."""
+        return self._catalogue.aliases()
 
     def point(self, descriptors: Sequence[Descriptor]) -> None:
         """See `Technology.point`."""
-        pairs = [part for item in descriptors for part in (item.storage, item.version)]
-        with _harmless():
-            run(self._pool, POINT, (ALIASES,), *pairs)
+        self._catalogue.point(descriptors)
+
+    def switch(self, descriptors: Sequence[Descriptor]) -> None:
+        """See `Technology.switch`."""
+        self._catalogue.switch(descriptors)
+
+    def alter(self, existing: Descriptor, wanted: Descriptor) -> bool:
+        """See `Technology.alter`."""
+        return self._catalogue.alter(existing, wanted)
+
+    def leases(self) -> dict[str, int]:
+        """See `Technology.leases`."""
+        return self._catalogue.leases()
+
+    def fill(self, descriptor: Descriptor, writes: Writes) -> None:
+        """See `Technology.fill`."""
+        with discovering(self._pool):
+            fill(self._client, descriptor, writes)
+
+    def erase(self, descriptor: Descriptor) -> None:
+        """See `Technology.erase`."""
+        self.erase_rows(descriptor, self.is_last(descriptor))
+        self.forget(descriptor)
+
+    def is_last(self, descriptor: Descriptor) -> bool:
+        """Whether no other storage of its generation is left."""
+        writer = descriptor.learner, descriptor.generation
+        same = [item for item in self.storages() if (item.learner, item.generation) == writer]
+        return all((item.storage, item.version) == (descriptor.storage, descriptor.version) for item in same)
+
+    def erase_rows(self, descriptor: Descriptor, last: bool) -> None:
+        """Remove a version's rows, and if it `is_last` its units before them."""
+        with discovering(self._pool):
+            erase(self._client, descriptor, last)
+
+    def forget(self, descriptor: Descriptor) -> None:
+        """Remove a version's descriptor, and the alias that leads to it."""
+        self._catalogue.forget(descriptor)
+
+    def slots(self) -> list[Any]:
+        """What this node of a cluster says of the cluster's slots; see `redis_slots.py`."""
+        return cast(list[Any], run_command(self._pool, "CLUSTER", "SLOTS"))
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
         keys, name = Keys.of(unit), unit_name(unit)
-        with _harmless():
+        with harmless():
             reply = run(self._pool, CLAIM, (keys.unit(name), keys.units), owner, name)
         _code(unit, reply)
         _, epoch, position = reply
@@ -144,10 +190,18 @@ def _code(unit: UnitId, reply: Sequence[Any]) -> str:
     return str(code.decode())
 
 
-@contextmanager
-def _harmless() -> Iterator[None]:
-    """For what may be repeated at will: whether it was applied does not matter."""
-    try:
-        yield
-    except UnknownOutcome as error:
-        raise StorageUnavailable(str(error)) from error
+def opened(address: str) -> Technology:
+    """See `technologies.Kind`. A cluster's url is `redis+cluster://host:port,host:port`, with TLS `rediss+cluster`."""
+    if is_cluster(address):
+        from storage.redis_cluster import RedisCluster
+
+        return RedisCluster(address)
+    return Redis(address)
+
+
+def opened_reads(address: str) -> Reads:
+    """See `technologies.Kind`; addresses are those of `opened`."""
+    from storage.redis_cluster_reads import RedisClusterReads
+    from storage.redis_reads import RedisReads
+
+    return RedisClusterReads(address) if is_cluster(address) else RedisReads(address)

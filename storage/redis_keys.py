@@ -1,7 +1,8 @@
 """Where things are in Redis, and what is made of them.
 
-    mr:storages                              hash: "ranking/popular@2" -> its descriptor as JSON
-    mr:aliases                               hash: "ranking/popular" -> the version that the name stands for
+    mr:{catalogue}:storages                  hash: "ranking/popular@2" -> its descriptor as JSON
+    mr:{catalogue}:aliases                   hash: "ranking/popular" -> what the name stands for, as JSON (`Alias`)
+    mr:{catalogue}:leases                    hash: a version's title -> until when it is read, in ms since 1970
     mr:{learner@generation}:units            set: "topic/partition" of every unit that was ever claimed
     mr:{learner@generation}:unit:<t>/<p>     hash: epoch, owner, next, watermark, committed; suspect while a commit runs
     mr:{learner@generation}:storage:<s>      hash: bucket and at (see `Newest`), rows (how many items there are)
@@ -19,12 +20,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from storage.address import Address
+from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
 from storage.technology import Newest
 from storage.unit import UnitId, UnitState
 
-STORAGES = "mr:storages"
-ALIASES = "mr:aliases"
+STORAGES = "mr:{catalogue}:storages"
+ALIASES = "mr:{catalogue}:aliases"
+LEASES = "mr:{catalogue}:leases"
 UNIT = ("epoch", "next", "watermark", "committed")
 """What `unit_state` needs of a unit's hash."""
 NEWEST = ("bucket", "at")
@@ -101,10 +104,15 @@ def descriptors(found: Mapping[bytes, bytes]) -> list[Descriptor]:
     return sorted(map(Descriptor.of_json, found.values()), key=lambda item: (item.storage, item.version))
 
 
-def aliases(found: Mapping[bytes, bytes]) -> dict[tuple[str, str], int]:
-    """The versions of the aliases' hash, by format and name."""
-    split = ((name.decode().partition("/"), version) for name, version in found.items())
-    return {(name[0], name[2]): int(version) for name, version in split}
+def aliases(found: Mapping[bytes, bytes]) -> dict[Name, Alias]:
+    """What the aliases' hash says, by format and name."""
+    split = ((name.decode().partition("/"), alias) for name, alias in found.items())
+    return {(name[0], name[2]): Alias.of_json(alias) for name, alias in split}
+
+
+def leases(found: Mapping[bytes, bytes]) -> dict[str, int]:
+    """What the leases' hash says, by title."""
+    return {title.decode(): int(until) for title, until in found.items()}
 
 
 def _number(value: bytes | None) -> int | None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from storage.address import Address
+from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
 from storage.errors import StorageError, StorageUnavailable, SuspectGeneration
 from storage.redis_connection import Connection
 from storage.redis_keys import (
     ALIASES,
+    LEASES,
     NEWEST,
     STORAGES,
     UNIT,
@@ -24,10 +26,12 @@ from storage.redis_keys import (
     unit_state,
 )
 from storage.redis_socket import Command, ReplyError
+from storage.technologies import lacking
 from storage.technology import Newest
 from storage.unit import UnitState
 
 Pair = tuple[str, float]
+_PAGE, _LOOKS, _SAMPLE = 1_000, 20, 20
 
 
 class RedisReads:
@@ -50,10 +54,20 @@ class RedisReads:
         [found] = await self._ask([("HGETALL", STORAGES)])
         return descriptors(found)
 
-    async def aliases(self) -> dict[tuple[str, str], int]:
+    async def aliases(self) -> dict[Name, Alias]:
         """See `Reads.aliases`."""
         [found] = await self._ask([("HGETALL", ALIASES)])
         return aliases(found)
+
+    async def slots(self) -> list[Any]:
+        """What this node of a cluster says of the cluster's slots; see `redis_slots.py`."""
+        [found] = await self._ask([("CLUSTER", "SLOTS")])
+        return list(found)
+
+    async def lease(self, titles: Collection[str], until_ms: int) -> None:
+        """See `Reads.lease`."""
+        if titles:
+            await self._ask([("HSET", LEASES, *(part for title in titles for part in (title, str(until_ms))))])
 
     async def units(self, descriptor: Descriptor) -> list[UnitState]:
         """See `Reads.units`."""
@@ -95,14 +109,63 @@ class RedisReads:
         negated = [next(some) if members else [] for _, members in rows]
         return state, [[None if score is None else 0.0 - score for score in row] for row in negated]
 
+    async def nearest(self, descriptor: Descriptor, vector: bytes, size: int) -> list[Pair]:
+        """See `Reads.nearest`."""
+        raise lacking("redis", "nearest", descriptor.title)
+
+    async def search(self, descriptor: Descriptor, text: str, size: int) -> list[Pair]:
+        """See `Reads.search`."""
+        raise lacking("redis", "search", descriptor.title)
+
+    async def keys(self, descriptor: Descriptor, size: int) -> list[str]:
+        """See `Reads.keys`. Looks at the rows that were put, and at a few pages of the database's keys."""
+        of, storage = Keys.of(descriptor), descriptor.storage
+        [(_, pairs)] = await self._ask([("HSCAN", of.records(storage), 0, "COUNT", size)])
+        names = dict.fromkeys(key.decode() for key in pairs[::2])
+        async for page in self._row_keys(descriptor):
+            names.update(dict.fromkeys(of.address(storage, key).key for key in page))
+            if len(names) >= size:
+                break
+        return list(names)[:size]
+
     async def count(self, descriptor: Descriptor) -> int | None:
         """See `Reads.count`."""
         [count] = await self._ask([("HGET", Keys.of(descriptor).storage(descriptor.storage), "rows")])
         return int(count or 0)
 
+    async def size(self, descriptor: Descriptor) -> int | None:
+        """See `Reads.size`. Of rows of sums and scores: what a few of them take, times how many items there are."""
+        records = ("MEMORY", "USAGE", Keys.of(descriptor).records(descriptor.storage))
+        [put] = await self._ask([records])
+        items = await self.count(descriptor)
+        if put is not None or not items:
+            return put or 0
+        async for page in self._row_keys(descriptor):
+            if page:
+                return await self._weight(page[:_SAMPLE], items)
+        return None
+
     async def close(self) -> None:
         """See `Reads.close`. Closes the connection of the running loop."""
         await self._connection().close()
+
+    async def _weight(self, sample: Sequence[bytes], items: int) -> int:
+        """What so many items take, judged by some rows."""
+        kinds = await self._ask([("TYPE", key) for key in sample])
+        counting = {b"hash": "HLEN", b"zset": "ZCARD"}
+        counted = await self._ask([(counting[kind], key) for kind, key in zip(kinds, sample, strict=True)])
+        used = await self._ask([("MEMORY", "USAGE", key) for key in sample])
+        return int(sum(used) * items / max(1, sum(counted)))
+
+    async def _row_keys(self, descriptor: Descriptor) -> AsyncIterator[list[bytes]]:
+        """Keys of rows of sums and scores, in pages, some of them empty; ends after a few."""
+        cursor: Any = 0
+        for _ in range(_LOOKS):
+            pattern = Keys.of(descriptor).rows(descriptor.storage)
+            [(cursor, page)] = await self._ask([("SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)])
+            yield page
+            if int(cursor) == 0:
+                return
 
     async def _with_newest(
         self, descriptor: Descriptor, rows: Iterable[Address], commands: Sequence[Command]

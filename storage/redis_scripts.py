@@ -57,8 +57,7 @@ def _script(*parts: str) -> Script:
     return Script("".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in parts))
 
 
-DECLARE = _script("declare")
-POINT = _script("point")
+SWAP = _script("swap")
 CLAIM = _script("claim")
 READ = _script("fence", "read")
 COMMIT = _script("fence", "commit")
@@ -106,10 +105,19 @@ def run(pool: Pool, script: Script, keys: tuple[str, ...], *arguments: str | byt
     """
     rest = (len(keys), *keys, *arguments)
     try:
-        return _ask(pool, "EVALSHA", script.sha, *rest)
+        return run_command(pool, "EVALSHA", script.sha, *rest)
     except NoScriptError:
         pass  # a new server, or one that has restarted: it keeps what EVAL brings
-    return _ask(pool, "EVAL", script.source, *rest)
+    return run_command(pool, "EVAL", script.source, *rest)
+
+
+@contextmanager
+def harmless() -> Iterator[None]:
+    """For what may be repeated at will: whether it was applied does not matter."""
+    try:
+        yield
+    except UnknownOutcome as error:
+        raise StorageUnavailable(str(error)) from error
 
 
 @contextmanager
@@ -123,7 +131,7 @@ def discovering(pool: Pool) -> Iterator[None]:
         raise StorageUnavailable(f"Redis at {_place(pool)} does not answer: {error}") from error
 
 
-def _ask(pool: Pool, *command: str | bytes | int) -> Any:
+def run_command(pool: Pool, *command: str | bytes | int) -> Any:
     """One command, sent once: redis-py's own way of sending hides whether a command may have arrived."""
     try:
         connection = pool.get_connection()

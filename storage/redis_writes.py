@@ -46,7 +46,7 @@ def packed(keys: Keys, writes: Writes) -> list[bytes]:
     Raises:
         WriteRefused: a value that cannot be held.
     """
-    _check(writes)
+    checked(writes)
     storages = _Storages(keys)
     records: list[bytes] = []
     content = {
@@ -115,7 +115,8 @@ def _parts(row: Mapping[str, Value]) -> Iterable[Mapping[str, Value]]:
     return iter(lambda: dict(islice(items, ITEMS)), {})
 
 
-def _check(writes: Writes) -> None:
+def checked(writes: Writes) -> None:
+    """Raise WriteRefused for a value that cannot be held, whatever the storage holds."""
     for address, amounts in writes.sums.items():
         for field, amount in amounts.items():
             if not isinstance(amount, int) or not -EXACT <= amount <= EXACT:

@@ -26,8 +26,8 @@ class Kind:
         module: has `opened(address) -> Technology` and `opened_reads(address) -> Reads`; neither connects yet.
         extra: which extra of the distribution brings its driver; None = Python has all it needs.
         refuses: format -> why it cannot be held here.
-        lacks: what a format can do elsewhere and not here -> why: "nearest" (of vectors), "load" (rows read back while
-            folding).
+        lacks: what a format can do elsewhere and not here -> why: "nearest" (of vectors), "search" (full text), "load"
+            (rows read back while folding).
     """
 
     module: str
@@ -42,13 +42,13 @@ KINDS: dict[str, Kind] = {
         "storage.redis",
         "redis",
         refuses={"documents": "it has no full-text index"},
-        lacks={"nearest": "it has no vector index"},
+        lacks={"nearest": "it has no vector index", "search": "it has no full-text index"},
     ),
     "cassandra": Kind(
         "storage.cassandra",
         "cassandra",
         refuses={"documents": "it has no full-text index"},
-        lacks={"nearest": "its vector index gives no exact order"},
+        lacks={"nearest": "its vector index gives no exact order", "search": "it has no full-text index"},
     ),
     "relational": Kind("storage.relational"),
     "search": Kind(

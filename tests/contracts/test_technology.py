@@ -15,7 +15,7 @@ from storage.errors import Fenced, Gap, StorageConflict, WriteRefused
 from storage.technology import Newest, Technology
 from storage.unit import Claim, Outcome
 from storage.writes import Writes
-from tests.contracts.conftest import Sides
+from tests.contracts.conftest import Sides, pointed
 from tests.contracts.model import COUNTS, PLACES, RECORDS, STORAGES, TREND, storage, unit
 
 KEYS = ["u1", "", "a:b", "7:x", "{u}", "*[?]\\", "é😀", "\x00\n"]
@@ -354,16 +354,15 @@ def test_a_name_points_to_its_first_version_until_it_is_told_to_move_and_never_b
     seen: list[int] = []
     for version in (2, 10, 9, 2, 11):
         item = sides.technology.declare(storage(TREND, version=version))
-        assert sides.ask(sides.reads.aliases()) == {("ranking", "trend"): max([2, *seen])}
+        assert pointed(sides) == {("ranking", "trend"): max([2, *seen])}
         sides.technology.point([item])
-        ((_, pointed),) = sides.ask(sides.reads.aliases()).items()
-        seen.append(pointed)
+        seen += pointed(sides).values()
     assert seen == [2, 10, 10, 10, 11]
 
 
 def test_the_names_of_all_storages_of_a_learner_move_at_one_moment(sides: Sides) -> None:
     for version in (1, 2):
         items = [sides.technology.declare(storage(name, version=version)) for name in (TREND, COUNTS)]
-    assert set(sides.ask(sides.reads.aliases()).values()) == {1}
+    assert set(pointed(sides).values()) == {1}
     sides.technology.point(items)
-    assert sides.ask(sides.reads.aliases()) == {("ranking", "trend"): 2, ("counters", "views"): 2}
+    assert pointed(sides) == {("ranking", "trend"): 2, ("counters", "views"): 2}

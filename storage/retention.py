@@ -1,0 +1,93 @@
+"""Which versions may go, decided without I/O.
+
+A version goes when its name has stood for a newer one for long enough, when it is not among the last few that somebody
+may want to roll back to, and when nobody reads it or writes it. What a dead load or an interrupted deletion has left
+goes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from storage.alias import Alias, Name
+from storage.descriptor import Descriptor
+from storage.unit import UnitState
+
+LOAD_SILENCE = timedelta(minutes=1)
+"""A load that has said nothing for so long is dead."""
+WRITER_SILENCE = timedelta(minutes=1)
+"""A unit that has committed nothing for so long is taken for gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The rule for one platform.
+
+    Attributes:
+        previous: so many versions below the one that the name stands for are kept, whatever their age.
+        age: so long after the name has moved nothing is removed.
+    """
+
+    previous: int = 1
+    age: timedelta = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """One technology as it is now.
+
+    Attributes:
+        units: by title, how far the units are that write each version.
+        leases: by title, until when it is read, in ms since 1970.
+    """
+
+    descriptors: Sequence[Descriptor]
+    aliases: Mapping[Name, Alias]
+    units: Mapping[str, Sequence[UnitState]]
+    leases: Mapping[str, int]
+    now_ms: int
+
+
+def removable(present: Present, retention: Retention) -> list[Descriptor]:
+    """The versions that may go now, in the order of the catalogue."""
+    return [item for item in present.descriptors if _may_go(item, present, retention)]
+
+
+def in_use(descriptor: Descriptor, present: Present) -> str | None:
+    """Who reads or writes a version now, in words; None = nobody."""
+    if present.leases.get(descriptor.title, 0) > present.now_ms:
+        return "a models service reads it"
+    commits = [unit.committed_ms for unit in present.units.get(descriptor.title, ()) if unit.committed_ms is not None]
+    if max(commits, default=0) > present.now_ms - _ms(WRITER_SILENCE):
+        return f"its learner {descriptor.writer} writes it"
+    if descriptor.state == "filling" and not _is_dead(descriptor, present.now_ms):
+        return f"{descriptor.made_by} loads it"
+    return None
+
+
+def _may_go(item: Descriptor, present: Present, retention: Retention) -> bool:
+    if item.state == "deleting":
+        return True
+    if item.state == "filling":
+        return _is_dead(item, present.now_ms)
+    alias = present.aliases.get(item.place)
+    if alias is None or item.version >= alias.version or item.version == alias.previous:
+        return False
+    if present.now_ms - alias.since_ms < _ms(retention.age):
+        return False
+    between = [
+        other
+        for other in present.descriptors
+        if other.place == item.place and other.state == "ready" and item.version < other.version < alias.version
+    ]
+    return len(between) >= retention.previous and in_use(item, present) is None
+
+
+def _is_dead(item: Descriptor, now_ms: int) -> bool:
+    return (item.alive_ms or 0) < now_ms - _ms(LOAD_SILENCE)
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

@@ -1,0 +1,142 @@
+"""Storages and their versions as people and jobs change them: create, switch, roll back, delete, collect.
+
+Every function blocks for a few exchanges with the technology, and may raise StorageUnavailable.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from storage.alias import Alias
+from storage.descriptor import Descriptor
+from storage.errors import StorageConflict, StorageMissing
+from storage.retention import Present, Retention, in_use, removable
+from storage.technology import Technology
+
+
+def create(technology: Technology, descriptor: Descriptor, made_by: str) -> Descriptor:
+    """Make a storage's first version, empty; the first learner that declares the same takes it over.
+
+    Args:
+        descriptor: its format, name, options and schema; see `blank.py`.
+        made_by: who does it, for people: "console", "ada@build-3".
+
+    Raises:
+        StorageConflict: there is one of this name; the message says since when and by whom.
+        FormatRefused: the technology cannot hold it.
+    """
+    if existing := versions(technology, *descriptor.place):
+        raise _exists(existing[0])
+    wanted = replace(
+        descriptor,
+        technology=technology.name,
+        version=1,
+        writer="",
+        topic="",
+        made_by=made_by,
+        created=datetime.now(UTC).isoformat(timespec="microseconds"),
+    )
+    found = technology.declare(wanted)
+    if found != wanted:
+        raise _exists(found)
+    return found
+
+
+def versions(technology: Technology, format: str, name: str) -> list[Descriptor]:
+    """All versions of a storage, oldest first; none if it does not exist."""
+    return [item for item in technology.storages() if item.place == (format, name)]
+
+
+def switch(technology: Technology, format: str, name: str, version: int) -> Alias:
+    """Let a name stand for a version, and with it the names of all storages that its learner writes; returns the alias.
+
+    Raises:
+        StorageMissing: there is no such version, or it is not ready.
+    """
+    every = technology.storages()
+    chosen = next((item for item in every if item.place == (format, name) and item.version == version), None)
+    if chosen is None or chosen.state != "ready":
+        ready = ", ".join(
+            f"@{item.version}" for item in every if item.place == (format, name) and item.state == "ready"
+        )
+        raise StorageMissing(f"{format}/{name}@{version} is not there to be read; ready are: {ready or 'none'}.")
+    together = [item for item in every if item.writer == chosen.writer and item.state == "ready"]
+    technology.switch(together if chosen.topic else [chosen])
+    return technology.aliases()[chosen.place]
+
+
+def rollback(technology: Technology, format: str, name: str) -> Alias:
+    """Let a name stand for the version that it stood for before; see `switch`.
+
+    Raises:
+        StorageMissing: there is no earlier version.
+    """
+    alias = technology.aliases().get((format, name))
+    there = {item.version for item in versions(technology, format, name) if item.state == "ready"}
+    earlier = [version for version in there if alias is not None and version < alias.version]
+    if alias is None or not earlier:
+        raise StorageMissing(f"{format}/{name} has no earlier version to go back to.")
+    target = alias.previous if alias.previous in earlier else max(earlier)
+    assert target is not None
+    return switch(technology, format, name, target)
+
+
+def delete(technology: Technology, format: str, name: str, version: int | None = None, force: bool = False) -> int:
+    """Remove one version, or all of them, with all rows; returns how many are gone.
+
+    Args:
+        force: also what is read or written now. Its learner then goes on without it until it is restarted.
+
+    Raises:
+        StorageMissing: there is none.
+        StorageConflict: it is in use, or other versions exist and the name stands for this one.
+    """
+    every = versions(technology, format, name)
+    chosen = [item for item in every if version in (None, item.version)]
+    if not chosen:
+        raise StorageMissing(f"{format}/{name}{'' if version is None else f'@{version}'} does not exist.")
+    alias = technology.aliases().get((format, name))
+    if len(chosen) < len(every) and alias is not None and alias.version == version:
+        raise StorageConflict(
+            f"{chosen[0].title} is what readers of {name} get; roll back or switch to another version first."
+        )
+    now = present(technology)
+    for item in chosen:
+        if not force and (why := in_use(item, now)):
+            raise StorageConflict(f"{item.title} cannot be deleted: {why}. End that first, or force it.")
+    return sum(_remove(technology, item) for item in chosen)
+
+
+def collect(technology: Technology, retention: Retention) -> list[Descriptor]:
+    """Remove the versions that may go, and what dead loads have left; returns what is gone."""
+    return [item for item in removable(present(technology), retention) if _remove(technology, item, unless_read=True)]
+
+
+def present(technology: Technology) -> Present:
+    """The technology as it is now."""
+    descriptors = technology.storages()
+    units = {item.title: technology.units(item) for item in descriptors if item.topic}
+    return Present(descriptors, technology.aliases(), units, technology.leases(), _now())
+
+
+def _remove(technology: Technology, item: Descriptor, unless_read: bool = False) -> bool:
+    """Mark a version, so that nobody finds it any more and anybody can go on, then erase it."""
+    doomed = replace(item, state="deleting")
+    if item.state != "deleting" and not technology.alter(item, doomed):
+        return False  # somebody else has changed it since
+    if unless_read and item.state == "ready" and technology.leases().get(item.title, 0) > _now():
+        technology.alter(doomed, item)  # a service has begun to read it meanwhile
+        return False
+    technology.erase(doomed)
+    return True
+
+
+def _exists(item: Descriptor) -> StorageConflict:
+    by = f" by {item.made_by}" if item.made_by else f" by learner {item.writer}" if item.writer else ""
+    return StorageConflict(f"{item.title} exists already, created{by} at {item.created}; take another name.")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
