@@ -109,6 +109,6 @@ def _state(declaration: Declaration, names: list[str]) -> str:
                 f"{', '.join(names)}."
             )
         return wanted
-    owned = [form.technology for form in declaration.storages.values() if form.owned]
+    owned = [form.technology for form in declaration.storages.values() if form.reads_back]
     able = [name for name in [*owned, *names] if "load" not in kind(name).lacks]
     return able[0] if able else names[0]

@@ -23,7 +23,7 @@ class Format:
 
     Attributes:
         format: what the rows mean, "ranking".
-        owned: its rows have one writing unit each, which may read them back while folding.
+        reads_back: a learner may read its rows back while folding.
         technology: where they live.
 
     Raises:
@@ -31,7 +31,7 @@ class Format:
     """
 
     format: ClassVar[str]
-    owned: ClassVar[bool] = False
+    reads_back: ClassVar[bool] = False
 
     def __init__(self, name: str, technology: str = "redis") -> None:
         if not _NAME.fullmatch(name):
