@@ -87,6 +87,12 @@ class Generation:
                 del rows[address]
         self._newest.pop(storage, None)
 
+    def trim(self, storage: str, bucket: int) -> None:
+        """Forget the rows of earlier buckets."""
+        old = [row for row in self.ranked if row.storage == storage and row.bucket is not None and row.bucket < bucket]
+        for address in old:
+            del self.ranked[address]
+
     def rows(self, storage: str) -> Iterator[tuple[Address, Row]]:
         """Copies of all rows of a storage."""
         yield from _of(storage, self.records)

@@ -1,4 +1,4 @@
-"""A load's rows, and the end of a version's rows: plain pipelines, as nobody else reads or writes these rows."""
+"""A load's rows, and the end of rows: plain commands, as nobody else reads or writes these rows."""
 
 from __future__ import annotations
 
@@ -48,6 +48,17 @@ def erase(client: redis.Redis, descriptor: Descriptor, last: bool) -> None:
     found = client.scan_iter(keys.rows(storage), _PAGE)
     while page := list(islice(found, _PAGE)):
         client.unlink(*page)
+
+
+def trim(client: redis.Redis, descriptor: Descriptor, bucket: int) -> None:
+    """See `Technology.trim`. What is counted falls with the rows."""
+    keys, storage = Keys.of(descriptor), descriptor.storage
+    for key in client.scan_iter(keys.rows(storage), _PAGE):
+        row = keys.address(storage, key)
+        if row.bucket is not None and row.bucket < bucket:
+            members = client.zcard(key)
+            if client.unlink(key):
+                client.hincrby(keys.storage(storage), "rows", -members)
 
 
 def _rows(keys: Keys, writes: Writes) -> Iterator[_Row]:
