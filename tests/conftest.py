@@ -24,7 +24,7 @@ from millrace.settings import Settings
 from millrace.stack import Stack, StackError
 from schemas.errors import MillraceError
 
-SERVERS = {"kafka", "redis_url", "redis_clean", "registry_url", "running_movies"}
+SERVERS = {"kafka", "redis_url", "redis_clean", "registry_url", "postgresql_url", "running_movies"}
 RATINGS = 20_000
 """So many ratings of the data set are learned before a test that needs the whole loop begins."""
 
@@ -65,6 +65,15 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real PostgreSQL with pgvector; what earlier tests wrote is still there, see `postgresql_clean`."""
+    url = f"postgresql://millrace@127.0.0.1:{free_ports(1)[0]}/millrace"
+    settings = _nothing(tmp_path_factory.mktemp("postgresql"), relational_url=url)
+    with _running(settings):
+        yield url
+
+
+@pytest.fixture(scope="session")
 def registry_url(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of our schema registry over `kafka`."""
     registry = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -99,12 +108,21 @@ def redis_clean(redis_url: str) -> Iterator[str]:
     _flush(redis_url)
 
 
+@pytest.fixture
+def postgresql_clean(postgresql_url: str) -> Iterator[str]:
+    """`postgresql_url`, emptied before the test and after it."""
+    empty_postgresql(postgresql_url)
+    yield postgresql_url
+    empty_postgresql(postgresql_url)
+
+
 def _nothing(folder: Path, **changes: object) -> Settings:
     """Settings under which the stack starts nothing but what is changed: everything else is on another machine."""
     elsewhere: dict[str, object] = {
         "kafka": "elsewhere:9092",
         "registry_url": "http://elsewhere",
         "redis_url": "redis://elsewhere",
+        "relational_url": "postgresql://elsewhere/millrace",
         "state_dir": folder,
     }
     return Settings(**{**elsewhere, **changes})  # type: ignore[arg-type]
