@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from benchmarks.prove_loop.stage import Stage, stage
@@ -154,3 +155,9 @@ def _flush(url: str) -> None:
     with socket.create_connection((parts.hostname or "", parts.port or 6379), timeout=5.0) as connection:
         connection.sendall(b"FLUSHALL\r\n")
         assert connection.recv(64) == b"+OK\r\n"
+
+
+def empty_postgresql(url: str) -> None:
+    """Drop everything, also what other connections are still reading."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
