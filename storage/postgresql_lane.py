@@ -17,8 +17,7 @@ import psycopg
 
 from storage.errors import StorageError
 from storage.postgresql_server import PostgresqlServer, adapt, columns, split, sql, sql_of_many
-from storage.relational_database import Answers, Question, Values
-from storage.relational_tables import Statement, Table
+from storage.relational_database import Answers, Question
 
 _Connection = psycopg.AsyncConnection[Any]
 _PAUSES = 0.02, 0.2
@@ -119,24 +118,18 @@ class Lane:
     async def _asked(self, questions: Sequence[Question]) -> list[Answers]:
         if self._connection is None:
             self._connection = await self._connected()
-        grouped: dict[tuple[Statement, Table | None], list[Values]] = {}
-        for question in questions:
-            grouped.setdefault(question[:2], []).extend(question.values)
+        together = gathered(questions)
         async with self._connection.pipeline():
-            cursors = [await self._execute(self._connection, *place, values) for place, values in grouped.items()]
+            cursors = [
+                await self._connection.execute(text, parameters, binary=True)
+                for text, parameters in (spoken(question) for question in together.values())
+            ]
             rows = [await cursor.fetchall() for cursor in cursors]
         answers = {
-            place: iter([found] if len(values) == 1 else split(found, len(values)))
-            for (place, values), found in zip(grouped.items(), rows, strict=True)
+            place: iter([found] if len(question.values) == 1 else split(found, len(question.values)))
+            for (place, question), found in zip(together.items(), rows, strict=True)
         }
-        return [[next(answers[question[:2]]) for _ in question.values] for question in questions]
-
-    async def _execute(
-        self, connection: _Connection, statement: Statement, table: Table | None, values: Sequence[Values]
-    ) -> psycopg.AsyncCursor[Any]:
-        if len(values) == 1:
-            return await connection.execute(sql(statement, table), values[0], binary=True)
-        return await connection.execute(sql_of_many(statement, table), columns(values), binary=True)
+        return [[next(answers[_place(question)]) for _ in question.values] for question in questions]
 
     async def _connected(self) -> _Connection:
         connection = await _Connection.connect(
@@ -169,6 +162,28 @@ class Lane:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+def gathered(questions: Sequence[Question]) -> dict[object, Question]:
+    """The questions that are to be asked: equal statements are one with all their values, unless they write."""
+    found: dict[object, Question] = {}
+    for question in questions:
+        place = _place(question)
+        values = [*(found[place].values if place in found else ()), *question.values]
+        found[place] = question._replace(values=values)
+    return {place: question for place, question in found.items() if question.values}
+
+
+def spoken(question: Question) -> tuple[str, Sequence[Any]]:
+    """A question in SQL, with its parameters."""
+    if len(question.values) == 1:
+        return sql(question.statement, question.table), question.values[0]
+    return sql_of_many(question.statement, question.table), columns(question.values)
+
+
+def _place(question: Question) -> object:
+    writes = question.statement.sql.startswith("INSERT")
+    return id(question) if writes else (question.statement, question.table)
 
 
 def _cut(connection: _Connection) -> None:
