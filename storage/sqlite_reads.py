@@ -22,8 +22,8 @@ from storage.sqlite_file import connected, path_of, sql, translated
 
 T = TypeVar("T")
 
-STEPS = 10_000
-"""SQLite's own steps until a question is no small one: some 3 ms."""
+STEPS, STRIDES = 1_000, 10
+"""SQLite's own steps until it asks whether to go on, and how often it may: some 3 ms in all."""
 MOST = 500
 """So many tuples of values are asked for on the loop; each takes some microseconds."""
 COUNTED = 1_000_000
@@ -41,12 +41,12 @@ class SqliteSource:
             timeout: seconds until StorageUnavailable.
         """
         self._path, self._timeout = path_of(address), timeout
-        self._direct: WeakKeyDictionary[asyncio.AbstractEventLoop, sqlite3.Connection] = WeakKeyDictionary()
+        self._direct: WeakKeyDictionary[asyncio.AbstractEventLoop, _Direct] = WeakKeyDictionary()
         self._idle: WeakKeyDictionary[asyncio.AbstractEventLoop, list[sqlite3.Connection]] = WeakKeyDictionary()
 
     async def ask(self, questions: Sequence[Question]) -> list[Answers]:
         """See `Source.ask`. All answers are of one moment."""
-        if not self._path.exists():
+        if asyncio.get_running_loop() not in self._direct and not self._path.exists():
             raise TableGone(f"There is no {self._path} yet.")
         if not any(item.slow for item in questions) and sum(len(item.values) for item in questions) <= MOST:
             with suppress(_TooLong):
@@ -92,17 +92,18 @@ class SqliteSource:
     async def close(self) -> None:
         """See `Source.close`."""
         loop = asyncio.get_running_loop()
-        for connection in [*self._idle.pop(loop, []), *filter(None, [self._direct.pop(loop, None)])]:
+        if loop in self._direct:
+            self._direct.pop(loop).connection.close()
+        for connection in self._idle.pop(loop, []):
             connection.close()
 
     def _at_once(self, questions: Sequence[Question]) -> list[Answers]:
         loop = asyncio.get_running_loop()
-        connection = self._direct.get(loop)
-        if connection is None:
-            connection = self._direct[loop] = connected(self._path, 0.0, create=False)
-            connection.set_progress_handler(lambda: 1, STEPS)
+        direct = self._direct.get(loop)
+        if direct is None:
+            direct = self._direct[loop] = _Direct(connected(self._path, 0.0, create=False))
         try:
-            return _answers(connection, questions)
+            return direct.answers(questions)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname.startswith(("SQLITE_INTERRUPT", "SQLITE_BUSY")):
                 raise _TooLong from error
@@ -128,6 +129,27 @@ class SqliteSource:
 
 class _TooLong(Exception):
     """The question must be asked in a thread."""
+
+
+class _Direct:
+    """The connection of an event loop, which breaks off what takes too long."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection, self._strides = connection, 0
+        connection.set_progress_handler(self._stop, STEPS)
+
+    def answers(self, questions: Sequence[Question]) -> list[Answers]:
+        self._strides = STRIDES
+        self.connection.execute("BEGIN")
+        try:
+            return [_answer(self.connection, question) for question in questions]
+        finally:
+            self._strides = STRIDES  # the end itself is never broken off
+            self.connection.rollback()
+
+    def _stop(self) -> bool:
+        self._strides -= 1
+        return self._strides < 0
 
 
 def _given_back(task: asyncio.Future[Any], connection: sqlite3.Connection, idle: list[sqlite3.Connection]) -> None:

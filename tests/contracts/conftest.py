@@ -6,7 +6,6 @@ import asyncio
 import itertools
 from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -17,6 +16,8 @@ from storage.memory_reads import MemoryReads
 from storage.postgresql import Postgresql
 from storage.postgresql_reads import PostgresqlSource
 from storage.redis import Redis
+from storage.redis_cluster import RedisCluster
+from storage.redis_cluster_reads import RedisClusterReads
 from storage.redis_reads import RedisReads
 from storage.relational import Relational
 from storage.relational_reads import RelationalReads
@@ -52,33 +53,43 @@ def pointed(sides: Sides) -> dict[Name, int]:
     return {name: alias.version for name, alias in aliases.items()}
 
 
-TECHNOLOGIES = ["memory", "redis", "sqlite", "postgresql"]
+def _memory(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    memory = Memory()
+    return memory, MemoryReads(memory)
 
 
-@pytest.fixture(
-    params=[pytest.param(name, marks=[pytest.mark.server] * (name in ("redis", "postgresql"))) for name in TECHNOLOGIES]
-)
-def sides(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sides]:
+def _redis(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("redis_clean")
+    return Redis(url, timeout=20), RedisReads(url, timeout=10)
+
+
+def _redis_cluster(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("redis_cluster_url")
+    return RedisCluster(url, timeout=20), RedisClusterReads(url, timeout=10)
+
+
+def _sqlite(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = f"sqlite:///{request.getfixturevalue('tmp_path') / 'rows.db'}"
+    return Relational(Sqlite(url, timeout=20)), RelationalReads(SqliteSource(url, timeout=10))
+
+
+def _postgresql(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("postgresql_clean")
+    return Relational(Postgresql(url, timeout=20)), RelationalReads(PostgresqlSource(url, timeout=10))
+
+
+SERVERLESS = {"memory": _memory, "sqlite": _sqlite}
+SERVERS = {"redis": _redis, "redis-cluster": _redis_cluster, "postgresql": _postgresql}
+
+
+@pytest.fixture(params=[*SERVERLESS, *(pytest.param(name, marks=pytest.mark.server) for name in SERVERS)])
+def sides(request: pytest.FixtureRequest) -> Iterator[Sides]:
     """An empty storage."""
     with asyncio.Runner() as runner:
-        made = Sides(*_opened(request, tmp_path), runner)
+        made = Sides(*{**SERVERLESS, **SERVERS}[request.param](request), runner)
         yield made
         runner.run(made.reads.close())
         made.technology.close()
-
-
-def _opened(request: pytest.FixtureRequest, folder: Path) -> tuple[Technology, Reads]:
-    if request.param == "memory":
-        memory = Memory()
-        return memory, MemoryReads(memory)
-    if request.param == "redis":
-        url = request.getfixturevalue("redis_clean")
-        return Redis(url, timeout=20), RedisReads(url, timeout=10)
-    if request.param == "sqlite":
-        url = f"sqlite:///{folder / 'rows.db'}"
-        return Relational(Sqlite(url, timeout=20)), RelationalReads(SqliteSource(url, timeout=10))
-    url = request.getfixturevalue("postgresql_clean")
-    return Relational(Postgresql(url, timeout=20)), RelationalReads(PostgresqlSource(url, timeout=10))
 
 
 @pytest.fixture
