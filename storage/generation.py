@@ -10,12 +10,9 @@ from storage.address import Address
 from storage.errors import WriteRefused
 from storage.ranked_row import RankedRow
 from storage.technology import Newest, Row
-from storage.writes import Writes
+from storage.writes import EXACT, Writes
 
 R = TypeVar("R")
-
-EXACT = 2**53
-"""The largest integer that every technology tells from its neighbours."""
 
 
 class Generation:

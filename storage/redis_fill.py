@@ -11,7 +11,6 @@ import redis
 from storage.descriptor import Descriptor
 from storage.errors import WriteRefused
 from storage.redis_keys import Keys
-from storage.redis_writes import checked
 from storage.writes import Writes
 
 _PAGE = 1_000
@@ -22,7 +21,7 @@ _Row = tuple[str, str, list[Any], int]
 def fill(client: redis.Redis, descriptor: Descriptor, writes: Writes) -> None:
     """See `Technology.fill`."""
     keys, storage = Keys.of(descriptor), descriptor.storage
-    checked(writes)
+    writes.check()
     rows = list(_rows(keys, writes))
     pipeline = client.pipeline(transaction=False)
     for command, key, arguments, _ in rows:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
-from math import isfinite
+from itertools import islice
 from typing import TypeVar
 
 import msgspec
@@ -14,8 +13,6 @@ from storage.errors import WriteRefused
 from storage.redis_keys import Keys
 from storage.writes import Writes
 
-EXACT = 2**53
-"""The largest integer that a script's numbers, which are doubles, tell from its neighbours."""
 ITEMS = 1_000
 """Items in one command: Lua spreads at most some 7,900 arguments."""
 
@@ -46,7 +43,7 @@ def packed(keys: Keys, writes: Writes) -> list[bytes]:
     Raises:
         WriteRefused: a value that cannot be held.
     """
-    checked(writes)
+    writes.check()
     storages = _Storages(keys)
     records: list[bytes] = []
     content = {
@@ -113,24 +110,6 @@ def _parts(row: Mapping[str, Value]) -> Iterable[Mapping[str, Value]]:
         return (row,) if row else ()
     items = iter(row.items())
     return iter(lambda: dict(islice(items, ITEMS)), {})
-
-
-def checked(writes: Writes) -> None:
-    """Raise WriteRefused for a value that cannot be held, whatever the storage holds."""
-    for address, amounts in writes.sums.items():
-        for field, amount in amounts.items():
-            if not isinstance(amount, int) or not -EXACT <= amount <= EXACT:
-                raise _refused(address, field, amount, "an integer within 2^53")
-    for address, scores in chain(writes.scores.items(), writes.ranks.items()):
-        for member, score in scores.items():
-            if not isfinite(score):
-                raise _refused(address, member, score, "finite")
-
-
-def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRefused:
-    return WriteRefused(
-        f"{address.storage} of {address.key!r} cannot take {value!r} for {item!r}: it must be {wanted}."
-    )
 
 
 def _encoded(content: object) -> bytes:
