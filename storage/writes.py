@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from itertools import chain
 from math import isfinite
@@ -15,7 +16,7 @@ EXACT = 2**53
 
 @dataclass(slots=True)
 class Writes:
-    """Rows to write in one commit. A commit holds at most 2,000 of them, which is its caller's duty.
+    """Rows to write in one commit. A commit holds about 2,000 of them, as `rows` counts, which is its caller's duty.
 
     Attributes:
         puts: rows replaced.
@@ -33,9 +34,14 @@ class Writes:
 
     @property
     def rows(self) -> int:
-        """How many rows, fields and members would be written."""
-        nested = sum(map(len, self.sums.values())) + sum(map(len, self.scores.values()))
-        return len(self.puts) + nested + sum(map(len, self.ranks.values()))
+        """How much it is, as a record put counts: a counter's row is one and each of its fields one, a ranking's row is
+        one and each of its members two.
+
+        That is how long a store is held up: records go into few commands, each other row needs its own, and a member
+        moves among the others.
+        """
+        ranked = len(self.scores) + len(self.ranks) + 2 * (_items(self.scores) + _items(self.ranks))
+        return len(self.puts) + len(self.sums) + _items(self.sums) + ranked
 
     def see(self, storage: str, at_ms: int) -> None:
         """Note that something of this event time is written to a storage."""
@@ -63,3 +69,7 @@ def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRef
     return WriteRefused(
         f"{address.storage} of {address.key!r} cannot take {value!r} for {item!r}: it must be {wanted}."
     )
+
+
+def _items(rows: Mapping[Address, Sized]) -> int:
+    return sum(map(len, rows.values()))

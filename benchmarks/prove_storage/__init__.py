@@ -1,0 +1,1 @@
+"""The proof of the storages, on the real parts: what the fences cost."""
