@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -32,6 +32,8 @@ SERVERS = {
     "redis_clean",
     "redis_cluster_ports",
     "postgresql_url",
+    "cassandra_url",
+    "cassandra_clean",
     "registry_url",
     "running_movies",
 }
@@ -55,6 +57,15 @@ def free_ports(count: int) -> list[int]:
         for item in sockets:
             item.bind(("127.0.0.1", 0))
         return [int(item.getsockname()[1]) for item in sockets]
+
+
+def pair_of_ports() -> int:
+    """The first of two ports beside each other that nothing listens on now."""
+    while True:
+        [port] = free_ports(1)
+        with socket.socket() as second, suppress(OSError, OverflowError):
+            second.bind(("127.0.0.1", port + 1))
+            return port
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +106,15 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real PostgreSQL with pgvector; what earlier tests wrote is still there, see `postgresql_clean`."""
     url = f"postgresql://millrace@127.0.0.1:{free_ports(1)[0]}/millrace"
     settings = _nothing(tmp_path_factory.mktemp("postgresql"), relational_url=url)
+    with _running(settings):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def cassandra_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Cassandra; what earlier tests wrote is still there, see `cassandra_clean`."""
+    url = f"cassandra://127.0.0.1:{pair_of_ports()}/millrace"
+    settings = _nothing(tmp_path_factory.mktemp("cassandra"), cassandra_url=url)
     with _running(settings):
         yield url
 
