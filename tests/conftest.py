@@ -24,6 +24,8 @@ from benchmarks.prove_loop.stage import Stage, stage
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
 from schemas.errors import MillraceError
+from storage.cassandra_address import CassandraAddress
+from storage.cassandra_session import CassandraSession, finished
 from tests.redis_cluster import flush, redis_cluster
 
 SERVERS = {
@@ -152,6 +154,33 @@ def redis_clean(redis_url: str) -> Iterator[str]:
     _flush(redis_url)
     yield redis_url
     _flush(redis_url)
+
+
+@pytest.fixture(scope="session")
+def cassandra_tables(cassandra_url: str) -> Iterator[CassandraSession]:
+    """A session of the tests' own on `cassandra_url`, with its tables."""
+    session = CassandraSession(CassandraAddress.of(cassandra_url), timeout=30)
+    session.connect()
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def cassandra_clean(cassandra_url: str, cassandra_tables: CassandraSession) -> str:
+    """`cassandra_url`, emptied before the test: by partition, as truncating its tables would take a second."""
+    for table, key in {
+        "state": ["unit"],
+        "served": ["place", "slot"],
+        "units": ["writer"],
+        "places": ["writer"],
+    }.items():
+        where = " AND ".join(f"{column} = ?" for column in key)
+        delete = f"DELETE FROM {table} WHERE {where}"
+        rows = cassandra_tables.read(f"SELECT DISTINCT {', '.join(key)} FROM {table}")
+        finished(cassandra_tables.send(delete, row) for row in rows)
+    for table in ("catalogue", "leases"):
+        cassandra_tables.write(f"DELETE FROM {table} WHERE part = 'all'")
+    return cassandra_url
 
 
 @pytest.fixture

@@ -37,10 +37,10 @@ def servers(settings: Settings) -> dict[str, Server]:
         user = relational.username or "millrace"
         found["postgresql"] = PostgresqlServer(folder, port, user, relational.path.strip("/") or user)
     cassandra = urlsplit(settings.cassandra_url)
-    if cassandra.scheme == "cassandra" and "," not in cassandra.netloc and not cassandra.password:
-        if cassandra.hostname in LOOPBACK:
-            folder, port = settings.state_dir / "cassandra", _port(cassandra, 9042, "cassandra_url")
-            found["cassandra"] = CassandraServer(folder, port, cassandra.path.strip("/") or "millrace")
+    alone = cassandra.scheme == "cassandra" and "," not in cassandra.netloc
+    if alone and cassandra.hostname in LOOPBACK and not cassandra.password:
+        folder, port = settings.state_dir / "cassandra", _port(cassandra, 9042, "cassandra_url")
+        found["cassandra"] = CassandraServer(folder, port, cassandra.path.strip("/") or "millrace")
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))

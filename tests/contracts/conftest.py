@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import pytest
 
 from storage.alias import Name
+from storage.cassandra import Cassandra
+from storage.cassandra_reads import CassandraReads
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
 from storage.postgresql import Postgresql
@@ -78,8 +80,13 @@ def _postgresql(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
     return Relational(Postgresql(url, timeout=20)), RelationalReads(PostgresqlSource(url, timeout=10))
 
 
+def _cassandra(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("cassandra_clean")
+    return Cassandra(url, timeout=20), CassandraReads(url, timeout=10)
+
+
 SERVERLESS = {"memory": _memory, "sqlite": _sqlite}
-SERVERS = {"redis": _redis, "redis-cluster": _redis_cluster, "postgresql": _postgresql}
+SERVERS = {"redis": _redis, "redis-cluster": _redis_cluster, "postgresql": _postgresql, "cassandra": _cassandra}
 
 
 @pytest.fixture(params=[*SERVERLESS, *(pytest.param(name, marks=pytest.mark.server) for name in SERVERS)])
