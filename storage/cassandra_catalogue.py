@@ -15,10 +15,10 @@ from storage.descriptor import Descriptor
 PART = "all"
 """The one partition of `catalogue`, and of `leases`."""
 STORAGE, ALIAS = "storage", "alias"
-CATALOGUE = "SELECT kind, name, value FROM catalogue WHERE part = ?"
-LEASES = "SELECT title, until FROM leases WHERE part = ?"
-LEASE = "UPDATE leases USING TTL ? SET until = ? WHERE part = ? AND title = ?"
-_SWAP = "UPDATE catalogue SET value = ? WHERE part = ? AND kind = ? AND name = ? IF value = ?"
+CATALOGUE = "SELECT kind, name, value FROM @catalogue WHERE part = ?"
+LEASES = "SELECT title, until FROM @leases WHERE part = ?"
+LEASE = "UPDATE @leases USING TTL ? SET until = ? WHERE part = ? AND title = ?"
+_SWAP = "UPDATE @catalogue SET value = ? WHERE part = ? AND kind = ? AND name = ? IF value = ?"
 
 Pairs = Iterable[tuple[str, str, str]]
 

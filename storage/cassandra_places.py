@@ -10,9 +10,9 @@ from storage.descriptor import Descriptor
 from storage.errors import UnknownOutcome
 from storage.unit import UnitId
 
-PLACE = "SELECT place, slots FROM places WHERE writer = ? AND storage = ?"
-_SETTLE = "INSERT INTO places (writer, storage, place, slots) VALUES (?, ?, ?, ?) IF NOT EXISTS"
-_LEAVE = "DELETE FROM places WHERE writer = ? AND storage = ? IF place = ?"
+PLACE = "SELECT place, slots FROM @places WHERE writer = ? AND storage = ?"
+_SETTLE = "INSERT INTO @places (writer, storage, place, slots) VALUES (?, ?, ?, ?) IF NOT EXISTS"
+_LEAVE = "DELETE FROM @places WHERE writer = ? AND storage = ? IF place = ?"
 
 
 class Place(NamedTuple):

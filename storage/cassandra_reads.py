@@ -31,13 +31,13 @@ from storage.unit import UnitState
 
 Pair = tuple[str, float]
 
-_RECORDS = "SELECT key, record FROM served WHERE place = ? AND slot = ? AND bucket = ? AND key IN ?"
-_TOTALS = "SELECT key, item, total FROM served WHERE place = ? AND slot = ? AND bucket = ? AND key IN ?"
-_SCORES = "SELECT item, score FROM served WHERE place = ? AND slot = ? AND bucket = ? AND key = ?"
+_RECORDS = "SELECT key, record FROM @served WHERE place = ? AND slot = ? AND bucket = ? AND key IN ?"
+_TOTALS = "SELECT key, item, total FROM @served WHERE place = ? AND slot = ? AND bucket = ? AND key IN ?"
+_SCORES = "SELECT item, score FROM @served WHERE place = ? AND slot = ? AND bucket = ? AND key = ?"
 _SOME_SCORES = f"{_SCORES} AND item IN ?"
-_KEYS = "SELECT key FROM served WHERE place = ? AND slot = ? GROUP BY place, slot, bucket, key LIMIT ?"
-_SOME = "SELECT key FROM served WHERE place = ? AND slot = ? LIMIT ?"
-_COUNT = "SELECT COUNT(*) FROM served WHERE place = ? AND slot = ?"
+_KEYS = "SELECT key FROM @served WHERE place = ? AND slot = ? GROUP BY place, slot, bucket, key LIMIT ?"
+_SOME = "SELECT key FROM @served WHERE place = ? AND slot = ? LIMIT ?"
+_COUNT = "SELECT COUNT(*) FROM @served WHERE place = ? AND slot = ?"
 _STATEMENTS = (
     CATALOGUE, LEASES, LEASE, UNITS, UNIT, PLACE, NEWEST,
     _RECORDS, _TOTALS, _SCORES, _SOME_SCORES, _KEYS, _SOME, _COUNT,

@@ -23,15 +23,15 @@ from storage.technology import Newest, Row
 from storage.unit import UnitId
 
 _SERVE = [
-    f"UPDATE served USING TIMESTAMP ? SET {column} = ? "
+    f"UPDATE @served USING TIMESTAMP ? SET {column} = ? "
     "WHERE place = ? AND slot = ? AND bucket = ? AND key = ? AND item = ? AND unit = ?"
     for column in COLUMNS
 ]
-_SLOT = "SELECT bucket, key, item, record, total, score FROM served WHERE place = ? AND slot = ?"
-_THERE = "SELECT key, item FROM served WHERE place = ? AND slot = ? AND (bucket, key, item) IN ? LIMIT 1"
-NEWEST = f"SELECT item, total FROM served WHERE place = ? AND slot = {ABOUT} AND bucket = {NO_BUCKET} AND key = ''"
-_CLEAR = "DELETE FROM served WHERE place = ? AND slot = ?"
-_CLEAR_BUCKETS = "DELETE FROM served WHERE place = ? AND slot = ? AND bucket > ? AND bucket < ?"
+_SLOT = "SELECT bucket, key, item, record, total, score FROM @served WHERE place = ? AND slot = ?"
+_THERE = "SELECT key, item FROM @served WHERE place = ? AND slot = ? AND (bucket, key, item) IN ? LIMIT 1"
+NEWEST = f"SELECT item, total FROM @served WHERE place = ? AND slot = {ABOUT} AND bucket = {NO_BUCKET} AND key = ''"
+_CLEAR = "DELETE FROM @served WHERE place = ? AND slot = ?"
+_CLEAR_BUCKETS = "DELETE FROM @served WHERE place = ? AND slot = ? AND bucket > ? AND bucket < ?"
 _ROWS, _BYTES = 500, 1 << 20
 """What one batch holds at most."""
 

@@ -78,10 +78,11 @@ class CassandraSession:
             self._session()
 
     def prepared(self, text: str) -> PreparedStatement:
-        """The statement, prepared once. Blocks the first time."""
+        """The statement, prepared once, its tables written as @table. Blocks the first time."""
         found = self._prepared.get(text)
         if found is None:
-            found = self._prepared[text] = self._session().prepare(text)
+            whole = text.replace("@", f"{self.address.keyspace}.")
+            found = self._prepared[text] = self._session().prepare(whole)
         return found
 
     def send(self, text: str, values: Sequence[Any] = (), serial: bool = False) -> ResponseFuture:
@@ -159,7 +160,6 @@ class CassandraSession:
 
             if missing(ask, self.address.keyspace):
                 make(ask, self.address.keyspace, self.address.replication)
-            session.set_keyspace(self.address.keyspace)
         except BaseException:
             cluster.shutdown()
             raise

@@ -14,22 +14,23 @@ from storage.cassandra_tables import COLUMNS, NO_BUCKET
 from storage.errors import Fenced, Gap, UnknownOutcome
 from storage.unit import Claim, Outcome, UnitId
 
-_POSITION = "SELECT DISTINCT unit, epoch, owner, next, watermark FROM state WHERE unit = ?"
-_CLAIM = "UPDATE state SET epoch = ?, owner = ? WHERE unit = ? IF epoch = ?"
-_MOVE = "UPDATE state SET next = ? WHERE unit = ? IF epoch = ? AND owner = ? AND next = ?"
-_MOVE_MARKED = "UPDATE state SET next = ?, watermark = ? WHERE unit = ? IF epoch = ? AND owner = ? AND next = ?"
+_POSITION = "SELECT DISTINCT unit, epoch, owner, next, watermark FROM @state WHERE unit = ?"
+_CLAIM = "UPDATE @state SET epoch = ?, owner = ? WHERE unit = ? IF epoch = ?"
+_MOVE = "UPDATE @state SET next = ? WHERE unit = ? IF epoch = ? AND owner = ? AND next = ?"
+_MOVE_MARKED = "UPDATE @state SET next = ?, watermark = ? WHERE unit = ? IF epoch = ? AND owner = ? AND next = ?"
 _WRITE = [
-    f"UPDATE state SET {column} = ? WHERE unit = ? AND storage = ? AND bucket = ? AND key = ? AND item = ?"
+    f"UPDATE @state SET {column} = ? WHERE unit = ? AND storage = ? AND bucket = ? AND key = ? AND item = ?"
     for column in COLUMNS
 ]
 _ROWS = (
-    "SELECT epoch, owner, next, storage, bucket, key, item, record, total, score FROM state "
+    "SELECT epoch, owner, next, storage, bucket, key, item, record, total, score FROM @state "
     "WHERE unit = ? AND (storage, bucket, key, item) IN ?"
 )
-_END = "DELETE FROM state WHERE unit = ? IF epoch = ?"
-_END_STORAGE = "DELETE FROM state WHERE unit = ? AND storage = ? IF epoch = ?"
-_END_ABOUT = "DELETE FROM state WHERE unit = ? AND storage = '' AND bucket = ? AND key = ? IF epoch = ?"
-_END_BUCKETS = "DELETE FROM state WHERE unit = ? AND storage = ? AND bucket > ? AND bucket < ? IF epoch = ?"
+_STAY = "UPDATE @state SET epoch = ? WHERE unit = ? IF epoch = ?"
+_END = "DELETE FROM @state WHERE unit = ?"
+_END_STORAGE = "DELETE FROM @state WHERE unit = ? AND storage = ?"
+_END_ABOUT = "DELETE FROM @state WHERE unit = ? AND storage = '' AND bucket = ? AND key = ?"
+_END_BUCKETS = "DELETE FROM @state WHERE unit = ? AND storage = ? AND bucket > ? AND bucket < ?"
 _PAGE = 500
 _TRIES = 3
 
@@ -113,16 +114,17 @@ class State:
 
     def end(self, unit: UnitId) -> None:
         """Remove the unit: whoever has it is fenced."""
-        self._conditionally(unit, _END, unit_name(unit))
+        self._remove(unit, (_END, ()), stays=False)
 
     def end_storage(self, unit: UnitId, storage: str) -> None:
         """Remove a storage's rows from the unit."""
-        self._conditionally(unit, _END_STORAGE, unit_name(unit), storage)
-        self._conditionally(unit, _END_ABOUT, unit_name(unit), NO_BUCKET, storage)
+        name = storage.encode()
+        self._remove(unit, (_END_STORAGE, (name,)), (_END_ABOUT, (integer(NO_BUCKET), name)))
 
     def end_buckets(self, unit: UnitId, storage: str, bucket: int) -> None:
         """Remove the rows of a storage's earlier buckets."""
-        self._conditionally(unit, _END_BUCKETS, unit_name(unit), storage, NO_BUCKET, bucket)
+        bounds = storage.encode(), integer(NO_BUCKET), integer(bucket)
+        self._remove(unit, (_END_BUCKETS, bounds))
 
     def _claimed(self, unit: UnitId, old: int | None, epoch: int, owner: str) -> bool | None:
         """Whether it was applied; None = no answer."""
@@ -132,10 +134,13 @@ class State:
             return None
         return bool(applied)
 
-    def _conditionally(self, unit: UnitId, statement: str, *values: str | int) -> None:
+    def _remove(self, unit: UnitId, *deletions: tuple[str, Encoded], stays: bool = True) -> None:
+        """Delete in a conditional batch, as everything here changes; nothing of a unit that was never claimed."""
+        name = unit_name(unit).encode()
         while (epoch := self.position(unit).epoch) is not None:
-            [(applied, *_)] = self._session.write(statement, *values, epoch)
-            if applied:
+            fence = (integer(epoch) if stays else None, name, integer(epoch))
+            statements = [(_STAY, [fence]), *((text, [(name, *values)]) for text, values in deletions)]
+            if self._moved(statements, [name]):
                 return
 
     def _statements(

@@ -11,10 +11,10 @@ from storage.cassandra_state import unit_name
 from storage.descriptor import Descriptor
 from storage.unit import UnitId, UnitState
 
-UNITS = "SELECT topic, partition FROM units WHERE writer = ?"
-UNIT = "SELECT epoch, next, watermark, WRITETIME(next) FROM state WHERE unit = ? LIMIT 1"
-_NOTE = "INSERT INTO units (writer, topic, partition) VALUES (?, ?, ?)"
-_FORGET = "DELETE FROM units WHERE writer = ?"
+UNITS = "SELECT topic, partition FROM @units WHERE writer = ?"
+UNIT = "SELECT epoch, next, watermark, WRITETIME(next) FROM @state WHERE unit = ? LIMIT 1"
+_NOTE = "INSERT INTO @units (writer, topic, partition) VALUES (?, ?, ?)"
+_FORGET = "DELETE FROM @units WHERE writer = ?"
 
 
 class Units:

@@ -175,11 +175,11 @@ def cassandra_clean(cassandra_url: str, cassandra_tables: CassandraSession) -> s
         "places": ["writer"],
     }.items():
         where = " AND ".join(f"{column} = ?" for column in key)
-        delete = f"DELETE FROM {table} WHERE {where}"
-        rows = cassandra_tables.read(f"SELECT DISTINCT {', '.join(key)} FROM {table}")
+        delete = f"DELETE FROM @{table} WHERE {where}"
+        rows = cassandra_tables.read(f"SELECT DISTINCT {', '.join(key)} FROM @{table}")
         finished(cassandra_tables.send(delete, row) for row in rows)
     for table in ("catalogue", "leases"):
-        cassandra_tables.write(f"DELETE FROM {table} WHERE part = 'all'")
+        cassandra_tables.write(f"DELETE FROM @{table} WHERE part = 'all'")
     return cassandra_url
 
 

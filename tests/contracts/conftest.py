@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -38,10 +38,16 @@ class Sides:
     reads: Reads
     runner: asyncio.Runner
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _done: int = 0
 
     def ask(self, read: Coroutine[Any, Any, T]) -> T:
         """The answer, on one event loop for the whole test."""
         return self.runner.run(read)
+
+    def tired(self, enough: Mapping[str, int]) -> bool:
+        """Whether this technology, by its name, has done enough for one test."""
+        self._done += 1
+        return self._done > enough.get(self.technology.name, self._done)
 
     def learner(self) -> str:
         """A name that nothing has been written under."""
