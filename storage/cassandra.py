@@ -14,7 +14,7 @@ from storage.address import Address
 from storage.alias import Alias, Name
 from storage.cassandra_address import CassandraAddress
 from storage.cassandra_catalogue import CassandraCatalogue
-from storage.cassandra_cells import about, cells, news, scores_after, sums_after
+from storage.cassandra_cells import about, checked, news, put_cells, score_cells, scores_after, sum_cells, sums_after
 from storage.cassandra_places import Places
 from storage.cassandra_served import Served
 from storage.cassandra_session import CassandraSession, asking
@@ -80,7 +80,8 @@ class Cassandra:
         """See `Technology.fill`. Reads before it writes, to find what is there already."""
         writes.check()
         before = {about(storage): _items(self._served.newest(descriptor)) for storage in news(writes)}
-        found = cells(writes.puts, sums_after(writes, before), scores_after(writes, before))
+        sums, scores = sum_cells(sums_after(writes, before)), score_cells(scores_after(writes, before))
+        found = checked([*put_cells(writes.puts), *sums, *scores])
         self._served.refuse_what_is_there(descriptor, found)
         self._served.write(descriptor, "", time.time_ns() // 1000, found)
 
@@ -146,17 +147,20 @@ class Cassandra:
     ) -> Outcome:
         """Writes nothing unless the claim can move its unit. Whoever loses it meanwhile has served rows of positions
         that its successor comes to as well."""
-        asked = self._state.ask_position(claim.unit)
+        asked = self._state.ask_position(claim.unit, serial=False)
         missing = totals.missing(writes)
+        records = put_cells(writes.puts)
         with asking(self._session.address):
             position = position_of(list(asked.result()))
+        if standing(position, claim, expected, new) is not None:
+            position = self._state.position(claim.unit)
         refusal = standing(position, claim, expected, new)
         if refusal is not None:
             return refusal
         found = self._state.rows(claim, expected, missing) if missing and expected is not None else {}
         totals.learn(missing, cast("dict[tuple[Address, str], float]", found))
         sums, scores = sums_after(writes, totals.known), scores_after(writes, totals.known)
-        written = cells(writes.puts, sums, scores)
+        written = checked([*records, *sum_cells(sums), *score_cells(scores)])
         self._served.write(claim.unit, f"{claim.unit.topic}/{claim.unit.partition}", new + 1, written)
         outcome = self._state.move(claim, position, new, watermark_ms, written)
         totals.keep(sums, {address: row for address, row in scores.items() if address in totals.known})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from math import isfinite
-from typing import NamedTuple
+from typing import TypeVar
 from zlib import crc32
 
 from storage.address import Address
@@ -17,6 +18,10 @@ LONGEST = 2**16 - 1
 """Bytes that a key, a field or a member may have."""
 LARGEST = 15 << 20
 """Bytes that a commit may have: a server takes 16 MiB at once."""
+MOST = 2**16 - 2
+"""Rows that a commit may have: a batch holds one statement more at most."""
+
+Number = TypeVar("Number", int, float)
 
 Totals = Mapping[Address, Mapping[str, float]]
 """What a unit's sums and scores are before a commit; 0 where there is none."""
@@ -26,51 +31,8 @@ small = struct.Struct(">i").pack
 double = struct.Struct(">d").pack
 
 
-class Cell(NamedTuple):
-    """One item of a row. All but `column` are in Cassandra's encoding."""
-
-    storage: bytes
-    bucket: bytes
-    key: bytes
-    item: bytes
-    column: int
-    value: bytes
-
-
-class Encoder:
-    """Encodes texts and buckets, each once."""
-
-    def __init__(self) -> None:
-        self._texts: dict[str, bytes] = {}
-        self._buckets: dict[int | None, bytes] = {None: integer(NO_BUCKET)}
-
-    def address(self, address: Address) -> tuple[bytes, bytes, bytes]:
-        """A row's storage, bucket and key."""
-        bucket = self._buckets.get(address.bucket)
-        if bucket is None:
-            bucket = self._buckets[address.bucket] = integer(address.bucket)
-        return self._storage(address.storage), bucket, text(address.key)
-
-    def _storage(self, storage: str) -> bytes:
-        found = self._texts.get(storage)
-        if found is None:
-            found = self._texts[storage] = text(storage)
-        return found
-
-
-def text(value: str) -> bytes:
-    """A key, field or member.
-
-    Raises:
-        WriteRefused: it is too long, or no text.
-    """
-    try:
-        found = value.encode()
-    except UnicodeEncodeError as error:
-        raise WriteRefused(f"A key, field or member is no text that UTF-8 can write: {error.object!r}.") from error
-    if len(found) > LONGEST:
-        raise WriteRefused(f"{value[:40]!r}... has {len(found)} bytes; Cassandra takes keys of up to {LONGEST}.")
-    return found
+Cell = tuple[bytes, bytes, bytes, bytes, int, bytes]
+"""One item of a row: storage, bucket, key, item, column, value; all but the column as Cassandra encodes them."""
 
 
 def slot_of(key: bytes, slots: int) -> int:
@@ -131,31 +93,72 @@ def scores_after(writes: Writes, before: Totals) -> dict[Address, dict[str, floa
     return found
 
 
-def cells(
-    puts: Mapping[Address, bytes],
-    sums: Mapping[Address, Mapping[str, int]],
-    scores: Mapping[Address, Mapping[str, float]],
-) -> list[Cell]:
-    """All cells, those of a row together.
+def put_cells(rows: Mapping[Address, bytes]) -> list[Cell]:
+    """The cells of records. Raises WriteRefused as `checked` does."""
+    starts = _starts(rows)
+    with _writable():
+        return [
+            (*starts[storage, bucket], key.encode(), b"", RECORD, record)
+            for (storage, key, bucket), record in rows.items()
+        ]
+
+
+def sum_cells(rows: Mapping[Address, Mapping[str, int]]) -> list[Cell]:
+    """The cells of sums. Raises as `put_cells` does."""
+    return _cells(rows, TOTAL, integer)
+
+
+def score_cells(rows: Mapping[Address, Mapping[str, float]]) -> list[Cell]:
+    """The cells of scores. Raises as `put_cells` does."""
+    return _cells(rows, SCORE, double)
+
+
+def checked(found: list[Cell]) -> list[Cell]:
+    """The cells of a commit.
 
     Raises:
-        WriteRefused: a key, field or member cannot be written, or it is too much for one commit.
+        WriteRefused: it is more than a server takes at once, or a key, field or member is too long.
     """
-    of = Encoder().address
-    found = [Cell(*of(address), b"", RECORD, record) for address, record in puts.items()]
-    for address, totals in sums.items():
-        storage, bucket, key = of(address)
-        found += [Cell(storage, bucket, key, text(item), TOTAL, integer(total)) for item, total in totals.items()]
-    for address, row in scores.items():
-        storage, bucket, key = of(address)
-        found += [Cell(storage, bucket, key, text(item), SCORE, double(score)) for item, score in row.items()]
-    size = sum(len(key) + len(item) + len(value) for _, _, key, item, _, value in found)
-    if size > LARGEST:
+    size = 0
+    for _, _, key, item, _, value in found:
+        size += len(key) + len(item) + len(value)
+        if len(key) > LONGEST or len(item) > LONGEST:
+            name = key if len(key) > LONGEST else item
+            raise WriteRefused(f"{name[:40]!r}... has {len(name)} bytes; Cassandra takes keys of up to {LONGEST}.")
+    if size > LARGEST or len(found) > MOST:
         raise WriteRefused(
-            f"A commit of {len(found)} rows has {size >> 20} MiB and Cassandra takes {LARGEST >> 20} at once; fold "
-            "fewer events in a batch, or make the records smaller."
+            f"A commit of {len(found)} rows and {size >> 20} MiB is more than the {MOST} rows and {LARGEST >> 20} MiB "
+            "that Cassandra takes in one step; fold fewer events in a batch, or make the records smaller."
         )
     return found
+
+
+def _cells(rows: Mapping[Address, Mapping[str, Number]], column: int, encoded: Callable[[Number], bytes]) -> list[Cell]:
+    starts = _starts(rows)
+    found: list[Cell] = []
+    with _writable():
+        for address, items in rows.items():
+            storage, bucket = starts[address.storage, address.bucket]
+            key = address.key.encode()
+            found += [(storage, bucket, key, item.encode(), column, encoded(value)) for item, value in items.items()]
+    return found
+
+
+def _starts(rows: Iterable[Address]) -> dict[tuple[str, int | None], tuple[bytes, bytes]]:
+    """Storages and buckets, encoded once."""
+    found = {(storage, bucket) for storage, _, bucket in rows}
+    return {
+        (storage, bucket): (storage.encode(), integer(NO_BUCKET if bucket is None else bucket))
+        for storage, bucket in found
+    }
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise WriteRefused(f"A key, field or member is no text that UTF-8 can write: {error.object!r}.") from error
 
 
 def _sums(address: Address, amounts: Mapping[str, int], before: Mapping[str, float]) -> dict[str, int]:

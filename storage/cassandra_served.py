@@ -109,11 +109,12 @@ class Served:
         places: dict[bytes, Place] = {}
         found: dict[tuple[bytes, int], list[Cell]] = {}
         for cell in cells:
-            storage = cell.storage or cell.key
+            name, _, key, *_ = cell
+            storage = name or key
             place = places.get(storage)
             if place is None:
                 place = places[storage] = self._places.made(writer, storage.decode())
-            slot = slot_of(cell.key, place.slots) if cell.storage else ABOUT
+            slot = slot_of(key, place.slots) if name else ABOUT
             found.setdefault((storage, slot), []).append(cell)
         for (storage, slot), group in found.items():
             group.sort()
@@ -121,10 +122,19 @@ class Served:
 
     def _batch(self, place: Place, slot: int, cells: Sequence[Cell], stamp: bytes, unit: bytes) -> ResponseFuture:
         partition = place.id.bytes, small(slot)
-        rows: list[list[Encoded]] = [[] for _ in COLUMNS]
-        for storage, bucket, key, item, column, value in cells:
-            rows[column].append((stamp, value, *partition, bucket, key if storage else b"", item, unit))
-        return self._session.send_batch(zip(_SERVE, rows, strict=True), partition)
+        whole = slot != ABOUT
+        statements: list[tuple[str, list[Encoded]]] = [
+            (
+                _SERVE[wanted],
+                [
+                    (stamp, value, *partition, bucket, key if whole else b"", item, unit)
+                    for _, bucket, key, item, column, value in cells
+                    if column == wanted
+                ],
+            )
+            for wanted in {cell[4] for cell in cells}
+        ]
+        return self._session.send_batch(statements, partition)
 
 
 def merged(items: Iterable[Sequence[Any]]) -> Row:
@@ -149,16 +159,20 @@ def newest_of(rows: Iterable[tuple[str, int]]) -> Newest:
 def _parts(group: Group) -> Iterator[Group]:
     """A group in batches that a server takes."""
     place, slot, cells = group
+    if len(cells) <= _ROWS and sum(len(cell[5]) for cell in cells) <= _BYTES:
+        yield group
+        return
     part: list[Cell] = []
     size = 0
     for cell in cells:
-        if part and (len(part) == _ROWS or size + len(cell.value) > _BYTES):
+        if part and (len(part) == _ROWS or size + len(cell[5]) > _BYTES):
             yield place, slot, part
             part, size = [], 0
         part.append(cell)
-        size += len(cell.value) + len(cell.item)
+        size += len(cell[5])
     yield place, slot, part
 
 
 def _item(cell: Cell) -> tuple[int, str, str]:
-    return int.from_bytes(cell.bucket, "big", signed=True), cell.key.decode(), cell.item.decode()
+    _, bucket, key, item, *_ = cell
+    return int.from_bytes(bucket, "big", signed=True), key.decode(), item.decode()

@@ -70,9 +70,9 @@ class State:
         with asking(self._session.address):
             return position_of(list(self.ask_position(unit).result()))
 
-    def ask_position(self, unit: UnitId) -> ResponseFuture:
-        """Begin to ask for it; `position_of` reads the answer."""
-        return self._session.send(_POSITION, [unit_name(unit)], serial=True)
+    def ask_position(self, unit: UnitId, serial: bool = True) -> ResponseFuture:
+        """Begin to ask for it; `position_of` reads the answer. Not `serial`, it is cheaper, and may be an older one."""
+        return self._session.send(_POSITION, [unit_name(unit)], serial=serial)
 
     def rows(self, claim: Claim, expected: int | None, wanted: Sequence[Item]) -> dict[Item, Value]:
         """Those of the wanted items that exist, as of `expected`. In pages; all of them are of one moment, because
@@ -139,7 +139,8 @@ class State:
         name = unit_name(unit).encode()
         while (epoch := self.position(unit).epoch) is not None:
             fence = (integer(epoch) if stays else None, name, integer(epoch))
-            statements = [(_STAY, [fence]), *((text, [(name, *values)]) for text, values in deletions)]
+            statements: list[tuple[str, list[Encoded]]] = [(_STAY, [fence])]
+            statements += [(text, [(name, *values)]) for text, values in deletions]
             if self._moved(statements, [name]):
                 return
 
@@ -152,10 +153,10 @@ class State:
         move: tuple[str, list[Encoded]] = _MOVE, [(integer(new), name, *fence)]
         if marks:
             move = _MOVE_MARKED, [(integer(new), integer(max(marks)), name, *fence)]
-        rows: list[list[Encoded]] = [[] for _ in COLUMNS]
-        for storage, bucket, key, item, column, value in cells:
-            rows[column].append((value, name, storage, bucket, key, item))
-        written: list[tuple[str, list[Encoded]]] = list(zip(_WRITE, rows, strict=True))
+        written: list[tuple[str, list[Encoded]]] = [
+            (text, [(value, name, *row) for *row, column, value in cells if column == wanted])
+            for wanted, text in enumerate(_WRITE)
+        ]
         return [move, *written]
 
     def _moved(self, statements: Sequence[tuple[str, list[Encoded]]], routing: Sequence[bytes]) -> bool:
