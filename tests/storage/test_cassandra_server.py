@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -103,15 +104,10 @@ async def test_a_cassandra_that_is_not_there_is_said_to_be_unavailable_and_does_
     await reads.close()
 
 
-ROLES = """
-CREATE ROLE writer WITH PASSWORD = 'w-pass' AND LOGIN = true;
-CREATE ROLE reader WITH PASSWORD = 'r-pass' AND LOGIN = true;
-GRANT SELECT ON KEYSPACE millrace TO writer;
-GRANT MODIFY ON KEYSPACE millrace TO writer;
-GRANT SELECT ON KEYSPACE millrace TO reader;
-GRANT MODIFY ON TABLE millrace.leases TO reader
-"""
-"""The roles that docs/cassandra.md documents: whoever writes, and whoever reads and says so in `leases`."""
+def roles() -> list[str]:
+    """The statements that docs/cassandra.md gives for the roles of who writes and who reads."""
+    [found] = re.findall(r"```cql\n(.*?)```", Path("docs/cassandra.md").read_text("utf-8"), re.DOTALL)
+    return [statement for statement in found.split(";") if statement.strip()]
 
 
 @contextmanager
@@ -145,7 +141,7 @@ def test_the_reading_user_can_read_and_say_so_and_write_nothing_else(tmp_path: P
     with node_or_skip(tmp_path, **guarded) as node, superuser(node) as root:
         with closing(Cassandra(node.url("cassandra", "cassandra"), timeout=30)) as first:
             first.storages()
-        for statement in ROLES.split(";"):
+        for statement in roles():
             root.execute(statement)
         with closing(Cassandra(node.url("writer", "w-pass"), timeout=30)) as writer:
             writer.declare(storage(RECORDS))
