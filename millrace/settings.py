@@ -36,6 +36,8 @@ class Settings:
     """A schema registry that speaks Confluent's HTTP API."""
     redis_url: str = "redis://127.0.0.1:16379/0"
     """The Redis that holds storages; `rediss://` for TLS."""
+    default_technology: str = "redis"
+    """Where storages live that name no technology: redis, relational, cassandra or search."""
     relational_url: str = "sqlite:///.millrace/relational.db"
     """The database that holds relational storages: `sqlite:///file` or `postgresql://user@host:port/database`."""
     cassandra_url: str = ""
