@@ -18,13 +18,31 @@ if TYPE_CHECKING:
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
     from serving import Answer, Client, EndpointType, Experiment, Golden
-    from storage import Counters, CountersReader, Ranking, RankingReader, Records, RecordsReader
+    from storage import (
+        Counters,
+        CountersReader,
+        Ranking,
+        RankingReader,
+        Records,
+        RecordsReader,
+        Vectors,
+        VectorsReader,
+    )
     from streams import Batch
 
 _HOME = {
     "schemas": ("Event", "EventType", "Record", "load", "MillraceError"),
     "streams": ("Batch",),
-    "storage": ("Counters", "CountersReader", "Ranking", "RankingReader", "Records", "RecordsReader"),
+    "storage": (
+        "Counters",
+        "CountersReader",
+        "Ranking",
+        "RankingReader",
+        "Records",
+        "RecordsReader",
+        "Vectors",
+        "VectorsReader",
+    ),
     "learners": ("EventLearner", "FrameLearner", "Goal", "Learner", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.producer": ("Producer",),
@@ -54,6 +72,8 @@ __all__ = [
     "Records",
     "RecordsReader",
     "Settings",
+    "Vectors",
+    "VectorsReader",
     "load",
     "stream",
 ]

@@ -42,6 +42,8 @@ from storage.section import Health
 from storage.session import Session
 from storage.technology import Newest, Reads, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState
+from storage.vectors import Vectors
+from storage.vectors_reader import VectorsReader
 from storage.writes import Writes
 
 if TYPE_CHECKING:
@@ -87,6 +89,8 @@ __all__ = [
     "UnitId",
     "UnitState",
     "UnknownOutcome",
+    "Vectors",
+    "VectorsReader",
     "WriteRefused",
     "Writes",
     "to_frame",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from schemas import decode_record
@@ -12,6 +13,7 @@ from schemas.columns import frame_of, frame_schema
 from storage.decay import factor
 from storage.descriptor import Descriptor
 from storage.technology import Technology
+from storage.vector_row import Vector, vector_of
 
 if TYPE_CHECKING:
     from storage.format import Format
@@ -22,18 +24,31 @@ def record_frame(schema: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -
     return frame_of(rows, schema) if rows else pl.DataFrame(schema=frame_schema(schema))
 
 
+def vector_frame(vectors: Sequence[tuple[str, Vector]], dimensions: int) -> pl.DataFrame:
+    """Vectors by key as a frame of key and vector."""
+    matrix = np.array([vector for _, vector in vectors], np.float32).reshape(-1, dimensions)
+    return pl.DataFrame(
+        {
+            "key": pl.Series([key for key, _ in vectors], dtype=pl.String),
+            "vector": pl.Series(matrix, dtype=pl.Array(pl.Float32, dimensions)),
+        }
+    )
+
+
 def to_frame(form: Format, technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
     """All rows of a storage. Blocks while it reads them; they are not of one moment.
 
     Returns:
         Of a ranking key, member and score, decayed to the newest event; of counters key, field and value; of records
-        their columns. Sorted by these.
+        their columns; of vectors key and vector. Sorted by these.
     """
     match form.format:
         case "ranking":
             return _ranking(technology, descriptor)
         case "counters":
             return _counters(technology, descriptor)
+        case "vectors":
+            return _vectors(technology, descriptor)
         case _:
             return _records(technology, descriptor)
 
@@ -71,3 +86,10 @@ def _records(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
     assert schema is not None
     found = {address.key: row for address, row in technology.dump(descriptor) if isinstance(row, bytes)}
     return record_frame(schema, [decode_record(schema, found[key]) for key in sorted(found)])
+
+
+def _vectors(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
+    dimensions = int(descriptor.options["dimensions"])
+    rows = {address.key: row for address, row in technology.dump(descriptor) if isinstance(row, bytes)}
+    found = [(key, vector_of(rows[key], dimensions, f"{descriptor.title} of {key!r}")) for key in sorted(rows)]
+    return vector_frame(found, dimensions)

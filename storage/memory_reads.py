@@ -11,6 +11,7 @@ from storage.descriptor import Descriptor
 from storage.memory import Memory
 from storage.technology import Newest, Row
 from storage.unit import UnitState
+from storage.vector_scan import nearest
 
 
 class MemoryReads:
@@ -76,8 +77,11 @@ class MemoryReads:
             return self._memory.generation(descriptor).count(descriptor.storage)
 
     async def nearest(self, descriptor: Descriptor, vector: bytes, size: int) -> list[tuple[str, float]]:
-        """See `Reads.nearest`."""
-        raise NotImplementedError
+        """See `Reads.nearest`: all rows are looked at."""
+        with self._memory.lock:
+            found = self._memory.generation(descriptor).rows(descriptor.storage)
+            rows = [(address.key, row) for address, row in found if isinstance(row, bytes)]
+        return nearest(rows, vector, size, str(descriptor.options["metric"]))
 
     async def search(self, descriptor: Descriptor, text: str, size: int) -> list[tuple[str, float]]:
         """See `Reads.search`."""

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import Literal
 
+import numpy as np
 import polars as pl
 import pytest
 
 from storage import (
     Counters,
     CountersReader,
+    FormatRefused,
     Ranking,
     RankingReader,
     Records,
     RecordsReader,
+    Vectors,
+    VectorsReader,
     to_frame,
 )
+from storage.technologies import KINDS
+from storage.vector_row import METRICS, row_of
+from storage.vector_scan import nearest
 from tests.contracts.conftest import Sides
 from tests.storage.form_stage import START, FormStage, Row
 
@@ -100,3 +108,58 @@ def test_records(sides: Sides, stage: FormStage) -> None:
     stage.fold(["a"])
     assert form.bind(stage.session).get("a") == expected[0]
     assert to_frame(form, stage.technology, stage.describe(form))["user"].to_list() == ["a", "b"]
+
+
+def holding(sides: Sides, format: str) -> None:
+    """Go on only where the technology can hold the format; `technologies.KINDS` says so."""
+    if why := KINDS[sides.technology.name].refuses.get(format):
+        pytest.skip(f"{sides.technology.name} refuses {format}: {why}")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_vectors(sides: Sides, stage: FormStage, metric: Literal["cosine", "dot", "euclidean"]) -> None:
+    holding(sides, "vectors")
+    form = Vectors("items", dimensions=3, metric=metric)
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(VectorsReader, form)
+    keys = [f"i{number:02}" for number in range(40)]
+    vectors = [[number % 7 - 3.0, number % 5 + 0.5, 1.0 / (number + 1)] for number in range(40)]
+    stage.fold(keys)
+    for start, stop in ((0, 25), (20, 40)):
+        bound.put(pl.DataFrame({"user": keys[start:stop], "v": vectors[start:stop]}), key="user", vector="v")
+        stage.commit()
+    found = sides.ask(reader.get_many([*keys, "nobody"]))
+    assert [None if row is None else row.tolist() for row in found] == [
+        *np.array(vectors, np.float32).tolist(),
+        None,
+    ]
+    assert to_frame(form, stage.technology, stage.describe(form))["key"].to_list() == keys
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_nearest_vectors_or_the_words_why_not(
+    sides: Sides, stage: FormStage, metric: Literal["cosine", "dot", "euclidean"]
+) -> None:
+    holding(sides, "vectors")
+    form = Vectors("items", dimensions=3, metric=metric)
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(VectorsReader, form)
+    chance = np.random.default_rng(5)
+    vectors = chance.normal(size=(60, 3))
+    keys = [f"i{number:02}" for number in range(60)]
+    stage.fold(keys)
+    bound.put(pl.DataFrame({"user": keys, "v": vectors}), key="user", vector="v")
+    stage.commit()
+    if "nearest" in KINDS[sides.technology.name].lacks:
+        with pytest.raises(FormatRefused, match=f"{sides.technology.name} cannot .* can"):
+            sides.ask(reader.nearest([1, 2, 3], 5))
+        return
+    rows = [(key, row_of(vector, 3, metric)) for key, vector in zip(keys, vectors, strict=True)]
+    expected = nearest(rows, row_of([1, 2, 3], 3, metric), 60, metric)
+    found = sides.ask(reader.nearest([1, 2, 3], 10))
+    assert [key for key, _ in found] == [key for key, _ in expected[:10]]
+    assert [value for _, value in found] == pytest.approx([value for _, value in expected[:10]], rel=1e-5, abs=1e-6)
+    to_first = sides.ask(reader.nearest_to(keys[0], 3, but=[keys[1]]))
+    assert [key for key, _ in to_first] == [
+        key for key, _ in nearest(rows, rows[0][1], 60, metric) if key not in keys[:2]
+    ][:3]
