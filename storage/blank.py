@@ -19,6 +19,8 @@ from storage.format import Format
 from storage.ranking import Ranking
 from storage.span import span
 from storage.technologies import KINDS, kind, must_hold
+from storage.vector_row import METRICS
+from storage.vectors import Vectors
 
 LONGEST_NAME = 100
 
@@ -48,6 +50,10 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("size", "Members read at most", "whole", "of one row; empty = as many as are asked for"),
     ),
     "records": (Option("schema", "Avro schema", "schema", "of one record, as JSON", required=True),),
+    "vectors": (
+        Option("dimensions", "Dimensions", "whole", "numbers in each vector", required=True),
+        Option("metric", "Metric", "choice", "what makes two of them near", choices=METRICS),
+    ),
 }
 """By format, in the order in which people meet them."""
 
@@ -115,6 +121,7 @@ FORMS: dict[str, Callable[[str, str, Values], Format]] = {
     "counters": lambda name, technology, values: Counters(name, technology),
     "ranking": lambda name, technology, values: Ranking(name, technology=technology, **values),
     "records": lambda name, technology, values: _Rows(name, technology, values["schema"]),
+    "vectors": lambda name, technology, values: Vectors(name, technology=technology, **values),
 }
 """How each format is declared from checked options."""
 

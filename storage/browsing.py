@@ -12,6 +12,7 @@ from storage.ranking_reader import RankingReader
 from storage.reader import Located
 from storage.records_reader import RecordsReader
 from storage.technology import Reads
+from storage.vectors_reader import VectorsReader
 
 
 async def row(reads: Reads, descriptor: Descriptor, key: str, size: int = 20) -> Any:
@@ -21,7 +22,7 @@ async def row(reads: Reads, descriptor: Descriptor, key: str, size: int = 20) ->
         size: of rankings so many members.
 
     Returns:
-        Of rankings a list of member and score, best first; of counters the fields; of records the fields.
+        Of rankings a list of member and score, best first; of counters and records the fields; of vectors the numbers.
 
     Raises:
         StorageError: it cannot be read.
@@ -44,8 +45,14 @@ async def _records(locate: Callable[[], Located], key: str, size: int) -> Any:
     return await RecordsReader[Any](locate).get(key)
 
 
+async def _vectors(locate: Callable[[], Located], key: str, size: int) -> Any:
+    found = await VectorsReader(locate).get(key)
+    return None if found is None else found.tolist()
+
+
 _ROWS: dict[str, Callable[[Callable[[], Located], str, int], Awaitable[Any]]] = {
     "ranking": _ranking,
     "counters": _counters,
     "records": _records,
+    "vectors": _vectors,
 }

@@ -83,7 +83,7 @@ def read(
         if output is Output.JSON:
             write_json({"storage": item.title, "key": key, "value": value})
         else:
-            write_rows(value if isinstance(value, list) else _fields(value), output, "")
+            write_rows(_rows(value), output, "")
 
     asyncio.run(shown())
 
@@ -180,8 +180,11 @@ async def _versions(catalogue: Catalogue, every: Sequence[Descriptor]) -> list[d
     return rows
 
 
-def _fields(value: Any) -> list[dict[str, Any]]:
-    return [{"field": name, "value": _plain(one)} for name, one in value.items()]
+def _rows(value: Any) -> list[dict[str, Any]]:
+    """A row as a table: members, fields, or numbers by their place."""
+    if isinstance(value, dict):
+        return [{"field": name, "value": _plain(one)} for name, one in value.items()]
+    return [one if isinstance(one, dict) else {"place": place, "value": one} for place, one in enumerate(value)]
 
 
 def _plain(value: Any) -> str:

@@ -34,10 +34,12 @@ class Operation:
 
 
 def grouped(document: Mapping[str, Any]) -> dict[str, list[Operation]]:
-    """Every POST of the document by its tag, in the document's order."""
+    """Every POST that a form can send by its tag, in the document's order: its address has no parameters."""
     schemas = document["components"]["schemas"]
     groups: dict[str, list[Operation]] = {}
     for path, methods in document["paths"].items():
+        if "post" not in methods or "{" in path:
+            continue
         found = _operation(path, methods["post"], schemas)
         groups.setdefault(found.tag, []).append(found)
     return groups
