@@ -45,6 +45,16 @@ def grouped(document: Mapping[str, Any]) -> dict[str, list[Operation]]:
     return groups
 
 
+def others(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Method, address and summary of what no form sends."""
+    return [
+        (method.upper(), path, operation["summary"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters" and (method != "post" or "{" in path)
+    ]
+
+
 def _operation(path: str, post: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Operation:
     content = post["requestBody"]["content"]["application/json"]
     answer = post["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema", {})
