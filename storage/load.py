@@ -10,20 +10,20 @@ another: each fills a version of its own, and the name stands for the one that e
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
 from storage import versions
 from storage.alias import Alias
 from storage.descriptor import Descriptor
-from storage.errors import FileRefused, StorageConflict, StorageError, StorageUnavailable, WriteRefused
-from storage.load_descriptor import Given, described, must_load
+from storage.errors import FileRefused, StorageUnavailable, WriteRefused
+from storage.filling import BEAT, Filling
+from storage.load_descriptor import Given, described
 from storage.load_file import LoadFile
 from storage.load_open import opened_file
 from storage.load_piece import Piece
@@ -31,10 +31,7 @@ from storage.load_shape import EARLIER, Shape, first_again, repeated, shape_of
 from storage.retention import Retention
 from storage.technologies import must_hold
 from storage.technology import Technology
-from storage.writes import Writes
 
-BEAT = timedelta(seconds=5)
-"""How often a load says that it goes on; see `retention.LOAD_SILENCE`."""
 _ATTEMPTS = 5
 _FOREVER = Retention(age=timedelta(days=365_000))
 """Collects nothing but what dead loads and interrupted deletions have left."""
@@ -80,7 +77,6 @@ def load(
         StorageUnavailable: the technology has gone. All of these leave the name as it was.
     """
     began = time.monotonic()
-    must_load(format)
     file = opened_file(path)
     pieces = file.pieces()
     first = next(pieces, None)
@@ -91,8 +87,9 @@ def load(
     shape.must_fit(file)
     must_hold(technology.name, wanted)
     versions.collect(technology, _FOREVER)
-    filling = Filling.declared(technology, wanted, made_by)
+    filling = Filling(technology, wanted, made_by)
     try:
+        filling.begin()
         rows = _filled(filling, file, shape, chain([first], pieces), seen)
         ready = filling.end()
     except BaseException:
@@ -100,76 +97,6 @@ def load(
         raise
     alias = _switched(technology, ready) if switch else technology.aliases().get(ready.place)
     return Loaded(ready, rows, time.monotonic() - began, alias)
-
-
-class Filling:
-    """A version that is being filled: only who declared it writes it, until somebody takes its load for dead."""
-
-    def __init__(self, technology: Technology, descriptor: Descriptor) -> None:
-        self._technology, self.descriptor = technology, descriptor
-        self._said = time.monotonic()
-
-    @classmethod
-    def declared(cls, technology: Technology, wanted: Descriptor, made_by: str) -> Filling:
-        """The next version that nobody has. Its generation is a number that was never used before, so that a load that
-        was taken for dead, and is not, cannot write into the rows of whoever has its version number by then."""
-        for _ in range(_ATTEMPTS):
-            version = 1 + max((item.version for item in versions.versions(technology, *wanted.place)), default=0)
-            mine = replace(
-                wanted,
-                version=version,
-                writer=f"load_{wanted.format}_{wanted.name}@{version}",
-                generation=secrets.randbits(52),
-                created=datetime.now(UTC).isoformat(timespec="microseconds"),
-                state="filling",
-                made_by=made_by,
-                alive_ms=_now(),
-            )
-            try:
-                if technology.declare(mine) == mine:
-                    return cls(technology, mine)
-            except StorageConflict:
-                pass  # somebody else has this version: the next one is free
-        raise StorageConflict(f"{wanted.storage}: others take every next version; load it when they are done.")
-
-    def fill(self, writes: Writes) -> None:
-        """See `Technology.fill`."""
-        self._technology.fill(self.descriptor, writes)
-
-    def go_on(self) -> None:
-        """Say so, where that is due. Raises StorageConflict if the load was taken for dead."""
-        if time.monotonic() - self._said >= BEAT.total_seconds():
-            self._become(replace(self.descriptor, alive_ms=_now()))
-            self._said = time.monotonic()
-
-    def end(self) -> Descriptor:
-        """All is there: the version is ready. Raises StorageConflict if the load was taken for dead."""
-        self._become(replace(self.descriptor, state="ready", alive_ms=None))
-        return self.descriptor
-
-    def abandon(self) -> None:
-        """Erase what was filled; what cannot be erased now is what a dead load leaves."""
-        try:
-            found = self._here()
-            if found is None:
-                # the catalogue knows it no more: whatever has its version number by now is not touched
-                self._technology.erase(replace(self.descriptor, version=self.descriptor.generation))
-            elif self._technology.alter(found, doomed := replace(found, state="deleting")):
-                self._technology.erase(doomed)
-        except StorageUnavailable:
-            pass
-
-    def _become(self, wanted: Descriptor) -> None:
-        if not self._technology.alter(self.descriptor, wanted) and self._here() != wanted:
-            raise StorageConflict(
-                f"{self.descriptor.title} was taken for dead, as its load said nothing for a while; load it again."
-            )
-        self.descriptor = wanted
-
-    def _here(self) -> Descriptor | None:
-        mine = self.descriptor.storage, self.descriptor.generation
-        found = (item for item in self._technology.storages() if (item.storage, item.generation) == mine)
-        return next(found, None)
 
 
 def _before(technology: Technology, format: str, name: str) -> Descriptor | None:
@@ -222,17 +149,15 @@ def _repeat(file: LoadFile, shape: Shape, piece: Piece) -> FileRefused | None:
 
 
 def _switched(technology: Technology, ready: Descriptor) -> Alias:
+    """Never undone: where an answer is lost, readers may be on the new version already."""
+    problem: Exception | None = None
     for attempt in range(_ATTEMPTS):
         try:
             return versions.switch(technology, *ready.place, ready.version)
         except StorageUnavailable as error:
-            problem: StorageError = error
+            problem = error
             time.sleep(0.1 * 2**attempt)
     raise StorageUnavailable(
         f"{ready.title} is complete, but whether its name stands for it is not known ({problem}); switch to it by "
-        f"`millrace storages switch {ready.technology}/{ready.storage} {ready.version}`."
+        f"`millrace storages switch {ready.title}`."
     )
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

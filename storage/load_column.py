@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 import polars as pl
 
-from storage.generation import EXACT
+from storage.writes import EXACT
 
 Kind = Literal["text", "integer", "number", "time", "vector"]
 

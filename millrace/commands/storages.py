@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from millrace.commands import storages_changing, storages_reading
+from millrace.commands import storages_changing, storages_loading, storages_reading
 from millrace.commands.output import Output, OutputOption, write_rows
 
 if TYPE_CHECKING:
     from storage import Catalogue
 
 app = typer.Typer(invoke_without_command=True)
-for part in (storages_reading, storages_changing):
+for part in (storages_reading, storages_changing, storages_loading):
     app.registered_commands.extend(part.app.registered_commands)
 
 

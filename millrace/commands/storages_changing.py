@@ -51,8 +51,8 @@ def create(
     }
     named = place(storage)
     item = blank(*named.whole, given, None if schema is None else _text(schema))
-    with _technology(named.technology) as technology:
-        made = versions.create(technology, item, _me())
+    with opened_technology(named.technology) as technology:
+        made = versions.create(technology, item, me())
     if output is Output.JSON:
         write_json(asdict(made))
     else:
@@ -157,12 +157,12 @@ def _found(name: str) -> Place:
 
 
 def _changed(place: Place, change: Callable[[Technology], T]) -> T:
-    with _technology(place.technology) as technology:
+    with opened_technology(place.technology) as technology:
         return change(technology)
 
 
 @contextmanager
-def _technology(name: str) -> Iterator[Technology]:
+def opened_technology(name: str) -> Iterator[Technology]:
     """Where learners write, opened for one command."""
     from contextlib import closing
 
@@ -190,7 +190,7 @@ def _text(path: Path) -> str:
         raise MillraceError(f"{path} cannot be read as a schema: {error}.") from error
 
 
-def _me() -> str:
+def me() -> str:
     """Who runs this command, for people."""
     import getpass
     import socket
