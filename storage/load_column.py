@@ -101,7 +101,9 @@ def shown(value: Any) -> str:
     """A value in a message."""
     if value is None:
         return "null"
-    text = str(value.to_list() if isinstance(value, pl.Series) else value)
+    if isinstance(value, pl.Series):
+        value = value.to_list()
+    text = str(value)
     short = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     return repr(short) if isinstance(value, str) else f"{_WORDS.get(type(value), '')} {short}".strip()
 

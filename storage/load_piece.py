@@ -119,7 +119,7 @@ class TextPiece(FramePiece):
 
     def records(self, schema: Schema) -> Iterator[Values]:
         """See `Piece.records`."""
-        fields = {field.name: field.type for field in resolved(schema).fields}
+        fields = {field.name: field.type for field in resolved(schema).fields if field.name in self.frame.columns}
         for row, cells in enumerate(self.frame.select(list(fields)).iter_rows(named=True)):
             try:
                 values = {name: _json_of(cell, fields[name]) for name, cell in cells.items()}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import polars as pl
 
-from schemas.avro import Node, Schema, parsed, resolved
+from schemas.avro import Node, Schema, resolved
 from schemas.columns import frame_schema
-from schemas.errors import SchemaError
 from storage.errors import FileRefused
 from storage.load_column import Wrong, shown
 
@@ -25,6 +25,7 @@ _PLAIN: dict[Any, Any] = {
     pl.Date: {"type": "int", "logicalType": "date"},
     pl.Time: {"type": "long", "logicalType": "time-micros"},
 }
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Change = Callable[[Any], Any]
 
 
@@ -40,12 +41,7 @@ def inferred(name: str, frame: pl.DataFrame, optional: Collection[str]) -> dict[
     """
     title = "".join(part.capitalize() for part in name.split("_"))
     fields = [_field(column, title, column.name in optional) for column in frame]
-    schema = {"type": "record", "name": title, "fields": fields}
-    try:
-        parsed(schema)
-    except SchemaError as error:
-        raise FileRefused(f"The columns make no Avro schema: {str(error).rstrip('.')}; rename them.") from error
-    return schema
+    return {"type": "record", "name": title, "fields": fields}
 
 
 def avro_rows(frame: pl.DataFrame, schema: Schema) -> Iterator[Mapping[str, Any]]:
@@ -65,6 +61,8 @@ def avro_rows(frame: pl.DataFrame, schema: Schema) -> Iterator[Mapping[str, Any]
 
 
 def _field(column: pl.Series, title: str, optional: bool) -> dict[str, Any]:
+    if not _NAME.fullmatch(column.name):
+        raise FileRefused(f"The column {column.name!r} can name no field in Avro; use letters, digits and _.")
     kind = _type(column.dtype, f"{title}_{column.name}")
     if kind is None:
         raise FileRefused(f"The column {column.name!r} has {column.dtype}, which has no Avro type; give --schema.")
