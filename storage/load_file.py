@@ -13,7 +13,7 @@ from typing import ClassVar
 from storage.errors import FileRefused
 from storage.load_piece import Piece
 
-ROWS, BYTES = 50_000, 16 << 20
+ROWS, BYTES = 50_000, 4 << 20
 """The most of one piece."""
 LONGEST = 4 << 20
 """Bytes of the longest line, or row, of text."""
