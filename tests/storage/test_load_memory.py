@@ -49,6 +49,6 @@ def test_a_file_twice_as_large_as_the_memory_that_its_load_may_take(tmp_path: Pa
 
 def _part(part: int, schema: pa.Schema) -> pa.Table:
     numbers = np.random.default_rng(part).random(ROWS * DIMENSIONS, np.float32)
-    ends = pa.array(np.arange(0, ROWS * DIMENSIONS + 1, DIMENSIONS, np.int32))
+    ends = pa.array(np.arange(0, ROWS * DIMENSIONS + 1, DIMENSIONS, dtype=np.int32))
     keys = pa.array([f"k{part * ROWS + number}" for number in range(ROWS)])
     return pa.Table.from_arrays([keys, pa.ListArray.from_arrays(ends, pa.array(numbers))], schema=schema)
