@@ -13,8 +13,8 @@ from learners.declaration import Contract, Declaration, declarations
 from learners.errors import LearnerRefused
 from learners.lane import Lane
 from learners.rows import Rows
-from schemas import EventType, Record, decode_record
-from storage import Descriptor, Format, Memory, to_frame
+from schemas import EventType, Record
+from storage import Descriptor, Format, Memory, items_of, to_frame
 from streams import partition_of
 
 
@@ -99,7 +99,7 @@ class Replay:
         return {
             (address.storage, address.key, address.bucket): row
             if isinstance(row, dict)
-            else decode_record(descriptor.schema or {}, row)
+            else items_of(descriptor, address.key, row)
             for _, descriptor in self._storages
             for address, row in self.memory.dump(descriptor)
         }

@@ -18,7 +18,7 @@ from learners.fold import Fold
 from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
 from learners.trace import Trace
 from storage import Address, Claim, Technology, UnitId
-from storage.errors import StorageError
+from storage.errors import StorageError, SuspectGeneration
 from streams import Batch
 
 log = logging.getLogger(__name__)
@@ -156,6 +156,8 @@ class Unit:
         try:
             self._fold.fold(part)
         except FoldFailed as error:
+            if isinstance(error.__cause__, SuspectGeneration):  # a row that was read and makes no sense
+                raise error.__cause__ from None
             if self._unread is None:
                 self._hurdle = error.next
                 raise

@@ -30,11 +30,14 @@ from storage.format import Format
 from storage.frames import to_frame
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
+from storage.parameters import Parameters
+from storage.parameters_reader import ParametersReader
 from storage.ranking import Ranking
 from storage.ranking_reader import RankingReader
 from storage.reader import Reader
 from storage.records import Records
 from storage.records_reader import RecordsReader
+from storage.row_items import items_of
 from storage.session import Session
 from storage.technology import Newest, Reads, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState
@@ -62,6 +65,8 @@ __all__ = [
     "MemoryReads",
     "Newest",
     "Outcome",
+    "Parameters",
+    "ParametersReader",
     "PutRefused",
     "Ranking",
     "RankingReader",
@@ -85,6 +90,7 @@ __all__ = [
     "VectorsReader",
     "WriteRefused",
     "Writes",
+    "items_of",
     "to_frame",
 ]
 
