@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -28,11 +28,11 @@ class Numbers:
     """Numbers by key: sparse weights, counts.
 
     Attributes:
-        by_key: all its keys are of one type, and all its numbers are integers, or all are floats.
+        by_key: all its keys are texts, or integers, or booleans, and all its numbers integers, or floats.
         maker: what makes the mapping where the model's factory makes none; see `model_state.MAKERS`. 0 = the factory.
     """
 
-    by_key: dict[Key, float] | dict[Key, int] = field(default_factory=dict)
+    by_key: Mapping[Any, float] = field(default_factory=dict)
     maker: int = 0
 
 
