@@ -138,7 +138,8 @@ class Unit:
         pending = self._fold.session.writes.rows
         size = self._size.next(pending)
         late = time.monotonic() - self._sent_at >= self._interval
-        if pending and (size == 0 or late or self._hurdle is not None):
+        folded = self.position != self._sent  # a model is no row before it is committed
+        if folded and (size == 0 or late or self._hurdle is not None):
             self._commit()
             size = max(1, self._size.next(0))
         part = rest if rest.rows <= size else next(iter(rest.split(size)))
