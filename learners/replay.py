@@ -12,6 +12,7 @@ import polars as pl
 
 from learners.declaration import Contract, Declaration, declarations
 from learners.errors import LearnerRefused
+from learners.homes import Homes
 from learners.lane import Lane
 from learners.rows import Rows
 from schemas import EventType, Record
@@ -48,7 +49,7 @@ class Replay:
         for declaration in self.declarations:
             lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
             total = self._total.setdefault(declaration.topic, [])
-            generation = declaration.declare(self.memory)
+            generation = Homes.single(declaration, self.memory).declare()
             self._storages += self._described(declaration, generation)
             if declaration.total_order:
                 total.append(Lane(declaration, generation, 0, self.memory))
