@@ -35,6 +35,7 @@ class Parameters(Format, Generic[M]):
     """
 
     format: ClassVar[str] = "parameters"
+    reads_back: ClassVar[bool] = True
 
     def __init__(
         self, name: str, factory: Callable[[], M], merge: Merge = "average", technology: str = "redis"

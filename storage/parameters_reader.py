@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from storage.reader import Located, Reader
 from storage.snapshot import Snapshot
 from storage.snapshot_value import Numbers, Value
 
-M = TypeVar("M")
 Rows = tuple[tuple[str, bytes], ...]
 LOADED = ("0",)
 """What was loaded from a file has no units; its one set has this key."""
@@ -46,12 +45,6 @@ class ParametersReader(Reader):
         reader = copy(self)
         reader._factory, reader._decoded, reader._made = factory, {}, ()
         return reader
-
-    @overload
-    async def get(self, factory: None = None) -> Any: ...
-
-    @overload
-    async def get(self, factory: Callable[[], M]) -> M: ...
 
     async def get(self, factory: Callable[[], Any] | None = None) -> Any:
         """All units' models as one, by the storage's way to merge.

@@ -52,6 +52,7 @@ class FormStage:
         memory = Memory()
         self.technology: Technology = technology or memory
         self.reads: Reads = reads or MemoryReads(memory)
+        self.learner = learner
         self._unit = UnitId(learner, 1, 1, "clicks", partition)
         self._position = 0
         self.asked: list[str] = []
