@@ -21,8 +21,8 @@ from storage.snapshot import Snapshot
 from storage.snapshot_value import Numbers, Value
 
 Rows = tuple[tuple[str, bytes], ...]
-LOADED = ("0",)
-"""What was loaded from a file has no units; its one set has this key."""
+GUESSED = ("0",)
+"""Units that are read before it is known which there are."""
 
 
 class ParametersReader(Reader):
@@ -35,7 +35,7 @@ class ParametersReader(Reader):
         """See `Reader`."""
         super().__init__(locate)
         self._factory: Callable[[], Any] | None = None
-        self._units: tuple[str, tuple[str, ...]] = "", LOADED
+        self._units: tuple[str, tuple[str, ...]] = "", GUESSED
         self._decoded: dict[str, tuple[bytes, Snapshot]] = {}
         self._made: tuple[object, ...] = ()
         self._given: Any = None
@@ -78,11 +78,11 @@ class ParametersReader(Reader):
         reads, descriptor = located
         title, expected = self._units
         if title != descriptor.title:
-            expected = LOADED
+            expected = GUESSED
         states, rows = await asyncio.gather(reads.units(descriptor), reads.rows(descriptor, expected))
-        units = tuple(str(state.unit.partition) for state in states) or LOADED
+        units = tuple(str(state.unit.partition) for state in states)
         if units != expected:
-            rows = await reads.rows(descriptor, units)
+            rows = await reads.rows(descriptor, units) if units else []
         self._units = descriptor.title, units
         return tuple((unit, row) for unit, row in zip(units, rows, strict=True) if row is not None)
 
