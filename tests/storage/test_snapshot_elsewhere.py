@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from storage.model_state import state_of
 from storage.snapshot import Snapshot
@@ -19,16 +17,13 @@ from tests.storage.models import learn, scaled
 READER = Path(__file__).with_name("snapshot.mjs")
 
 
-def read_by_node(row: bytes) -> Any:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("Node.js is not installed")
+def read_by_node(node: str, row: bytes) -> Any:
     done = subprocess.run([node, str(READER)], input=row, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
 
 
-def test_node_reads_every_kind_of_value() -> None:
+def test_node_reads_every_kind_of_value(node: str) -> None:
     columns = np.asfortranarray(np.arange(6, dtype=np.int16).reshape(2, 3))
     snapshot = Snapshot(
         2**40,
@@ -47,7 +42,7 @@ def test_node_reads_every_kind_of_value() -> None:
         },
         frozenset(["rate"]),
     )
-    found = read_by_node(snapshot.to_bytes())
+    found = read_by_node(node, snapshot.to_bytes())
     assert found["examples"] == 2**40
     assert [item["path"] for item in found["values"]] == list(snapshot.values)
     assert [item["path"] for item in found["values"] if item["asMade"]] == ["rate"]
@@ -66,11 +61,11 @@ def test_node_reads_every_kind_of_value() -> None:
     ]
 
 
-def test_node_reads_the_weights_of_a_model_of_rivers() -> None:
+def test_node_reads_the_weights_of_a_model_of_rivers(node: str) -> None:
     model = scaled()
     for number in range(5):
         learn(model, {"a": float(number), "b": 1.0}, number % 2 == 0)
     values, as_made = state_of(model, scaled())
-    found = read_by_node(Snapshot(5, values, as_made).to_bytes())
+    found = read_by_node(node, Snapshot(5, values, as_made).to_bytes())
     weights = {item["path"]: item["value"] for item in found["values"]}["steps/LogisticRegression/_weights"]
     assert dict(weights) == model["LogisticRegression"].weights
