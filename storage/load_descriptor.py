@@ -64,6 +64,9 @@ def _options(format: str, first: Piece, given: Given) -> dict[str, Any]:
     """What the file says of a storage that is not there yet."""
     if format == "vectors":
         return {"dimensions": len(first.column("vector", "vector")[0]), "metric": given.metric}
+    if format == "documents":
+        columns = dict.fromkeys(name for row in first.values() for name in row)
+        return {"fields": [name for name in columns if name != given.key or name != PLAIN_KEY]}
     return {}
 
 

@@ -10,7 +10,7 @@ documents   key, and the fields of the document
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from schemas.datum import datum_writer
 from storage.address import Address
 from storage.decay import HALF_LIVES
 from storage.descriptor import Descriptor
+from storage.document_row import row_of
 from storage.errors import FileRefused
 from storage.load_column import Kind
 from storage.load_file import LoadFile
@@ -130,6 +131,8 @@ def shape_of(descriptor: Descriptor, key: str) -> Shape:
             dimensions, metric = int(options["dimensions"]), str(options["metric"])
             columns = {"key": "text", "vector": "vector"}
             return Shape(columns, _by(columns, 1), lambda piece: _vectors(storage, piece, dimensions, metric))
+        case "documents":
+            return _documents(storage, tuple(options["fields"]), key)
         case _:
             return _records(storage, descriptor.schema or {}, key)
 
@@ -212,6 +215,22 @@ def _records(storage: str, schema: Mapping[str, Any], key: str) -> Shape:
                 raise piece.misfit(row, error) from None
 
     may = frozenset(field.name for field in fields) - columns.keys()
+    return Shape(columns, _by(columns, 1), lambda piece: _puts(storage, piece.column(key, "text"), rows(piece)), may)
+
+
+def _documents(storage: str, fields: Sequence[str], key: str) -> Shape:
+    columns: Columns = {key: "text"}
+
+    def rows(piece: Piece) -> Iterator[bytes]:
+        for row, values in enumerate(piece.values()):
+            try:
+                yield row_of({name: value for name, value in values.items() if name in fields}, fields)
+            except ValueError as error:
+                raise piece.refusal(
+                    row, None, f"what is no document, as {error}", "text, numbers, lists of texts"
+                ) from None
+
+    may = frozenset(fields) - columns.keys()
     return Shape(columns, _by(columns, 1), lambda piece: _puts(storage, piece.column(key, "text"), rows(piece)), may)
 
 

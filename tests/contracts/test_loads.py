@@ -13,7 +13,17 @@ import numpy as np
 import pytest
 
 from schemas import Record
-from storage import Catalogue, CountersReader, Ranking, RankingReader, RecordsReader, VectorsReader, versions
+from storage import (
+    Catalogue,
+    Counters,
+    CountersReader,
+    Ranking,
+    RankingReader,
+    RecordsReader,
+    VectorsReader,
+    technologies,
+    versions,
+)
 from storage import filling as filling_module
 from storage.errors import FileRefused, FormatRefused, StorageConflict, StorageUnavailable
 from storage.filling import Filling
@@ -46,8 +56,15 @@ class Users(Record):
     age: int | None = None
 
 
+def must_hold(sides: Sides, format: str) -> None:
+    """Skip the test where the technology refuses the format."""
+    if why := technologies.kind(sides.technology.name).refuses.get(format):
+        pytest.skip(f"{sides.technology.name} refuses {format}: {why}")
+
+
 def loaded(sides: Sides, file: Path, format: str = "ranking", given: Given | None = None, **more: Any) -> Loaded:
-    """The file as a new version of the storage "it"."""
+    """The file as a new version of the storage "it"; skips where the technology holds no such rows."""
+    must_hold(sides, format)
     return load(sides.technology, format, "it", file, given or Given(), "ada@here", **more)
 
 
@@ -118,7 +135,20 @@ def test_records_are_loaded(sides: Sides, tmp_path: Path, kind: str, schema: Any
     assert plain == [expected[2], expected[1], expected[3], expected[0]]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_documents_are_loaded(sides: Sides, tmp_path: Path, kind: str) -> None:
+    must_hold(sides, "documents")
+    options = {"index": "text", "fields": ["title", "about"]}
+    before = replace(Counters("it").describe("", 1, 1, ""), format="documents", options=options, technology="any")
+    sides.technology.declare(replace(before, writer=""))
+    texts: Columns = {"film": ["x", "é"], "title": ["Up", 'A "quote"'], "about": [None, "é,\n"]}
+    done = loaded(sides, written(tmp_path, kind, texts), "documents", Given("film"))
+    rows = sides.ask(sides.reads.rows(done.descriptor, ["é", "x", "?"]))
+    assert rows == ['{"title":"A \\"quote\\"","about":"é,\\n"}'.encode(), b'{"title":"Up"}', None]
+
+
 def test_a_ranking_that_decays_is_loaded_by_when_its_scores_were_so(sides: Sides, tmp_path: Path) -> None:
+    must_hold(sides, "ranking")
     hour = timedelta(hours=1)
     before = Ranking("it", half_life=hour, technology=sides.technology.name).describe("watching", 1, 1, "clicks")
     sides.technology.declare(before)
@@ -231,6 +261,7 @@ def test_of_two_loads_at_once_each_has_a_version_and_the_last_to_end_has_the_nam
 
 
 def test_what_a_killed_load_has_left_is_erased_by_the_next(sides: Sides, tmp_path: Path) -> None:
+    must_hold(sides, "ranking")
     dead = Filling(sides.technology, Ranking("it").describe("", 1, 1, ""), "bob@gone")
     dead.begin()
     file = written(tmp_path, "csv", RANKED)
@@ -242,5 +273,6 @@ def test_what_a_killed_load_has_left_is_erased_by_the_next(sides: Sides, tmp_pat
 
 
 def test_parameters_cannot_be_loaded(sides: Sides, tmp_path: Path) -> None:
+    must_hold(sides, "parameters")
     with pytest.raises(FormatRefused, match="what a learner has trained"):
         loaded(sides, written(tmp_path, "csv", RANKED), "parameters")
