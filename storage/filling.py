@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from storage import versions
 from storage.descriptor import Descriptor
-from storage.errors import StorageConflict, StorageUnavailable
+from storage.errors import StorageConflict, StorageError
 from storage.technology import Technology
 from storage.writes import Writes
 
@@ -79,15 +80,13 @@ class Filling:
 
     def abandon(self) -> None:
         """Erase what was filled; what cannot be erased now is what a dead load leaves."""
-        try:
+        with suppress(StorageError):
             found = self._here()
             if found is None:  # whatever has this version's number by now stays: only the rows are ours
                 self._technology.erase(replace(self.descriptor, version=self.descriptor.generation))
             else:
                 self._technology.alter(found, doomed := replace(found, state="deleting"))
                 self._technology.erase(doomed)
-        except StorageUnavailable:
-            pass
 
     def _become(self, wanted: Descriptor) -> None:
         if not self._technology.alter(self.descriptor, wanted) and self._here() != wanted:

@@ -40,7 +40,8 @@ class _Columnar(LoadFile):
             batch.validate(full=True)
         except pa.ArrowInvalid as error:
             raise self._damage(batch, first, error) from error
-        return pl.DataFrame(pl.from_arrow(batch))
+        columns = [_without_map(column) for column in batch.columns]
+        return pl.DataFrame(pl.from_arrow(pa.RecordBatch.from_arrays(columns, batch.schema.names)))
 
     def _damage(self, batch: pa.RecordBatch, first: int, error: Exception) -> FileRefused:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
@@ -136,6 +137,14 @@ def _with_nulls(metadata: pq.FileMetaData) -> Iterator[str]:
             column = group.column(place)
             if column.statistics is None or column.statistics.null_count:
                 yield column.path_in_schema
+
+
+def _without_map(column: pa.Array) -> pa.Array:
+    """Maps as `frame_schema` has them, lists of key and value; polars has made of them this or that."""
+    if not pa.types.is_map(column.type):
+        return column
+    pair = pa.struct([("key", column.type.key_type), ("value", column.type.item_type)])
+    return column.cast(pa.list_(pair))
 
 
 def _row(row: int) -> str:

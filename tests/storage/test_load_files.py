@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from schemas import Record
+from schemas import Record, decode_record
 from storage import Memory, Ranking
 from storage.errors import FileRefused, StorageError
 from storage.load import Loaded, load
@@ -325,4 +325,45 @@ def test_a_schema_is_inferred_from_the_columns_of_a_file(tmp_path: Path) -> None
             "fields": [{"name": "town", "type": ["null", "string"], "default": None}],
         },
         "on": "boolean",
+    }
+
+
+class Place(Record):
+    """A part of a row."""
+
+    town: str
+    tags: list[str]
+
+
+class Shop(Record):
+    """A row with all that is not plain."""
+
+    weights: dict[str, float]
+    place: Place
+    at: datetime
+    day: date | None
+    raw: bytes
+    counts: dict[str, int] | None = None
+
+
+def test_records_hold_maps_parts_and_times_as_parquet_has_them(tmp_path: Path) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    table = pa.table(
+        {
+            "key": [1, 2],
+            "weights": pa.array([[("a", 1.0), ("b", 2.0)], []], pa.map_(pa.string(), pa.float64())),
+            "place": [{"town": "é", "tags": ["x"]}, {"town": "", "tags": []}],
+            "at": pa.array([at, at], pa.timestamp("us", "UTC")),
+            "day": [date(2026, 1, 2), None],
+            "raw": [b"\x00", b""],
+            "counts": pa.array([None, [("z", 3)]], pa.map_(pa.string(), pa.int64())),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    memory = Memory()
+    done = loaded(tmp_path / "t.parquet", "records", Given(schema=Shop.avro_schema()), memory)
+    rows = {address.key: row for address, row in memory.dump(done.descriptor)}
+    assert {key: decode_record(Shop, row) for key, row in rows.items() if isinstance(row, bytes)} == {
+        "1": Shop({"a": 1.0, "b": 2.0}, Place("é", ["x"]), at, date(2026, 1, 2), b"\x00", None),
+        "2": Shop({}, Place("", []), at, None, b"", {"z": 3}),
     }
