@@ -16,6 +16,7 @@ from storage.descriptor import Descriptor
 from storage.errors import (
     DriverMissing,
     Fenced,
+    FileRefused,
     FormatRefused,
     Gap,
     OptionRefused,
@@ -63,6 +64,7 @@ __all__ = [
     "Descriptor",
     "DriverMissing",
     "Fenced",
+    "FileRefused",
     "Format",
     "FormatRefused",
     "Gap",

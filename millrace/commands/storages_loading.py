@@ -37,9 +37,9 @@ def load(
     records and documents a key, and their fields. If anything fails, the name stands for what it stood for before.
 
     \b
-    Examples: millrace storages load redis/ranking/popular popular.parquet
-              millrace storages load relational/records/users users.ndjson --key user --schema user.avsc
-              millrace storages load redis/vectors/items items.parquet --metric dot --keep
+    Example: millrace storages load redis/ranking/popular popular.parquet
+    Example: millrace storages load relational/records/users u.csv --key user
+    Example: millrace storages load redis/vectors/items items.arrow --metric dot
     """
     from millrace.commands.storages_changing import me, opened_technology
     from millrace.loading import Bar, outcome, read_schema, sentence, stopping
