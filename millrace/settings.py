@@ -50,6 +50,10 @@ class Settings:
     """Port of the models service and the console."""
     commit_interval_ms: int = 25
     """How long a learner gathers events before it commits, in milliseconds."""
+    keep_versions: int = 1
+    """So many versions of a storage below the one that is read are kept, to go back to."""
+    keep_hours: int = 24
+    """So many hours after a storage's name has moved nothing of it is removed."""
     partitions: int = 4
     """Partitions of a topic that Millrace creates."""
     state_dir: Path = Path(".millrace")

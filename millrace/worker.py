@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from learners import Worker
+from millrace.collector import Collector
 from millrace.platform import Platform, all_event_types, all_learners
 from millrace.product import Product
 from millrace.settings import Settings
@@ -22,11 +23,13 @@ def run_worker(folder: Path, settings: Settings, member: str, trace: Path | None
     """
     product = Product.load(folder)
     platform = Platform(settings)
+    collector = Collector(platform)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         platform.prepare(product)
+        collector.start()
         Worker(
             kafka=platform.kafka,
             codec=platform.codec,
@@ -40,4 +43,5 @@ def run_worker(folder: Path, settings: Settings, member: str, trace: Path | None
             trace=trace,
         ).run(stop)
     finally:
+        collector.close()
         platform.close()

@@ -12,6 +12,7 @@
         ├── DriverMissing           a technology's driver is not installed; names the extra that brings it
         ├── FormatRefused           a format cannot be declared, or read, like this
         │   └── OptionRefused       an option of a storage that is to be created; `field` names it
+        ├── FileRefused             a file that cannot be loaded; names row and column, what is there and what should be
         └── WriteRefused            a write that the format cannot take: a null key, a fraction in a counter, ...
             └── PutRefused          a put under another key than the topic's: the row would have two owners
 
@@ -73,6 +74,10 @@ class OptionRefused(FormatRefused):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class FileRefused(StorageError):
+    """A file that cannot be loaded; the message names row and column, what is there and what should be."""
 
 
 class WriteRefused(StorageError):

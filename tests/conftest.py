@@ -8,6 +8,7 @@ after the test. A server that cannot be started skips its tests with the reason,
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -124,6 +125,15 @@ def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         with ThreadPoolExecutor(1) as outside:  # a browser test's thread has a loop of its own
             assert outside.submit(running.meter.wait_until_level, 90.0).result().events == 0
         yield running
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The program `node`, for tests that another language passes."""
+    found = shutil.which("node")
+    if found is None:
+        _unavailable(StackError("There is no Node.js here; install it (apt install nodejs, brew install node)."))
+    return found
 
 
 @pytest.fixture
