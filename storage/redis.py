@@ -13,7 +13,7 @@ from storage.descriptor import Descriptor
 from storage.errors import Fenced, Gap, SuspectGeneration, WriteRefused
 from storage.redis_catalogue import RedisCatalogue
 from storage.redis_dump import dumped
-from storage.redis_fill import erase, fill
+from storage.redis_fill import erase, fill, trim
 from storage.redis_keys import NEWEST, UNIT, Keys, newest, unit_name, unit_names, unit_state
 from storage.redis_scripts import CLAIM, COMMIT, READ, Script, discovering, harmless, pool, run, run_command
 from storage.redis_slots import is_cluster
@@ -83,6 +83,11 @@ class Redis:
         """See `Technology.erase`."""
         self.erase_rows(descriptor, self.is_last(descriptor))
         self.forget(descriptor)
+
+    def trim(self, descriptor: Descriptor, bucket: int) -> None:
+        """See `Technology.trim`. Goes through all keys of the database, in pages that hold nobody up."""
+        with discovering(self._pool):
+            trim(self._client, descriptor, bucket)
 
     def is_last(self, descriptor: Descriptor) -> bool:
         """Whether no other storage of its generation is left."""

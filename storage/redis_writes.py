@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
-from math import isfinite
 from operator import itemgetter
 
 import msgspec
@@ -15,8 +14,6 @@ from storage.errors import WriteRefused
 from storage.redis_keys import Keys
 from storage.writes import Writes
 
-EXACT = 2**53
-"""The largest integer that a script's numbers, which are doubles, tell from its neighbours."""
 ITEMS = 1_000
 """Items in one command: Lua spreads at most some 7,900 arguments."""
 
@@ -53,7 +50,7 @@ def packed(keys: Keys, writes: Writes) -> list[Text]:
     Raises:
         WriteRefused: a value that cannot be held.
     """
-    checked(writes)
+    writes.check()
     packing = _Packing(keys)
     puts, ranks = packing.puts(writes.puts), packing.ranks(writes.ranks)
     sums, scores = packing.added(writes.sums), packing.added(writes.scores)
@@ -153,24 +150,6 @@ def _parts(row: Mapping[str, float]) -> Iterable[Mapping[str, float]]:
         return (row,) if row else ()
     items = iter(row.items())
     return iter(lambda: dict(islice(items, ITEMS)), {})
-
-
-def checked(writes: Writes) -> None:
-    """Raise WriteRefused for a value that cannot be held, whatever the storage holds."""
-    for address, amounts in writes.sums.items():
-        for field, amount in amounts.items():
-            if not isinstance(amount, int) or not -EXACT <= amount <= EXACT:
-                raise _refused(address, field, amount, "an integer within 2^53")
-    for address, scores in chain(writes.scores.items(), writes.ranks.items()):
-        for member, score in scores.items():
-            if not isfinite(score):
-                raise _refused(address, member, score, "finite")
-
-
-def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRefused:
-    return WriteRefused(
-        f"{address.storage} of {address.key!r} cannot take {value!r} for {item!r}: it must be {wanted}."
-    )
 
 
 @contextmanager

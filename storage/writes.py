@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
+from itertools import chain
+from math import isfinite
 
 from storage.address import Address
+from storage.errors import WriteRefused
+
+EXACT = 2**53
+"""The largest integer that every technology tells from its neighbours."""
 
 
 @dataclass(slots=True)
@@ -46,6 +52,23 @@ class Writes:
         """Forget all of it."""
         for rows in (self.puts, self.sums, self.scores, self.ranks, self.newest):
             rows.clear()
+
+    def check(self) -> None:
+        """Raise WriteRefused for a value that cannot be held, whatever the storage holds."""
+        for address, amounts in self.sums.items():
+            for item, amount in amounts.items():
+                if not isinstance(amount, int) or not -EXACT <= amount <= EXACT:
+                    raise _refused(address, item, amount, "an integer within 2^53")
+        for address, scores in chain(self.scores.items(), self.ranks.items()):
+            for member, score in scores.items():
+                if not isfinite(score):
+                    raise _refused(address, member, score, "finite")
+
+
+def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRefused:
+    return WriteRefused(
+        f"{address.storage} of {address.key!r} cannot take {value!r} for {item!r}: it must be {wanted}."
+    )
 
 
 def _items(rows: Mapping[Address, Sized]) -> int:

@@ -1,0 +1,106 @@
+"""What a store's address lets strangers do, judged by the address alone, and addresses as people may see them. Pure.
+
+An address off this machine without encryption and without credentials is refused: whoever reaches the port could read
+and rewrite models. Credentials without encryption are allowed with a warning, because many private networks are run so,
+although whoever listens there reads them. Encryption without credentials is allowed: a client's certificate may stand
+for them, and only the server knows whom it asks for one.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from ipaddress import ip_address
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from storage.errors import InsecureStore
+
+log = logging.getLogger(__name__)
+
+_ENCRYPTED = {"rediss", "rediss+cluster", "https"}
+"""Schemes that mean TLS."""
+_CHECKED = {"require", "verify-ca", "verify-full"}
+"""libpq's `sslmode`s that never fall back to plain text; its default does."""
+_FILES = {"sqlite", "unix"}
+_SECRET = re.compile(r"([?&;][^=&;]*(?:password|secret|token)[^=&;]*=)[^&;]*", re.IGNORECASE)
+
+
+class Exposure(Enum):
+    """How open a store is to whoever reaches its port."""
+
+    LOCAL = "on this machine"
+    ENCRYPTED = "encrypted"
+    OVERHEARD = "asks for credentials, which travel in plain text"
+    OPEN = "neither encrypted nor guarded by credentials"
+
+
+def exposure(address: str) -> Exposure:
+    """What an address says of the store's openness. What cannot be read counts as open."""
+    try:
+        parts = urlsplit(address)
+        options = {name.lower(): values[-1] for name, values in parse_qs(parts.query).items()}
+    except ValueError:
+        return Exposure.OPEN
+    if parts.scheme in _FILES or all(map(_is_here, _hosts(parts.netloc, options))):
+        return Exposure.LOCAL
+    if parts.scheme in _ENCRYPTED or options.get("sslmode") in _CHECKED or _asks_for_tls(parts.scheme, options):
+        return Exposure.ENCRYPTED
+    user, _, _ = parts.netloc.rpartition("@")
+    has_password = bool(user.partition(":")[2] or options.get("password") or options.get("passfile"))
+    return Exposure.OVERHEARD if has_password else Exposure.OPEN
+
+
+def must_be_guarded(name: str, address: str, insecure: bool) -> None:
+    """Check that strangers cannot write a store; warn where they could overhear its credentials.
+
+    Args:
+        name: the technology's.
+        insecure: the setting that allows it all the same.
+
+    Raises:
+        InsecureStore: they can; the message says what to do.
+    """
+    found = exposure(address)
+    if found is Exposure.OPEN and not insecure:
+        raise InsecureStore(
+            f"{name} at {redacted(address)} is not on this machine and is {found.value}, so that whoever reaches its "
+            f"port can read and write models. Give `{name}_url` TLS and credentials, or, where its network lets nobody "
+            "else in, set allow_insecure_stores = true (MILLRACE_ALLOW_INSECURE_STORES=true)."
+        )
+    if found is Exposure.OVERHEARD and not insecure:
+        log.warning("%s at %s %s; use TLS.", name, redacted(address), found.value)
+
+
+def redacted(address: str) -> str:
+    """An address for people: without passwords, whatever else is wrong with it."""
+    head, separator, rest = address.rpartition("@")
+    if separator:
+        scheme, slashes, user = head.rpartition("://") if "://" in head else ("", "", head)
+        name = user.partition(":")[0]
+        head = f"{scheme}{slashes}{name}:***" if ":" in user else f"{scheme}{slashes}***"
+    return _SECRET.sub(r"\1***", f"{head}{separator}{rest}" if separator else address)
+
+
+def _hosts(netloc: str, options: Mapping[str, str]) -> Iterator[str]:
+    """Every host that an address names; drivers take some from its options."""
+    listed = [netloc.rpartition("@")[2], options.get("host", ""), options.get("hostaddr", "")]
+    for host in ",".join(filter(None, listed)).split(","):
+        bracketed = re.fullmatch(r"\[(.*)\](:\d*)?", host)
+        yield unquote(bracketed[1] if bracketed else re.sub(r":\d*$", "", host))
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine by its own name, without asking anybody; nothing, or a folder, is a socket."""
+    if host in ("", "localhost", "localhost.") or host.startswith("/"):
+        return True
+    try:
+        found = ip_address(host)
+    except ValueError:
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def _asks_for_tls(scheme: str, options: Mapping[str, str]) -> bool:
+    return scheme == "cassandra" and "ssl_ca_certs" in options
