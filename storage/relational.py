@@ -16,7 +16,7 @@ from storage.relational_database import Database, OutOfRange, Question, Repeated
 from storage.relational_dump import dumped
 from storage.relational_known import KnownTables
 from storage.relational_rows import Batch, batches, bucket_number, key_bytes, out_of_range
-from storage.relational_tables import NEWEST, ROW_OF, UNITS, Kind
+from storage.relational_tables import NEWEST, ROW_OF, TRIM, UNITS, Kind
 from storage.relational_unit import claimed, moved, refusal, rows_read, unit_states, written
 from storage.technologies import must_hold
 from storage.technology import Newest, Reads, Row, Technology
@@ -77,6 +77,10 @@ class Relational:
         """See `Technology.erase`. One transaction: tables are dropped, not emptied."""
         self._again(self._catalogue.erase, descriptor)
 
+    def trim(self, descriptor: Descriptor, bucket: int) -> None:
+        """See `Technology.trim`."""
+        self._again(self._trim, descriptor, bucket)
+
     def leases(self) -> dict[str, int]:
         """See `Technology.leases`."""
         return self._again(self._catalogue.leases)
@@ -123,6 +127,12 @@ class Relational:
     def _fill(self, descriptor: Descriptor, rows: Sequence[Batch], writes: Writes) -> None:
         with self._database.transaction() as transaction:
             written(transaction, self._tables, descriptor, rows, writes, again=False)
+
+    def _trim(self, descriptor: Descriptor, bucket: int) -> None:
+        with self._database.transaction() as transaction:
+            table = self._tables.find(transaction, descriptor, descriptor.storage).get("scores")
+            if table is not None:
+                transaction.run(TRIM, bucket, table=table)
 
     def _claim(self, unit: UnitId, owner: str) -> Claim:
         with self._database.transaction() as transaction:

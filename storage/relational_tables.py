@@ -187,6 +187,7 @@ SOME_KEYS = Statement(
     ("integer",),
 )
 """From key to key by the index, past all that a wide row has."""
+TRIM = Statement(f"DELETE FROM {{table}} WHERE bucket < {{0}} AND bucket <> {NO_BUCKET}", ("integer",))
 ALL_ROWS = Statement("SELECT key, value FROM {table}")
 
 
