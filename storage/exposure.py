@@ -1,9 +1,10 @@
-"""What a store's address lets strangers do, judged by the address alone, and addresses as people may see them. Pure.
+"""What a store's address lets strangers do, judged by the address alone. Pure.
 
 An address off this machine without encryption and without credentials is refused: whoever reaches the port could read
 and rewrite models. Credentials without encryption are allowed with a warning, because many private networks are run so,
 although whoever listens there reads them. Encryption without credentials is allowed: a client's certificate may stand
-for them, and only the server knows whom it asks for one.
+for them, and only the server knows whom it asks for one. Encryption that checks no certificate counts for nothing:
+whoever sits between may be the one who answers.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from enum import Enum
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from schemas.redaction import redacted
 from storage.errors import InsecureStore
 
 log = logging.getLogger(__name__)
 
 _ENCRYPTED = {"rediss", "rediss+cluster", "https"}
 """Schemes that mean TLS."""
-_CHECKED = {"require", "verify-ca", "verify-full"}
-"""libpq's `sslmode`s that never fall back to plain text; its default does."""
+_CHECKED = {"verify-ca", "verify-full"}
+"""libpq's `sslmode`s that check the server's certificate; its default even falls back to plain text."""
 _FILES = {"sqlite", "unix"}
-_SECRET = re.compile(r"([?&;][^=&;]*(?:password|secret|token)[^=&;]*=)[^&;]*", re.IGNORECASE)
 
 
 class Exposure(Enum):
@@ -32,8 +33,8 @@ class Exposure(Enum):
 
     LOCAL = "on this machine"
     ENCRYPTED = "encrypted"
-    OVERHEARD = "asks for credentials, which travel in plain text"
-    OPEN = "neither encrypted nor guarded by credentials"
+    OVERHEARD = "asks for credentials, which whoever listens can read"
+    OPEN = "guarded neither by TLS nor by credentials"
 
 
 def exposure(address: str) -> Exposure:
@@ -45,7 +46,7 @@ def exposure(address: str) -> Exposure:
         return Exposure.OPEN
     if parts.scheme in _FILES or all(map(_is_here, _hosts(parts.netloc, options))):
         return Exposure.LOCAL
-    if parts.scheme in _ENCRYPTED or options.get("sslmode") in _CHECKED or _asks_for_tls(parts.scheme, options):
+    if _is_encrypted(parts.scheme, options):
         return Exposure.ENCRYPTED
     user, _, _ = parts.netloc.rpartition("@")
     has_password = bool(user.partition(":")[2] or options.get("password") or options.get("passfile"))
@@ -73,16 +74,6 @@ def must_be_guarded(name: str, address: str, insecure: bool) -> None:
         log.warning("%s at %s %s; use TLS.", name, redacted(address), found.value)
 
 
-def redacted(address: str) -> str:
-    """An address for people: without passwords, whatever else is wrong with it."""
-    head, separator, rest = address.rpartition("@")
-    if separator:
-        scheme, slashes, user = head.rpartition("://") if "://" in head else ("", "", head)
-        name = user.partition(":")[0]
-        head = f"{scheme}{slashes}{name}:***" if ":" in user else f"{scheme}{slashes}***"
-    return _SECRET.sub(r"\1***", f"{head}{separator}{rest}" if separator else address)
-
-
 def _hosts(netloc: str, options: Mapping[str, str]) -> Iterator[str]:
     """Every host that an address names; drivers take some from its options."""
     listed = [netloc.rpartition("@")[2], options.get("host", ""), options.get("hostaddr", "")]
@@ -102,5 +93,8 @@ def _is_here(host: str) -> bool:
     return (getattr(found, "ipv4_mapped", None) or found).is_loopback
 
 
-def _asks_for_tls(scheme: str, options: Mapping[str, str]) -> bool:
-    return scheme == "cassandra" and "ssl_ca_certs" in options
+def _is_encrypted(scheme: str, options: Mapping[str, str]) -> bool:
+    """Whether TLS is sure, with a server whose certificate is checked."""
+    if scheme in _ENCRYPTED:
+        return options.get("ssl_cert_reqs") not in ("none", "optional")
+    return options.get("sslmode") in _CHECKED or (scheme == "cassandra" and "ssl_ca_certs" in options)

@@ -28,6 +28,7 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from storage.errors import StorageError, StorageUnavailable, SuspectGeneration, UnknownOutcome
+from storage.redis_address import connection_settings
 
 _FOR_NOW = re.compile(r"used memory >|read only replica|LOADING|MISCONF|NOREPLICAS|BUSY|NOAUTH")
 _REFUSALS = (
@@ -85,9 +86,12 @@ def pool(url: str, timeout: float) -> Pool:
     """
     Args:
         timeout: seconds to wait for a connection, and for each part of a reply.
+
+    Raises:
+        FormatRefused: it is no such address.
     """
-    return Pool.from_url(
-        url,
+    return Pool(
+        **connection_settings(url),
         protocol=2,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
