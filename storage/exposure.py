@@ -44,6 +44,8 @@ def exposure(address: str) -> Exposure:
         options = {name.lower(): values[-1] for name, values in parse_qs(parts.query).items()}
     except ValueError:
         return Exposure.OPEN
+    if not parts.scheme:
+        return Exposure.OPEN
     if parts.scheme in _FILES or all(map(_is_here, _hosts(parts.netloc, options))):
         return Exposure.LOCAL
     if _is_encrypted(parts.scheme, options):

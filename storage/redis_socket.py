@@ -96,9 +96,10 @@ class Socket(asyncio.Protocol):
             request.future.set_result(request.replies)
 
     def _refuse(self, message: str) -> ReplyError:
-        """Called by the reader for each error, however deep in a reply."""
-        self._refused = ReplyError(message)
-        return self._refused
+        """Called by the reader for each error, however deep in a reply. What follows the first may come of it."""
+        error = ReplyError(message)
+        self._refused = self._refused or error
+        return error
 
 
 async def open_socket(settings: Mapping[str, Any], socket: Socket) -> None:
