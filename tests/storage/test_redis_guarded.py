@@ -13,7 +13,7 @@ from storage.errors import StorageUnavailable
 from storage.redis import Redis
 from storage.redis_reads import RedisReads
 from tests.conftest import free_ports
-from tests.contracts.model import COUNTS, storage, unit
+from tests.contracts.model import storage, unit
 from tests.storage.certificates import Authority
 from tests.storage.redis_guarded import GuardedRedis
 from tests.storage.roles import do_everything, read_everything
