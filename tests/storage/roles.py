@@ -34,7 +34,7 @@ class Asked:
 def do_everything(technology: Technology) -> dict[str, Descriptor]:
     """Each method of the writing side at least once; leaves the storages of `everything`, by name."""
     asked = Asked(technology)
-    side: Technology = asked  # type: ignore[assignment]
+    side: Technology = asked
     made = {name: side.declare(storage(name, technology=technology.name)) for name in STORAGES}
     claim = side.claim(unit(), "a")
     assert side.commit(claim, None, 1, everything(), 5) is Outcome.OK
@@ -72,7 +72,7 @@ def everything() -> Writes:
 async def read_everything(reads: Reads, made: Mapping[str, Descriptor]) -> None:
     """Each method of the reading side, over what `do_everything` has left."""
     asked = Asked(reads)
-    side: Reads = asked  # type: ignore[assignment]
+    side: Reads = asked
     assert len(await side.catalogue()) == len(await side.aliases()) == len(made)
     await side.lease([made[COUNTS].title], int(time.time() * 1000) + 60_000)
     assert [state.next for state in await side.units(made[COUNTS])] == [1]
