@@ -24,15 +24,20 @@ def connection_settings(url: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
     except ValueError:
-        raise FormatRefused(
-            "The Redis address is none: it must be redis://user:password@host:port/db, rediss:// for TLS, or "
-            "unix://path, with what is no letter or digit in the password written as %40 and the like."
-        ) from None
+        raise no_address() from None
     known = _PLAIN | _TLS if found.get("connection_class") is SSLConnection else _PLAIN
-    if unknown := sorted(found.keys() - known):
-        taken = f"it takes {', '.join(sorted(_TLS))}" if known > _PLAIN else "options of TLS need rediss://"
-        raise FormatRefused(f"The Redis address has the option {unknown[0]!r}, which is not taken; {taken}.")
+    if not found.keys() <= known:  # its name is not told: it may be a piece of a password
+        taken = ", ".join(sorted(_TLS))
+        raise FormatRefused(f"The Redis address has an option that is not taken; with rediss:// there are {taken}.")
     for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
         if option in found and not Path(found[option]).is_file():
             raise FormatRefused(f"The Redis address names {found[option]!r} as {option}, and there is no such file.")
     return found
+
+
+def no_address() -> FormatRefused:
+    """The error for an address that cannot be read."""
+    return FormatRefused(
+        "The Redis address is none: it must be redis://user:password@host:port/db, rediss:// for TLS, or unix://path, "
+        "with what is no letter or digit in the password written as %40 and the like."
+    )
