@@ -107,7 +107,8 @@ class Connection:
         pause = SHORTEST_PAUSE
         while self._socket is None:
             try:
-                socket = await asyncio.wait_for(self._opened(), self._timeout)
+                async with asyncio.timeout(self._timeout):  # `wait_for` may swallow that it is cancelled
+                    socket = await self._opened()
                 if socket.is_open:
                     self._socket = socket
                     break
