@@ -1,10 +1,11 @@
-"""A PostgreSQL with least-privilege roles, as docs/roles.md sets it up."""
+"""A PostgreSQL with TLS, passwords and least-privilege roles, as docs/roles.md sets it up."""
 
 from __future__ import annotations
 
-import re
+import asyncio
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,44 +17,15 @@ from storage.postgresql_reads import PostgresqlSource
 from storage.relational import Relational
 from storage.relational_reads import RelationalReads
 from tests.contracts.model import storage, unit
-from tests.storage.redis_guarded import ROLES
+from tests.storage.certificates import Authority
+from tests.storage.postgresql_guarded import READER, WORKER, TlsBefore, as_role, guarded_database
 from tests.storage.roles import do_everything, read_everything
 
-WORKER, READER = "millrace_worker", "millrace_reader"
-DATABASE = "roles"
 
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def guarded(postgresql_url: str) -> Iterator[str]:
-    """Address of a database of its own, set up by the first statements of the docs; its roles are gone afterwards."""
-    before, after = statements()
-    with psycopg.connect(postgresql_url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {DATABASE}".encode())
-        try:
-            address = urlunsplit(urlsplit(postgresql_url)._replace(path=f"/{DATABASE}"))
-            with psycopg.connect(address, autocommit=True) as owner:
-                owner.execute(before.encode())
-            made = Relational(Postgresql(as_role(address, WORKER)))
-            made.storages()
-            made.close()
-            with psycopg.connect(as_role(address, WORKER), autocommit=True) as worker:
-                worker.execute(after.encode())
-            yield address
-        finally:
-            admin.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)".encode())
-            admin.execute(f"DROP ROLE IF EXISTS {WORKER}, {READER}".encode())
-
-
-def statements() -> tuple[str, str]:
-    """What the docs tell the owner to run, and then the worker."""
-    before, after = re.findall(r"```sql\n(.*?)```", ROLES.read_text("utf-8"), re.DOTALL)
-    return before, after
-
-
-def as_role(address: str, role: str) -> str:
-    """The address for a role; on this server nobody is asked for a password."""
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}"))
+    with guarded_database(postgresql_url) as address:
+        yield address
 
 
 async def test_the_roles_of_the_docs_can_do_all_that_a_worker_and_a_models_service_need(guarded: str) -> None:
@@ -81,7 +53,7 @@ async def test_the_roles_of_the_docs_can_do_all_that_a_worker_and_a_models_servi
 )
 def test_the_reading_role_can_write_its_lease_and_nothing_else(guarded: str, statement: str) -> None:
     with psycopg.connect(as_role(guarded, READER), autocommit=True) as connection:
-        connection.execute("INSERT INTO millrace_leases VALUES ('x', 1)")
+        connection.execute("INSERT INTO millrace_leases VALUES ('x', 1) ON CONFLICT (title) DO UPDATE SET until_ms = 2")
         with pytest.raises(InsufficientPrivilege):
             connection.execute(statement.encode())
 
@@ -109,3 +81,38 @@ def test_a_worker_can_do_nothing_beside_its_schema(guarded: str, statement: str)
     with psycopg.connect(as_role(guarded, WORKER), autocommit=True) as connection:
         with pytest.raises(InsufficientPrivilege):
             connection.execute(statement.encode())
+
+
+async def test_a_wrong_password_is_refused_and_not_told(guarded: str) -> None:
+    address = as_role(guarded, WORKER, "wrong-one")
+    technology, reads = Relational(Postgresql(address)), RelationalReads(PostgresqlSource(address))
+    with pytest.raises(StorageUnavailable, match="password authentication failed") as written:
+        technology.storages()
+    with pytest.raises(StorageUnavailable, match="password authentication failed") as read:
+        await reads.catalogue()
+    assert "wrong-one" not in f"{written.value}{read.value}"
+    await reads.close()
+    technology.close()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_verify_full_is_tls_whose_certificate_is_checked(guarded: str, tmp_path: Path, trusted: bool) -> None:
+    authority = Authority(tmp_path, "authority")
+    before = TlsBefore(guarded, authority.signed("server"))
+    port = await before.start()
+    file = authority.file if trusted else Authority(tmp_path, "other").file
+    role = as_role(guarded, WORKER).replace(
+        f"{urlsplit(guarded).hostname}:{urlsplit(guarded).port}", f"localhost:{port}"
+    )
+    address = f"{role}?sslmode=verify-full&sslrootcert={file}"
+    technology, reads = Relational(Postgresql(address)), RelationalReads(PostgresqlSource(address, timeout=5))
+    if trusted:
+        assert await asyncio.to_thread(technology.storages) == await reads.catalogue()
+    else:
+        with pytest.raises(StorageUnavailable, match="certificate verify failed"):
+            await asyncio.to_thread(technology.storages)
+        with pytest.raises(StorageUnavailable, match="certificate verify failed"):
+            await reads.catalogue()
+    await reads.close()
+    technology.close()
+    await before.close()
