@@ -15,7 +15,8 @@ from storage.redis_catalogue import RedisCatalogue
 from storage.redis_dump import dumped
 from storage.redis_fill import erase, fill, trim
 from storage.redis_keys import NEWEST, UNIT, Keys, newest, unit_name, unit_names, unit_state
-from storage.redis_scripts import CLAIM, COMMIT, READ, Script, discovering, harmless, pool, run, run_command
+from storage.redis_pool import discovering, harmless, pool, run_command
+from storage.redis_scripts import CLAIM, COMMIT, READ, Script, run
 from storage.redis_slots import is_cluster
 from storage.redis_writes import as_text, packed, packed_keys
 from storage.technologies import must_hold
