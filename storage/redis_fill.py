@@ -26,7 +26,8 @@ def fill(client: redis.Redis, descriptor: Descriptor, writes: Writes) -> None:
     pipeline = client.pipeline(transaction=False)
     for command, key, arguments, _ in rows:
         cast(Any, pipeline).execute_command(command, key, *arguments)
-    pipeline.hincrby(keys.storage(storage), "rows", sum(items for *_, items in rows))
+    counted = sum(items for _, key, _, items in rows if key != keys.records(storage))
+    pipeline.hincrby(keys.storage(storage), "rows", counted)
     _note(pipeline, keys, descriptor, writes)
     for found, (_, _, _, items) in zip(pipeline.execute(), rows, strict=False):
         if found != items:

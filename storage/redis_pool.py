@@ -61,6 +61,10 @@ class Steady:
         packed = [hiredis.pack_command(cast(Any, command)) for command in commands]
         self.send_packed_command(packed)  # type: ignore[attr-defined]
 
+    def forget(self) -> None:
+        """Let go of the socket, and so of all that the server remembers of it."""
+        self.disconnect()  # type: ignore[attr-defined]
+
     def hear(self) -> Any:
         """The reply to the next command. Raises RedisError."""
         return self.read_response()  # type: ignore[attr-defined]
