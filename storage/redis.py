@@ -1,4 +1,4 @@
-"""Redis as learners write it: rows and fence in one hash slot, each step of the protocol one script."""
+"""Redis as learners write it: rows and fence in one hash slot, each step of the protocol atomic."""
 
 from __future__ import annotations
 
