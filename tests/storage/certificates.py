@@ -25,15 +25,15 @@ class Authority:
             *("-keyout", self._key, "-out", self.file),
         )
 
-    def signed(self, name: str) -> tuple[Path, Path]:
-        """A certificate for `localhost`, and its key."""
+    def signed(self, name: str, names: str = "DNS:localhost") -> tuple[Path, Path]:
+        """A certificate for these names, and its key."""
         certificate, key, asked = (self._folder / f"{name}.{ending}" for ending in ("crt", "key", "csr"))
         _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", asked)
-        names = self._folder / "names"
-        names.write_text("subjectAltName=DNS:localhost\n")
+        listed = self._folder / "names"
+        listed.write_text(f"subjectAltName={names}\n")
         _openssl(
             *("x509", "-req", "-in", asked, "-CA", self.file, "-CAkey", self._key, "-CAcreateserial"),
-            *("-days", "1", "-extfile", names, "-out", certificate),
+            *("-days", "1", "-extfile", listed, "-out", certificate),
         )
         for file in (certificate, key):
             file.chmod(0o644)  # a server may run as another user than the test
