@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol, TypeVar
 
 from learners import DecisionCounts, Learner, goal_learner
@@ -60,11 +60,13 @@ class Platform:
     def technologies(self) -> Opening[Technology]:
         """The storages as learners write them, by technology: synchronous, fenced."""
         self._opened.append(self._close_technologies)
-        return Opening(self._addresses, technologies.opened)
+        return Opening(self._addresses, partial(technologies.opened, insecure=self.settings.allow_insecure_stores))
 
     def reads(self) -> Opening[Reads]:
         """The storages as the service reads them, by technology: asynchronous, coalesced."""
-        return Opening(self._addresses, technologies.opened_reads)
+        return Opening(
+            self._addresses, partial(technologies.opened_reads, insecure=self.settings.allow_insecure_stores)
+        )
 
     @asynccontextmanager
     async def catalogue(self) -> AsyncIterator[Catalogue]:

@@ -10,6 +10,7 @@
         ├── StorageMissing          no storage of this format and name, or more than one; lists what exists
         ├── StorageConflict         the same version exists with other options, or with another writer
         ├── DriverMissing           a technology's driver is not installed; names the extra that brings it
+        ├── InsecureStore           a store's address is open to strangers; says how to guard it, or to allow it
         ├── FormatRefused           a format cannot be declared, or read, like this
         │   └── OptionRefused       an option of a storage that is to be created; `field` names it
         ├── FileRefused             a file that cannot be loaded; names row and column, what is there and what should be
@@ -54,6 +55,10 @@ class StorageMissing(StorageError):
 
 class StorageConflict(StorageError):
     """The storage exists already under this version, with other options or by another writer."""
+
+
+class InsecureStore(StorageError):
+    """A store off this machine, without TLS or credentials; the message says how to guard it, or how to allow it."""
 
 
 class FormatRefused(StorageError):

@@ -12,7 +12,8 @@ from storage.alias import Alias, Name, advanced, first, switched
 from storage.declaring import settled
 from storage.descriptor import Descriptor
 from storage.redis_keys import ALIASES, LEASES, STORAGES, aliases, descriptors, leases
-from storage.redis_scripts import SWAP, Pool, discovering, harmless, run
+from storage.redis_pool import Pool, discovering, harmless
+from storage.redis_scripts import SWAP, run
 
 _STORAGES, _ALIASES = 1, 2
 _Change = tuple[int, str, str, str]

@@ -24,8 +24,9 @@ def fill(client: redis.Redis, descriptor: Descriptor, writes: Writes) -> None:
     keys, storage = Keys.of(descriptor), descriptor.storage
     writes.check()
     rows = list(_rows(keys, writes))
+    counted = sum(items for _, key, _, items in rows if key != keys.records(storage))
     commands = [(command, key, *arguments) for command, key, arguments, _ in rows]
-    commands.append(("HINCRBY", keys.storage(storage), "rows", sum(items for *_, items in rows)))
+    commands.append(("HINCRBY", keys.storage(storage), "rows", counted))
     commands += _news(keys, descriptor, writes)
     for found, (_, _, _, items) in zip(_replies(client, commands), rows, strict=False):
         if found != items:

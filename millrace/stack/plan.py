@@ -12,6 +12,7 @@ from millrace.stack.postgresql import PostgresqlServer
 from millrace.stack.redis import RedisServer
 from millrace.stack.registry import RegistryServer
 from millrace.stack.server import Server
+from schemas.redaction import redacted
 
 LOOPBACK = ("127.0.0.1", "localhost")  # our parts do not listen on ::1
 
@@ -42,14 +43,12 @@ def servers(settings: Settings) -> dict[str, Server]:
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Where each part of the platform is, by name, whether it runs here or not."""
+    """Where each part of the platform is, by name, whether it runs here or not; for people, so without passwords."""
     found = {"kafka": settings.kafka, "registry": settings.registry_url, "redis": settings.redis_url}
-    relational = urlsplit(settings.relational_url)
-    if relational.scheme == "postgresql":
-        who, _, where = relational.netloc.rpartition("@")
-        user = f"{who.partition(':')[0]}@" if who else ""
-        found["postgresql"] = f"postgresql://{user}{where}{relational.path}"
-    return {**found, "service": settings.service_url}
+    if settings.relational_url.startswith("postgresql:"):
+        found["postgresql"] = settings.relational_url
+    found["service"] = settings.service_url
+    return {name: redacted(address) for name, address in found.items()}
 
 
 def variables(settings: Settings) -> dict[str, str]:
@@ -61,5 +60,7 @@ def variables(settings: Settings) -> dict[str, str]:
 def _port(address: SplitResult, usual: int, setting: str) -> int:
     try:
         return address.port or usual
-    except ValueError as error:
-        raise StackError(f"The setting {setting} has the address {address.netloc!r} ({error}); correct it.") from error
+    except ValueError:  # its words may be a part of a password
+        raise StackError(
+            f"The setting {setting} has the address {redacted(address.geturl())!r}, whose port is no number."
+        ) from None
