@@ -25,7 +25,6 @@ _MEANINGS: dict[type[StorageError], tuple[type[psycopg.Error], ...]] = {
     TryAgain: (
         errors.SerializationFailure,
         errors.DeadlockDetected,
-        errors.LockNotAvailable,
         errors.FeatureNotSupported,  # a prepared statement's table has changed
         errors.InternalError,  # a table was dropped between two looks at the catalogue
     ),
