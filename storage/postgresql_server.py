@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
 
 from storage.errors import FormatRefused, StorageError, StorageUnavailable
@@ -89,9 +90,10 @@ class PostgresqlServer:
 
 
 def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
-    """Numbers always travel as 8 bytes: a statement has one plan, whatever the size of its values."""
+    """Values travel in binary, and numbers always as 8 bytes: a statement has one plan, whatever their size."""
     connection.adapters.register_dumper(int, Int8BinaryDumper)
     connection.adapters.register_dumper(float, FloatBinaryDumper)
+    connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 @lru_cache(maxsize=4_096)
