@@ -100,7 +100,10 @@ class Relational:
         try:
             return self._again(self._commit, claim, expected, new, rows, writes, watermark_ms)
         except OutOfRange as error:
-            raise out_of_range(writes, lambda kind, address: self._held(claim.unit, kind, address)) from error
+            found = out_of_range(writes, lambda kind, address: self._held(claim.unit, kind, address))
+            if found is None:
+                raise
+            raise found from error
 
     def units(self, descriptor: Descriptor) -> list[UnitState]:
         """See `Technology.units`."""
