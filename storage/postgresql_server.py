@@ -112,14 +112,14 @@ def sql_of_many(statement: Statement, table: Table | None) -> str:
         *(f"asked.{name}" for name in names), table=table.name if table is not None else "", now=_NOW
     )
     return (
-        f"SELECT asked.place, found.* FROM {arrays(statement.types)} WITH ORDINALITY"
+        f"SELECT asked.place, found.* FROM {arrays([TYPES[type] for type in statement.types])} WITH ORDINALITY"
         f" AS asked({', '.join(names)}, place) CROSS JOIN LATERAL ({one}) AS found"
     )
 
 
-def arrays(types: Sequence[Type]) -> str:
-    """Columns that travel as one array each, as rows."""
-    return f"unnest({', '.join(f'${place}::{TYPES[type]}[]' for place, type in enumerate(types, start=1))})"
+def arrays(types: Sequence[str]) -> str:
+    """Columns of these types, which travel as one array each, as rows."""
+    return f"unnest({', '.join(f'${place}::{type}[]' for place, type in enumerate(types, start=1))})"
 
 
 def columns(rows: Sequence[Values]) -> list[list[Any]]:
