@@ -62,6 +62,8 @@ class Worker:
     ) -> None:
         self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
         self._declarations = declarations(learners, event_types)
+        placement = placement or Placement()
+        placement.check([form for item in self._declarations for form in item.storages.values()])
         self._homes = {item.name: Homes.of(item, technologies, placement) for item in self._declarations}
         self._dead_letters = dead_letters
         self._interval = interval

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from typing import Protocol, TypeVar
 
-from learners import DecisionCounts, Learner, goal_learner
+from learners import DecisionCounts, Learner, Placement, goal_learner
 from millrace.product import Product, ProductError
 from millrace.settings import Settings
 from schemas import Codec, Decision, EventType, RegistryClient
@@ -114,6 +114,18 @@ class Platform:
 def all_event_types(product: Product) -> Mapping[str, EventType]:
     """The product's event types and the platform's own, by topic."""
     return {**product.event_types, Decision.event_type.topic: Decision.event_type}
+
+
+def placement(product: Product, settings: Settings) -> Placement:
+    """Where the product's storages live: its table `[storages]`, then what they say themselves, then the platform.
+
+    Raises:
+        ProductError: the table does not map names to technologies.
+    """
+    table = product.options.get("storages", {})
+    if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
+        raise ProductError(f'{product.folder}/product.toml: [storages] has lines like popular = "relational".')
+    return Placement(settings.default_technology, table)
 
 
 def all_learners(product: Product) -> list[type[Learner]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from learners import Worker
 from millrace.collector import Collector
-from millrace.platform import Platform, all_event_types, all_learners
+from millrace.platform import Platform, all_event_types, all_learners, placement
 from millrace.product import Product
 from millrace.settings import Settings
 
@@ -34,6 +34,7 @@ def run_worker(folder: Path, settings: Settings, member: str, trace: Path | None
             kafka=platform.kafka,
             codec=platform.codec,
             technologies=platform.technologies,
+            placement=placement(product, settings),
             learners=all_learners(product),
             event_types=all_event_types(product),
             dead_letters=platform.dead_letters,
