@@ -7,6 +7,7 @@ from dataclasses import fields
 from urllib.parse import SplitResult, urlsplit
 
 from millrace.settings import Settings
+from millrace.stack.cassandra import CassandraServer
 from millrace.stack.errors import StackError
 from millrace.stack.kafka import KafkaServer
 from millrace.stack.postgresql import PostgresqlServer
@@ -37,6 +38,11 @@ def servers(settings: Settings) -> dict[str, Server]:
         folder, port = settings.state_dir / "postgresql", _port(relational, 5432, "relational_url")
         user = relational.username or getpass.getuser()  # as libpq has it
         found["postgresql"] = PostgresqlServer(folder, port, user, relational.path.strip("/") or user)
+    cassandra = urlsplit(settings.cassandra_url)
+    alone = cassandra.scheme == "cassandra" and "," not in cassandra.netloc
+    if alone and cassandra.hostname in LOOPBACK and not cassandra.password:
+        folder, port = settings.state_dir / "cassandra", _port(cassandra, 9042, "cassandra_url")
+        found["cassandra"] = CassandraServer(folder, port, cassandra.path.strip("/") or "millrace")
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
@@ -48,6 +54,8 @@ def addresses(settings: Settings) -> dict[str, str]:
     found = {"kafka": settings.kafka, "registry": settings.registry_url, "redis": settings.redis_url}
     if settings.relational_url.startswith("postgresql:"):
         found["postgresql"] = settings.relational_url
+    if settings.cassandra_url:
+        found["cassandra"] = settings.cassandra_url
     found["service"] = settings.service_url
     return {name: redacted(address) for name, address in found.items()}
 
