@@ -117,7 +117,7 @@ def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             dataset = running.product.module("dataset")
             events = [*dataset.films(), *dataset.ratings(datetime.now(UTC))[-RATINGS:]]
         except MillraceError as error:
-            _unavailable(error)
+            unavailable(error)
         for event in events:
             running.platform.producer.emit(event)
         running.platform.producer.flush()
@@ -160,14 +160,14 @@ def _running(settings: Settings) -> Iterator[None]:
     try:
         stack.up()
     except StackError as error:
-        _unavailable(error)
+        unavailable(error)
     try:
         yield
     finally:
         stack.down()
 
 
-def _unavailable(error: Exception) -> NoReturn:
+def unavailable(error: Exception) -> NoReturn:
     """A server that cannot be had: skip on a laptop, fail where CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(str(error), pytrace=False)

@@ -62,7 +62,11 @@ def kill_at_a_step(victim: Member, call: str, place: float, patience: float = 6.
 def make_a_zombie(victim: Member, others: Iterable[Member], place: float, replaced: bool) -> bool:
     """Freeze it within a commit, let its units be claimed by others, and wake it: its commit comes late.
 
+    One that is frozen within a transaction may hold a lock that nobody else gets; then it is killed, and counts for
+    nothing.
+
     Args:
+        place: how far into the commit; 0 = before it has sent anything.
         replaced: a new process takes over under the same name, at once; otherwise the other members do, when its
             session has passed.
 
@@ -86,7 +90,7 @@ def make_a_zombie(victim: Member, others: Iterable[Member], place: float, replac
         return held <= {line["claimed"][1] for line in lines if "claimed" in line and line["at"] > at}
 
     try:
-        until(taken, 30, f"another process taking over from {zombie}")
+        until(taken, 10 if replaced else 20, f"another process taking over from {zombie}")
         victim.thaw(zombie)
         until(lambda: victim.has_line("refused", zombie), 5.0, f"the fence refusing {zombie}")
     except TimeoutError:

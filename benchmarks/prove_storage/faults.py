@@ -26,7 +26,7 @@ from benchmarks.prove_storage.member import Line, Member, until
 from benchmarks.prove_storage.nursery import Nursery
 from benchmarks.prove_storage.product import PARTITIONS, event_type, learners, rating_events
 from benchmarks.prove_storage.proxy import Proxy
-from benchmarks.prove_storage.targets import File, Running, Target, free_port
+from benchmarks.prove_storage.targets import File, Running, Target
 from learners.declaration import Declaration
 from schemas import RegistryClient
 from storage import Technology, to_frame
@@ -186,6 +186,8 @@ def attack(target: Target, plan: Plan, kafka: str, registry: str, folder: Path, 
         deaths, zombies = _carried_out(stage, plan, chance)
         while sum(death.hit(stage.lines()) for death in deaths) < plan.kills:
             deaths.append(_kill(stage, chance, "kill", len(deaths)))
+            stage.members[0].until_line("delivered", stage.members[0].process)
+            stage.members[1].until_line("delivered", stage.members[1].process)
         difference = compared(stage.events, stage.finish())
         lines = list(stage.lines())
         steps = describe(lines)
@@ -218,10 +220,12 @@ def _carried_out(stage: Stage, plan: Plan, chance: random.Random) -> tuple[list[
             deaths.append(_kill(stage, chance, attack, len(deaths)))
         elif attack in ("zombie", "sleeper"):
             victim, *others = chance.sample(stage.members, MEMBERS)
-            zombies += make_a_zombie(victim, others, chance.random() / 2, replaced=attack == "zombie")
+            place = 0.0 if zombies % 2 == 0 else chance.random() / 2
+            zombies += make_a_zombie(victim, others, place, replaced=attack == "zombie")
         elif attack == "restart":
             stage.running.restart()
         elif stage.proxy is not None:
+            stage.members[0].until_line("delivered", stage.members[0].process)
             stage.proxy.cut(chance.choice((0.0, SILENCE)))
     return deaths, zombies
 
@@ -253,6 +257,6 @@ def _rows(declaration: Declaration, technology: Technology, ends: dict[int, int]
 def _stage(target: Target, kafka: str, registry: str, folder: Path) -> Iterator[Stage]:
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as started:
-        running = started.enter_context(closing(target.start(folder, free_port())))
+        running = started.enter_context(closing(target.start(folder)))
         proxy = started.enter_context(closing(Proxy(running.url))) if target.remote else None
         yield started.enter_context(closing(Stage(target, running, proxy, kafka, registry, folder)))

@@ -39,8 +39,8 @@ TALKING = {
     "wait",
 }
 """Names of functions, in C or Python, by which a driver speaks and listens."""
-FIRST = 3
-"""The call that is ended is the third for its learner, or a later one: the first ones show how many steps there are."""
+FIRST = 2
+"""The call that is ended is the second for its learner, or a later one: the first shows how many steps there are."""
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -129,7 +129,8 @@ class _Count:
         if name in TALKING or self._is_new(frame, event, name):
             self.count += 1
             if self.count - 1 == self._last:
-                self._end(f"{'before' if event in ('call', 'c_call') else 'after'} {name}")
+                full = argument.__qualname__ if event.startswith("c_") else frame.f_code.co_qualname
+                self._end(f"{'before' if event in ('call', 'c_call') else 'after'} {full}")
 
     def _is_new(self, frame: FrameType, event: str, name: str) -> bool:
         if event.startswith("c_") or not str(frame.f_globals.get("__name__")).startswith("storage."):

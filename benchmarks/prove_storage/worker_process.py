@@ -46,7 +46,7 @@ def run(
         Worker(
             kafka=broker,
             codec=Codec(schemas),
-            technology=storage,
+            technologies={technology: storage},
             learners=learners(topic, technology),
             event_types={topic: event_type(topic)},
             dead_letters=DeadLetters(producer),
