@@ -133,7 +133,8 @@ class _Count:
                 self._end(f"{'before' if event in ('call', 'c_call') else 'after'} {full}")
 
     def _is_new(self, frame: FrameType, event: str, name: str) -> bool:
-        if event.startswith("c_") or not str(frame.f_globals.get("__name__")).startswith("storage."):
+        ours = str(frame.f_globals.get("__name__")).startswith("storage.")
+        if event.startswith("c_") or not ours or name.startswith(("<", "__")):
             return False
         place = event, f"{frame.f_code.co_filename}:{name}"
         new = place not in self._seen
