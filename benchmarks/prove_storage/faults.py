@@ -50,6 +50,7 @@ class Plan:
         sleepers: frozen in a commit until their session has passed, and woken.
         restarts: of the server, after SIGKILL.
         cuts: of all its connections.
+        seconds: after so long no further attack begins.
     """
 
     kills: int = 100
@@ -57,6 +58,7 @@ class Plan:
     sleepers: int = 1
     restarts: int = 3
     cuts: int = 20
+    seconds: float = 165.0
 
     def attacks(self, chance: random.Random) -> list[str]:
         """Everything in chance's order; half of the kills at random moments and half at steps of the worker's own."""
@@ -183,8 +185,9 @@ def attack(target: Target, plan: Plan, kafka: str, registry: str, folder: Path, 
         stage.begin()
         for member in stage.members:
             member.until_line("delivered", member.process, 60.0)
-        deaths, zombies = _carried_out(stage, plan, chance)
-        while sum(death.hit(stage.lines()) for death in deaths) < plan.kills:
+        until_then = time.monotonic() + plan.seconds
+        deaths, zombies = _carried_out(stage, plan, chance, until_then)
+        while time.monotonic() < until_then and sum(death.hit(stage.lines()) for death in deaths) < plan.kills:
             deaths.append(_kill(stage, chance, "kill", len(deaths)))
             stage.members[0].until_line("delivered", stage.members[0].process)
             stage.members[1].until_line("delivered", stage.members[1].process)
@@ -212,10 +215,12 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _carried_out(stage: Stage, plan: Plan, chance: random.Random) -> tuple[list[Death], int]:
+def _carried_out(stage: Stage, plan: Plan, chance: random.Random, until_then: float) -> tuple[list[Death], int]:
     deaths: list[Death] = []
     zombies = 0
     for attack in plan.attacks(chance):
+        if time.monotonic() > until_then:
+            break
         if attack in ("kill", "step"):
             deaths.append(_kill(stage, chance, attack, len(deaths)))
         elif attack in ("zombie", "sleeper"):

@@ -13,7 +13,14 @@ from millrace.stack import StackError
 from tests.conftest import unavailable
 
 KILLS = int(os.environ.get("MILLRACE_KILLS", "4"))
-PLAN = Plan(kills=KILLS, zombies=1 + KILLS // 20, sleepers=KILLS // 40, restarts=1 + KILLS // 40, cuts=1 + KILLS // 5)
+PLAN = Plan(
+    kills=KILLS,
+    zombies=1 + KILLS // 20,
+    sleepers=KILLS // 40,
+    restarts=1 + KILLS // 40,
+    cuts=1 + KILLS // 5,
+    seconds=60 + 3 * KILLS,
+)
 
 
 @pytest.mark.slow

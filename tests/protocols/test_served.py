@@ -228,7 +228,7 @@ class Served:
                 if event >= folded:
                     rows[event % self.rows] = event + 1, (*value, event)
             changed = [number for number, row in enumerate(rows) if row != worker.rows[number]]
-            writes = frozenset(self._write(number, *rows[number], worker) for number in changed)
+            writes = frozenset(self._write(number, rows[number][1], new, worker) for number in changed)
             states = tuple((number, rows[number][1]) for number in changed)
             batch = Batch(worker.epoch, worker.owner, worker.next, new, states)
             after = worker._replace(rows=tuple(rows), sent=writes, batch=batch)
@@ -239,8 +239,8 @@ class Served:
                 sent = world.of(worker, after._replace(moving=True))
                 yield f"{what} and moves the unit", sent._replace(batches=world.batches | {batch})
 
-    def _write(self, row: int, folded: int, value: Row, worker: Worker) -> Write:
-        version = worker.epoch * 10 + folded if self.version == "epoch" else folded
+    def _write(self, row: int, value: Row, new: int, worker: Worker) -> Write:
+        version = worker.epoch * 10 + new if self.version == "epoch" else new
         return Write(row, version, value, worker.owner)
 
     def _unknown(self, world: World, worker: Worker, batch: Batch) -> Iterator[tuple[str, World]]:
