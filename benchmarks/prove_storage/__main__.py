@@ -20,6 +20,10 @@ from millrace.stack import Stack, StackError
 from millrace.stack.redis import RedisServer
 
 KILLS = 100
+SECONDS = 1_000.0
+"""For the attacks on all technologies; what one does not use is there for those after it."""
+AROUND = 30.0
+"""Of a technology's share so much is for its start, and for its workers to catch up and its rows to be compared."""
 LEAST = {"fenced_vs_plain": 0.85, "cassandra_rows_vs_redis": 0.12, "load_vs_native": 0.5}
 """What each figure must reach."""
 TECHNOLOGIES = ("redis", "cassandra", "sqlite", "postgresql", "search")
@@ -48,17 +52,21 @@ def main() -> None:
 
 def _all_faults(folder: Path) -> dict[str, Faults | None]:
     """Each technology under attack, one after the other, with one Kafka for all of them."""
+    found, until = {}, time.monotonic() + SECONDS
     with _kafka(folder) as settings:
-        return {name: _faults(name, settings, folder / name) for name in TECHNOLOGIES}
+        for number, name in enumerate(TECHNOLOGIES):
+            share = (until - time.monotonic()) / (len(TECHNOLOGIES) - number)
+            found[name] = _faults(name, Plan(KILLS, seconds=share - AROUND), settings, folder / name)
+    return found
 
 
-def _faults(name: str, settings: Settings, folder: Path) -> Faults | None:
+def _faults(name: str, plan: Plan, settings: Settings, folder: Path) -> Faults | None:
     if name not in TARGETS:
         say(f"{name}: this technology cannot be attacked yet.")
         return None
     begun = time.monotonic()
     try:
-        found = attack(TARGETS[name], Plan(KILLS), settings.kafka, settings.registry_url, folder)
+        found = attack(TARGETS[name], plan, settings.kafka, settings.registry_url, folder)
     except StackError as error:
         say(f"{name}: it cannot be started here: {error}")
         return None

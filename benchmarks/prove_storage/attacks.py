@@ -21,26 +21,31 @@ class Death:
         at: when, in seconds since 1970.
     """
 
-    delivered: Mapping[tuple[str, int], int]
+    delivered: Mapping[int, int]
     at: float
 
-    def hit(self, lines: Iterable[Line]) -> bool:
-        """Whether it died with messages that had been delivered and not been committed.
 
-        True when the next claim of one of its partitions began below what had been delivered: these events were in
-        the hands of the dead process, and were folded again by its successor.
-        """
-        claims: dict[tuple[str, str, int], tuple[float, int]] = {}
-        for line in lines:
-            if "claimed" in line and line["at"] > self.at:
-                topic, partition, position = line["claimed"]
-                first = line["at"], position or 0
-                unit = line["learner"], topic, partition
-                claims[unit] = min(claims.get(unit, first), first)
-        return any(
-            position < self.delivered.get((topic, partition), 0)
-            for (_, topic, partition), (_, position) in claims.items()
-        )
+def hits(deaths: Iterable[Death], lines: Iterable[Line]) -> int:
+    """How many died with messages that had been delivered and not been committed.
+
+    So it is when the next claim of one of its partitions began below what had been delivered: these events were in the
+    hands of the dead process, and were folded again by its successor.
+    """
+    claims = [line for line in lines if "claimed" in line]
+    return sum(_hit(death, claims) for death in deaths)
+
+
+def _hit(death: Death, claims: Iterable[Line]) -> bool:
+    firsts: dict[tuple[str, int], tuple[float, int]] = {}
+    for line in claims:
+        if line["at"] > death.at:
+            first = line["at"], line["claimed"][2] or 0
+            firsts[_unit(line)] = min(firsts.get(_unit(line), first), first)
+    return any(position < death.delivered.get(partition, 0) for (_, partition), (_, position) in firsts.items())
+
+
+def _unit(claim: Line) -> tuple[str, int]:
+    return claim["learner"], claim["claimed"][1]
 
 
 def kill_at_a_random_moment(victim: Member, chance: random.Random) -> Death:
@@ -80,14 +85,14 @@ def make_a_zombie(victim: Member, others: Iterable[Member], place: float, replac
         until(lambda: victim.has_line("step", zombie), 6.0, f"the step of {victim}")
     except TimeoutError:
         return False
-    at, held = time.time(), {partition for _, partition in victim.delivered(zombie)}
     if replaced:
         victim.start()
-    takers = [victim] if replaced else list(others)
 
     def taken() -> bool:
-        lines = [line for taker in takers for line in (taker.look(), taker.lines)[1]]
-        return held <= {line["claimed"][1] for line in lines if "claimed" in line and line["at"] > at}
+        lines = [line for taker in (victim, *others) for line in taker.look() if "claimed" in line]
+        mine = {_unit(line): line["at"] for line in lines if line["process"] == zombie}
+        newer = {_unit(line) for line in lines if line["at"] > mine.get(_unit(line), line["at"])}
+        return newer >= set(mine)
 
     try:
         until(taken, 10 if replaced else 20, f"another process taking over from {zombie}")
