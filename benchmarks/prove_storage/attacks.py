@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from benchmarks.prove_storage.member import Line, Member, until
 from benchmarks.prove_storage.steps import Step
 
+PATIENCE = 15.0
+"""So many seconds a process is waited for that is to end at a step of its own."""
+
 
 @dataclass(frozen=True)
 class Death:
@@ -55,12 +58,12 @@ def kill_at_a_random_moment(victim: Member, chance: random.Random) -> Death:
     return _killed(victim)
 
 
-def kill_at_a_step(victim: Member, call: str, place: float, patience: float = 6.0) -> Death:
+def kill_at_a_step(victim: Member, call: str, place: float) -> Death:
     """Start it anew so that it kills itself at a step of its own work; see `Steps`."""
     victim.kill()
     victim.start(Step(call, place, "kill"))
     with suppress(TimeoutError):  # where it has fewer steps than the calls before it had
-        until(victim.is_gone, patience, f"the step of {victim}")
+        until(victim.is_gone, PATIENCE, f"the step of {victim}")
     return _killed(victim)
 
 
@@ -82,7 +85,7 @@ def make_a_zombie(victim: Member, others: Iterable[Member], place: float, replac
     victim.start(Step("commit", place, "freeze"))
     zombie = victim.process
     try:
-        until(lambda: victim.has_line("step", zombie), 6.0, f"the step of {victim}")
+        until(lambda: victim.has_line("step", zombie), PATIENCE, f"the step of {victim}")
     except TimeoutError:
         return False
     if replaced:

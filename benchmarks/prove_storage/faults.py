@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,10 +157,11 @@ class Assault:
     def _next(self) -> str | None:
         if self._over.is_set() or time.monotonic() > self._until:
             return None
-        try:
+        with suppress(IndexError):
             return self._attacks.popleft()
-        except IndexError:
-            return "kill" if hits(self.deaths, self._stage.lines()) < self._plan.kills else None
+        if self._plan.zombies and not self.zombies:
+            return "zombie"
+        return "kill" if hits(self.deaths, self._stage.lines()) < self._plan.kills else None
 
     def _carry_out(self, attack: str, victim: Member, chance: random.Random) -> None:
         if attack == "kill":
