@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +24,8 @@ from benchmarks.prove_loop.stage import Stage, stage
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
 from schemas.errors import MillraceError
+from storage.cassandra_address import CassandraAddress
+from storage.cassandra_session import CassandraSession, finished
 from tests.redis_cluster import flush, redis_cluster
 
 SERVERS = {
@@ -32,6 +34,8 @@ SERVERS = {
     "redis_clean",
     "redis_cluster_ports",
     "postgresql_url",
+    "cassandra_url",
+    "cassandra_clean",
     "registry_url",
     "running_movies",
 }
@@ -55,6 +59,15 @@ def free_ports(count: int) -> list[int]:
         for item in sockets:
             item.bind(("127.0.0.1", 0))
         return [int(item.getsockname()[1]) for item in sockets]
+
+
+def pair_of_ports() -> int:
+    """The first of two ports beside each other that nothing listens on now."""
+    while True:
+        [port] = free_ports(1)
+        with socket.socket() as second, suppress(OSError, OverflowError):
+            second.bind(("127.0.0.1", port + 1))
+            return port
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +113,15 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def cassandra_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Cassandra; what earlier tests wrote is still there, see `cassandra_clean`."""
+    url = f"cassandra://127.0.0.1:{pair_of_ports()}/millrace"
+    settings = _nothing(tmp_path_factory.mktemp("cassandra"), cassandra_url=url)
+    with _running(settings):
+        yield url
+
+
+@pytest.fixture(scope="session")
 def registry_url(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of our schema registry over `kafka`."""
     registry = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -132,6 +154,33 @@ def redis_clean(redis_url: str) -> Iterator[str]:
     _flush(redis_url)
     yield redis_url
     _flush(redis_url)
+
+
+@pytest.fixture(scope="session")
+def cassandra_tables(cassandra_url: str) -> Iterator[CassandraSession]:
+    """A session of the tests' own on `cassandra_url`, with its tables."""
+    session = CassandraSession(CassandraAddress.of(cassandra_url), timeout=30)
+    session.connect()
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def cassandra_clean(cassandra_url: str, cassandra_tables: CassandraSession) -> str:
+    """`cassandra_url`, emptied before the test: by partition, as truncating its tables would take a second."""
+    for table, key in {
+        "state": ["unit"],
+        "served": ["place", "slot"],
+        "units": ["writer"],
+        "places": ["writer"],
+    }.items():
+        where = " AND ".join(f"{column} = ?" for column in key)
+        delete = f"DELETE FROM @{table} WHERE {where}"
+        rows = cassandra_tables.read(f"SELECT DISTINCT {', '.join(key)} FROM @{table}")
+        finished(cassandra_tables.send(delete, row) for row in rows)
+    for table in ("catalogue", "leases"):
+        cassandra_tables.write(f"DELETE FROM @{table} WHERE part = 'all'")
+    return cassandra_url
 
 
 @pytest.fixture

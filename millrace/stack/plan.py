@@ -6,6 +6,7 @@ from dataclasses import fields
 from urllib.parse import SplitResult, urlsplit
 
 from millrace.settings import Settings
+from millrace.stack.cassandra import CassandraServer
 from millrace.stack.errors import StackError
 from millrace.stack.kafka import KafkaServer
 from millrace.stack.postgresql import PostgresqlServer
@@ -35,6 +36,11 @@ def servers(settings: Settings) -> dict[str, Server]:
         folder, port = settings.state_dir / "postgresql", _port(relational, 5432, "relational_url")
         user = relational.username or "millrace"
         found["postgresql"] = PostgresqlServer(folder, port, user, relational.path.strip("/") or user)
+    cassandra = urlsplit(settings.cassandra_url)
+    alone = cassandra.scheme == "cassandra" and "," not in cassandra.netloc
+    if alone and cassandra.hostname in LOOPBACK and not cassandra.password:
+        folder, port = settings.state_dir / "cassandra", _port(cassandra, 9042, "cassandra_url")
+        found["cassandra"] = CassandraServer(folder, port, cassandra.path.strip("/") or "millrace")
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
@@ -46,9 +52,9 @@ def addresses(settings: Settings) -> dict[str, str]:
     found = {"kafka": settings.kafka, "registry": settings.registry_url, "redis": settings.redis_url}
     relational = urlsplit(settings.relational_url)
     if relational.scheme == "postgresql":
-        who, _, where = relational.netloc.rpartition("@")
-        user = f"{who.partition(':')[0]}@" if who else ""
-        found["postgresql"] = f"postgresql://{user}{where}{relational.path}"
+        found["postgresql"] = _without_password(relational)
+    if settings.cassandra_url:
+        found["cassandra"] = _without_password(urlsplit(settings.cassandra_url))
     return {**found, "service": settings.service_url}
 
 
@@ -56,6 +62,12 @@ def variables(settings: Settings) -> dict[str, str]:
     """The settings as the environment of a child process. `kafka_options` have no variable: they are in the file."""
     names = [item.name for item in fields(settings) if item.name != "kafka_options"]
     return {f"MILLRACE_{name.upper()}": str(getattr(settings, name)) for name in names}
+
+
+def _without_password(address: SplitResult) -> str:
+    who, _, where = address.netloc.rpartition("@")
+    user = f"{who.partition(':')[0]}@" if who else ""
+    return f"{address.scheme}://{user}{where}{address.path}"
 
 
 def _port(address: SplitResult, usual: int, setting: str) -> int:

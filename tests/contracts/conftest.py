@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
 
 from storage.alias import Name
+from storage.cassandra import Cassandra
+from storage.cassandra_reads import CassandraReads
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
 from storage.postgresql import Postgresql
@@ -36,10 +38,16 @@ class Sides:
     reads: Reads
     runner: asyncio.Runner
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _done: int = 0
 
     def ask(self, read: Coroutine[Any, Any, T]) -> T:
         """The answer, on one event loop for the whole test."""
         return self.runner.run(read)
+
+    def tired(self, enough: Mapping[str, int]) -> bool:
+        """Whether this technology, by its name, has done enough for one test."""
+        self._done += 1
+        return self._done > enough.get(self.technology.name, self._done)
 
     def learner(self) -> str:
         """A name that nothing has been written under."""
@@ -78,8 +86,13 @@ def _postgresql(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
     return Relational(Postgresql(url, timeout=20)), RelationalReads(PostgresqlSource(url, timeout=10))
 
 
+def _cassandra(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("cassandra_clean")
+    return Cassandra(url, timeout=20), CassandraReads(url, timeout=10)
+
+
 SERVERLESS = {"memory": _memory, "sqlite": _sqlite}
-SERVERS = {"redis": _redis, "redis-cluster": _redis_cluster, "postgresql": _postgresql}
+SERVERS = {"redis": _redis, "redis-cluster": _redis_cluster, "postgresql": _postgresql, "cassandra": _cassandra}
 
 
 @pytest.fixture(params=[*SERVERLESS, *(pytest.param(name, marks=pytest.mark.server) for name in SERVERS)])
