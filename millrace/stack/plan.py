@@ -10,6 +10,7 @@ from millrace.stack.errors import StackError
 from millrace.stack.kafka import KafkaServer
 from millrace.stack.redis import RedisServer
 from millrace.stack.registry import RegistryServer
+from millrace.stack.search import SearchServer
 from millrace.stack.server import Server
 
 LOOPBACK = ("127.0.0.1", "localhost")  # our parts do not listen on ::1
@@ -32,6 +33,9 @@ def servers(settings: Settings) -> dict[str, Server]:
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
+    search = urlsplit(settings.search_url)
+    if search.scheme == "http" and search.hostname in LOOPBACK and not search.password:
+        found["search"] = SearchServer(settings.state_dir / "search", _port(search, 9200, "search_url"))
     return found
 
 
@@ -41,6 +45,7 @@ def addresses(settings: Settings) -> dict[str, str]:
         "kafka": settings.kafka,
         "registry": settings.registry_url,
         "redis": settings.redis_url,
+        **({"search": settings.search_url} if settings.search_url else {}),
         "service": settings.service_url,
     }
 
