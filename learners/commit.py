@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 
 from learners.plan import Then, after_commit, resend_pause
-from storage import Claim, Technology, Writes
+from storage import Claim, Writes
 from storage.errors import Fenced, Gap, StorageUnavailable, UnknownOutcome
+from storage.technology import Commits
 from storage.unit import Outcome
 
 
@@ -25,7 +26,7 @@ class Commit:
     writes: Writes
     watermark_ms: int | None
 
-    def send(self, technology: Technology) -> None:
+    def send(self, commits: Commits) -> None:
         """Send until the outcome is known, a few times at most; returns when the storage has it. Blocks.
 
         Raises:
@@ -37,7 +38,7 @@ class Commit:
         while True:
             try:
                 outcome, cause = (
-                    technology.commit(self.claim, self.expected, self.new, self.writes, self.watermark_ms),
+                    commits.commit(self.claim, self.expected, self.new, self.writes, self.watermark_ms),
                     None,
                 )
             except (UnknownOutcome, StorageUnavailable) as error:

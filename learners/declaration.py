@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, get_args, get_origin
 
 import polars as pl
@@ -12,7 +12,7 @@ import polars as pl
 from learners.errors import LearnerRefused
 from learners.stream import Stream
 from schemas import Event, EventType, Record
-from storage import Descriptor, Format, Technology
+from storage import Descriptor, Format
 
 
 class Contract(Protocol):
@@ -20,6 +20,7 @@ class Contract(Protocol):
 
     name: ClassVar[str]
     version: ClassVar[int]
+    state: ClassVar[str | None]
     by_event: ClassVar[bool]
 
     def learn(self, item: Any, /) -> None:
@@ -85,22 +86,6 @@ class Declaration:
         """What its storages say of themselves when their rows are of this generation."""
         version = self.learner.version
         return [storage.describe(self.name, version, generation, self.topic) for storage in self.storages.values()]
-
-    def declare(self, technology: Technology) -> int:
-        """Make the storages known where they live; returns the generation of their rows.
-
-        A version's first rows are its generation of the same number. Blocks.
-
-        Raises:
-            StorageConflict: a storage exists with other options under this version.
-        """
-        wanted = self.descriptors(self.learner.version)
-        found = {technology.declare(replace(item, technology=technology.name)).generation for item in wanted}
-        if len(found) > 1:
-            raise LearnerRefused(
-                f"The storages of {self.name}@{self.learner.version} are of several generations; raise its version."
-            )
-        return found.pop()
 
 
 def declarations(learners: Sequence[type[Contract]], event_types: Mapping[str, EventType]) -> list[Declaration]:

@@ -36,10 +36,13 @@ class Learner:
         name: by default the class's name in snake case; part of every row's key.
         version: raise it when the fold or an option changes; the new version folds the log from its beginning into
             new rows, and readers switch to them.
+        state: the technology that holds the rows which the fold reads back, where its storages are in several; None =
+            the first that can. What is in the others cannot be read back while folding.
     """
 
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
+    state: ClassVar[str | None] = None
     by_event: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:

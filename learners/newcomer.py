@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from learners.declaration import Declaration
+from learners.homes import Homes
 from learners.plan import caught_up
 from schemas.errors import MillraceError
-from storage import Technology
 from streams import Topics
 
 log = logging.getLogger(__name__)
@@ -20,10 +19,9 @@ class Newcomer:
     version: whoever sees first that all its units have caught up lets the names point to it.
     """
 
-    def __init__(self, declaration: Declaration, technology: Technology, generation: int) -> None:
-        self._technology = technology
-        self._topic = declaration.topic
-        self._descriptors = declaration.descriptors(generation)
+    def __init__(self, homes: Homes, generation: int) -> None:
+        self._homes, self._generation = homes, generation
+        self._topic = homes.declaration.topic
         self._ends: dict[int, tuple[int, int]] | None = None
 
     def takes_over(self, topics: Topics) -> bool:
@@ -34,11 +32,11 @@ class Newcomer:
         try:
             if self._ends is None:
                 self._ends = {partition: ends for (_, partition), ends in topics.ends([self._topic]).items()}
-            units = self._technology.units(self._descriptors[0])
+            units = self._homes.units(self._generation)
             if not caught_up(self._ends, {state.unit.partition: state.next for state in units}):
                 return False
-            self._technology.point(self._descriptors)
+            self._homes.point(self._generation)
         except MillraceError as error:
-            log.info("%s is not pointed to yet: %s", self._descriptors[0].writer, error)
+            log.info("%s is not pointed to yet: %s", self._homes.declaration.name, error)
             return False
         return True

@@ -11,6 +11,7 @@ import polars as pl
 
 from learners.declaration import Contract, Declaration, declarations
 from learners.errors import LearnerRefused
+from learners.homes import Homes
 from learners.lane import Lane
 from learners.rows import Rows
 from schemas import EventType, Record, decode_record
@@ -44,7 +45,7 @@ class Replay:
         self._lanes: dict[str, list[list[Lane]]] = {}
         for declaration in self.declarations:
             lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
-            generation = declaration.declare(self.memory)
+            generation = Homes.single(declaration, self.memory).declare()
             self._storages += self._described(declaration, generation)
             for partition in range(partitions):
                 lanes[partition].append(Lane(declaration, generation, partition, self.memory))

@@ -17,8 +17,9 @@ from learners.errors import FoldFailed
 from learners.fold import Fold
 from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
 from learners.trace import Trace
-from storage import Address, Claim, Technology, UnitId
+from storage import Address, Claim, UnitId
 from storage.errors import StorageError
+from storage.technology import Commits
 from streams import Batch
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Unit:
         self,
         unit: UnitId,
         declaration: Declaration,
-        technology: Technology,
+        commits: Commits,
         committer: Executor,
         trace: Trace,
         interval: float,
@@ -63,7 +64,7 @@ class Unit:
         self.claims = 0
         self.problem: str | None = None
         self._declaration = declaration
-        self._technology = technology
+        self._commits = commits
         self._committer = committer
         self._trace = trace
         self._interval = interval
@@ -80,7 +81,7 @@ class Unit:
     def claim(self) -> None:
         """Take the unit over, whoever had it, and learn its position. Blocks for one exchange with the storage."""
         try:
-            self._claim = self._technology.claim(self.id, uuid4().hex)
+            self._claim = self._commits.claim(self.id, uuid4().hex)
             self._fold = Fold(self._declaration, self._read, self.id.partition)
         except Exception as error:
             self._fail(error)
@@ -135,6 +136,7 @@ class Unit:
     def _step(self, rest: Batch) -> Batch:
         """Fold the first part of what is left; returns the remainder."""
         assert self._fold is not None
+        assert self._claim is not None
         pending = self._fold.session.writes.rows
         size = self._size.next(pending)
         late = time.monotonic() - self._sent_at >= self._interval
@@ -142,10 +144,13 @@ class Unit:
             self._commit()
             size = max(1, self._size.next(0))
         part = rest if rest.rows <= size else next(iter(rest.split(size)))
+        cut = self._claim.cut(self.position)
+        if cut is not None and cut < part.next:
+            part = part.until(cut)
         if part.rows:
             self._learn(part)
         self.position = part.next
-        if self._fold.session.writes.rows >= ROWS_PER_COMMIT:
+        if self.position == cut or self._fold.session.writes.rows >= ROWS_PER_COMMIT:
             self._commit()
         return rest if part is rest else rest.since(part.next)
 
@@ -169,7 +174,7 @@ class Unit:
         assert self._claim is not None
         try:
             self._land(wait=True)
-            return self._technology.read(self._claim, self.committed, addresses)
+            return self._commits.read(self._claim, self.committed, addresses)
         except StorageError as error:
             self._unread = error
             raise
@@ -187,7 +192,7 @@ class Unit:
             return
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
-        self._flight = commit, self._committer.submit(commit.send, self._technology)
+        self._flight = commit, self._committer.submit(commit.send, self._commits)
 
     def _land(self, wait: bool) -> None:
         if self._flight is None or self._fold is None:

@@ -12,6 +12,7 @@ from threading import Event
 
 from learners.declaration import Contract, Declaration, declarations
 from learners.errors import LearnerRefused
+from learners.homes import Homes
 from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.plan import SMALLEST_LIMIT, next_limit
@@ -35,7 +36,7 @@ class Worker:
     It may be killed at any moment: whoever is next goes on from the committed positions.
 
     Args:
-        technology: where all storages live, or per technology name.
+        technologies: where storages live, by name.
         event_types: by topic.
         group: the consumer group; all workers of one platform share it.
         member: this worker's lasting name in the group: a restart under the same name has its partitions at once.
@@ -47,7 +48,7 @@ class Worker:
         self,
         kafka: Kafka,
         codec: Codec,
-        technology: Technology | Mapping[str, Technology],
+        technologies: Mapping[str, Technology],
         learners: Sequence[type[Contract]],
         event_types: Mapping[str, EventType],
         dead_letters: DeadLetters,
@@ -57,8 +58,8 @@ class Worker:
         trace: Path | None = None,
     ) -> None:
         self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
-        self._technology = technology
         self._declarations = declarations(learners, event_types)
+        self._homes = {item.name: Homes.of(item, technologies) for item in self._declarations}
         self._dead_letters = dead_letters
         self._interval = interval
         self._trace = Trace(trace)
@@ -163,8 +164,8 @@ class Worker:
     def _unit(self, declaration: Declaration, partition: int) -> Unit:
         generation = self._generations[declaration.name]
         unit = UnitId(declaration.name, declaration.learner.version, generation, declaration.topic, partition)
-        technology = self._technology_of(declaration)
-        return Unit(unit, declaration, technology, self._committer, self._trace, self._interval)
+        commits = self._homes[declaration.name].commits
+        return Unit(unit, declaration, commits, self._committer, self._trace, self._interval)
 
     def _log_range(self, topic: str, partition: int) -> tuple[int, int]:
         return self._topics.ends([topic])[topic, partition]
@@ -174,30 +175,15 @@ class Worker:
         for declaration in self._declarations:
             while True:
                 try:
-                    technology = self._technology_of(declaration)
-                    generation = self._generations[declaration.name] = declaration.declare(technology)
-                    self._newcomers.append(Newcomer(declaration, technology, generation))
+                    homes = self._homes[declaration.name]
+                    generation = self._generations[declaration.name] = homes.declare()
+                    self._newcomers.append(Newcomer(homes, generation))
                     break
                 except StorageUnavailable as error:
                     log.warning("The storage does not answer yet: %s", error)
                     if stop.wait(0.5):
                         return False
         return not stop.is_set()
-
-    def _technology_of(self, declaration: Declaration) -> Technology:
-        if not isinstance(self._technology, Mapping):
-            return self._technology
-        names = {storage.technology for storage in declaration.storages.values()}
-        if len(names) > 1:
-            raise LearnerRefused(
-                f"Learner {declaration.name} writes to {' and '.join(sorted(names))}; its rows and its position are "
-                "committed in one atomic write, which needs one technology. Split it into one learner for each."
-            )
-        name = names.pop()
-        if name not in self._technology:
-            known = ", ".join(sorted(self._technology)) or "none"
-            raise LearnerRefused(f"Learner {declaration.name} writes to {name}, which is not set up; known: {known}.")
-        return self._technology[name]
 
     def _refuse_total_order(self) -> None:
         for declaration in self._declarations:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from millrace.platform import Platform
@@ -15,7 +16,7 @@ from millrace.product import Product
 from millrace.settings import Settings
 from schemas.errors import MillraceError
 from serving import run_golden
-from storage import Catalogue, StorageUnavailable
+from storage import Catalogue, StorageError, StorageUnavailable
 
 
 async def check(folder: Path, settings: Settings) -> list[str]:
@@ -24,15 +25,26 @@ async def check(folder: Path, settings: Settings) -> list[str]:
         product = Product.load(folder)
     except MillraceError as error:
         return [str(error)]
-    reads = Platform(settings).redis_reads()
-    catalogue = Catalogue({"redis": reads})
-    try:
+    async with Platform(settings).catalogue() as catalogue:
         await catalogue.refresh()
-        return await run_golden(product.endpoints, catalogue)
-    except StorageUnavailable as error:
-        return [f"The golden requests cannot be asked now: {error}"]
-    finally:
-        await reads.close()
+        problems = await run_golden(product.endpoints, catalogue)
+        try:
+            catalogue.must_answer()
+        except StorageUnavailable as error:
+            problems += [
+                f"{title}: its golden requests cannot be asked now: {error}" for title in _unbound(product, catalogue)
+            ]
+        return problems
+
+
+def _unbound(product: Product, catalogue: Catalogue) -> Iterator[str]:
+    """Implementations whose storages are not found."""
+    for kind in product.endpoints:
+        for implementation in kind.implementations.values():
+            try:
+                implementation.bind(catalogue)
+            except StorageError:
+                yield implementation.title
 
 
 def main() -> None:

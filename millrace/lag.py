@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from learners.declaration import declarations
 from millrace.platform import Platform, all_event_types, all_learners
 from millrace.product import Product
-from storage import Catalogue, UnitState
+from storage import UnitState
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,9 @@ class LagMeter:
         self._writers = {f"{item.name}@{item.learner.version}" for item in learners}
         self._learners = {item.name: item.topic for item in learners}
         self._runner = asyncio.Runner()  # Ctrl-C cancels what it runs, and leaves no task behind
-        self._reads = platform.redis_reads()
-        self._catalogue = Catalogue({platform.redis.name: self._reads})
+        self._technologies = {form.technology for item in learners for form in item.storages.values()}
+        self._opened = AsyncExitStack()
+        self._catalogue = self._runner.run(self._opened.enter_async_context(platform.catalogue()))
 
     def measure(self) -> Lag:
         """The lag now. Learners that have not declared their storages yet count as having learned nothing."""
@@ -80,11 +82,12 @@ class LagMeter:
 
     def close(self) -> None:
         """Close the connection and the loop it lived on."""
-        self._runner.run(self._reads.close())
+        self._runner.run(self._opened.aclose())
         self._runner.close()
 
     async def _units(self) -> list[UnitState]:
         await self._catalogue.refresh()
-        states = await self._catalogue.states()
+        self._catalogue.must_answer(self._technologies)
+        states = self._catalogue.states()
         mine = {item.title for item in self._catalogue.storages() if item.writer in self._writers}
         return [state for title, found in states.items() if title in mine for state in found]

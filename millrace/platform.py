@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Protocol, TypeVar
 
@@ -10,7 +12,7 @@ from learners import DecisionCounts, Learner, goal_learner
 from millrace.product import Product, ProductError
 from millrace.settings import Settings
 from schemas import Codec, Decision, EventType, RegistryClient
-from storage import Redis, RedisReads
+from storage import Catalogue, Opening, Reads, Technology, technologies
 from streams import DeadLetters, Kafka, Producer, Topics
 
 
@@ -55,13 +57,36 @@ class Platform:
         return DeadLetters(self.producer)
 
     @cached_property
-    def redis(self) -> Redis:
-        """The storages as learners write them: synchronous, fenced."""
-        return self._open(Redis(self.settings.redis_url))
+    def technologies(self) -> Opening[Technology]:
+        """The storages as learners write them, by technology: synchronous, fenced."""
+        self._opened.append(self._close_technologies)
+        return Opening(self._addresses, technologies.opened)
 
-    def redis_reads(self) -> RedisReads:
-        """The storages as the service reads them: asynchronous, coalesced. The caller closes it, on its loop."""
-        return RedisReads(self.settings.redis_url)
+    def reads(self) -> Opening[Reads]:
+        """The storages as the service reads them, by technology: asynchronous, coalesced."""
+        return Opening(self._addresses, technologies.opened_reads)
+
+    @asynccontextmanager
+    async def catalogue(self) -> AsyncIterator[Catalogue]:
+        """Which storages there are, in every technology; not asked yet. For one event loop."""
+        reads = self.reads()
+        try:
+            yield Catalogue(reads)
+        finally:
+            await asyncio.gather(*(one.close() for one in reads.opened.values()), return_exceptions=True)
+
+    def _close_technologies(self) -> None:
+        for technology in self.technologies.opened.values():
+            technology.close()
+
+    @property
+    def _addresses(self) -> Mapping[str, str]:
+        return {
+            "redis": self.settings.redis_url,
+            "cassandra": self.settings.cassandra_url,
+            "relational": self.settings.relational_url,
+            "search": self.settings.search_url,
+        }
 
     def prepare(self, product: Product) -> None:
         """Register the product's event types and create their topics; does nothing where they are there. Blocks.

@@ -56,9 +56,8 @@ def run_service(folder: Path, settings: Settings) -> None:
 
 
 async def _serve(product: Product, platform: Platform, settings: Settings) -> None:
-    reads = platform.redis_reads()
-    try:
-        service = service_of(product, platform, Catalogue({"redis": reads}))
+    async with platform.catalogue() as catalogue:
+        service = service_of(product, platform, catalogue)
         threading.Thread(target=_prepare, args=(product, platform), name="millrace-prepare", daemon=True).start()
         config = uvicorn.Config(
             service.app(),
@@ -73,8 +72,6 @@ async def _serve(product: Product, platform: Platform, settings: Settings) -> No
             timeout_graceful_shutdown=FINISH,
         )
         await _Server(config, service).serve()
-    finally:
-        await reads.close()
 
 
 def service_of(product: Product, platform: Platform, catalogue: Catalogue) -> Service:

@@ -30,7 +30,7 @@ def run_worker(folder: Path, settings: Settings, member: str, trace: Path | None
         Worker(
             kafka=platform.kafka,
             codec=platform.codec,
-            technology=platform.redis,
+            technologies=platform.technologies,
             learners=all_learners(product),
             event_types=all_event_types(product),
             dead_letters=platform.dead_letters,

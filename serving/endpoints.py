@@ -91,6 +91,10 @@ class Endpoints:
             for name, endpoint in self.current.items()
         ]
 
+    def reads(self) -> frozenset[str]:
+        """Titles of the versions that implementations read now."""
+        return frozenset(title for live in _lives(self.current) for title in live.reads)
+
     def obstacles(self) -> dict[str, str]:
         """Endpoint types that might give no answer now, and why: the service is ready when there is none."""
         found = {name: endpoint.obstacle for name, endpoint in self.current.items()}

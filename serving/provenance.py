@@ -23,16 +23,17 @@ NEVER = AsOf(None, ())
 
 
 class Provenance:
-    """Knows each storage's oldest watermark as of the newest sample; a sample that fails leaves the older values."""
+    """Knows each storage's oldest watermark as of the newest sample. Of a technology that does not answer the catalogue
+    knows older values, which promise less."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._watermarks: Mapping[str, int | None] = {}
         self._known: dict[tuple[str, ...], AsOf] = {}
 
-    async def sample(self) -> None:
-        """Read how far all units are. Raises StorageUnavailable as the catalogue does."""
-        states = await self._catalogue.states()
+    def sample(self) -> None:
+        """Take what the catalogue knows now of how far all units are."""
+        states = self._catalogue.states()
         self._watermarks = {title: _oldest(_marks(units)) for title, units in states.items()}
         self._known = {}
 

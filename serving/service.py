@@ -7,7 +7,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 
 import msgspec
@@ -26,6 +25,7 @@ from serving.endpoints import Endpoints, Types
 from serving.experiment import Experiment
 from serving.hot_loader import HotLoader
 from serving.intake import DeadLetters, Deliverer, Intake
+from serving.leases import Leases
 from serving.listing import Goal, index, variants
 from serving.measurements import Measurements, Topics
 from serving.metrics import Metrics
@@ -35,8 +35,8 @@ from serving.provenance import Provenance
 from storage import Catalogue
 
 LOGGER = logging.getLogger("millrace.service")
-SAMPLE = 0.25
-"""Seconds between two readings of the watermarks; the catalogue is read every second time."""
+LOOK = 0.25
+"""Seconds between two looks at the storages, and the longest that a look waits for a slow one."""
 FIRST = 1.0
 """Seconds that the start waits for the storages; later they are found as they appear."""
 DRAIN = 2.0
@@ -107,6 +107,7 @@ class Service:
         self.metrics = Metrics()
         self.decisions = DecisionLog(decisions)
         self._provenance = Provenance(catalogue)
+        self._leases = Leases(catalogue)
         self.measurements = Measurements(
             self._watched.topics,
             catalogue,
@@ -152,7 +153,7 @@ class Service:
     @asynccontextmanager
     async def _running(self, app: Starlette) -> AsyncIterator[None]:
         self.decisions.start()
-        await _tried(asyncio.wait_for(self._look(), FIRST))
+        await self._look(FIRST)
         parts: list[Coroutine[Any, Any, None]] = [self._follow(), self.measurements.run()]
         if self._hot is not None:
             parts.append(self._hot.run(self.endpoints))
@@ -168,19 +169,25 @@ class Service:
             await asyncio.to_thread(self.decisions.close, DRAIN)
 
     async def _follow(self) -> None:
-        """Keep up with storages that appear and with how far they are."""
-        working = True
-        for turn in count():
-            await asyncio.sleep(SAMPLE)
-            error = await _tried(self._look() if turn % 2 else self._provenance.sample())
-            if error is not None and working:
-                LOGGER.warning("The storages cannot be looked at; answers go on as they can: %s", error)
-            working = error is None
+        """Keep up with storages that appear, with what their names stand for and with how far they are."""
+        away: dict[str, str] = {}
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                await self._look(LOOK)
+                problems = {name: health.error for name, health in self._catalogue.health().items()}
+            except Exception as error:  # it must not end what all answers depend on
+                problems = {"The service": f"{type(error).__name__}: {error}"}
+            new = {name: error for name, error in problems.items() if error is not None}
+            for name in new.keys() - away.keys():
+                LOGGER.warning("%s has a problem; answers go on as they can: %s", name.capitalize(), new[name])
+            away = new
 
-    async def _look(self) -> None:
-        await self._catalogue.refresh()
+    async def _look(self, patience: float) -> None:
+        await self._catalogue.refresh(patience)
         self.endpoints.follow()
-        await self._provenance.sample()
+        self._provenance.sample()
+        self._leases.renew(self.endpoints.reads())
 
     def _openapi(self) -> dict[str, Any]:
         return openapi(self.endpoints.current, self._events.event_types if self._events else {})
@@ -222,15 +229,6 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 _HANDLERS = {HTTPException: _refused, Exception: _failed}
-
-
-async def _tried(look: Awaitable[None]) -> Exception | None:
-    """Await it; its error, whatever it is, is the caller's to report and never ends a loop."""
-    try:
-        await look
-    except Exception as error:
-        return error
-    return None
 
 
 def _say_why(task: asyncio.Task[None]) -> None:

@@ -14,9 +14,11 @@ from storage.counters import Counters
 from storage.counters_reader import CountersReader
 from storage.descriptor import Descriptor
 from storage.errors import (
+    DriverMissing,
     Fenced,
     FormatRefused,
     Gap,
+    OptionRefused,
     PutRefused,
     StorageConflict,
     StorageError,
@@ -30,11 +32,13 @@ from storage.format import Format
 from storage.frames import to_frame
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
+from storage.opening import Opening
 from storage.ranking import Ranking
 from storage.ranking_reader import RankingReader
 from storage.reader import Reader
 from storage.records import Records
 from storage.records_reader import RecordsReader
+from storage.section import Health
 from storage.session import Session
 from storage.technology import Newest, Reads, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState
@@ -54,13 +58,17 @@ __all__ = [
     "Counters",
     "CountersReader",
     "Descriptor",
+    "DriverMissing",
     "Fenced",
     "Format",
     "FormatRefused",
     "Gap",
+    "Health",
     "Memory",
     "MemoryReads",
     "Newest",
+    "Opening",
+    "OptionRefused",
     "Outcome",
     "PutRefused",
     "Ranking",

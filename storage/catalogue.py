@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from schemas import Record
 from storage.alias import Alias
 from storage.descriptor import Descriptor
-from storage.errors import StorageMissing
+from storage.errors import StorageMissing, StorageUnavailable
 from storage.reader import Located, Reader
+from storage.section import Health, Section, unavailable
 from storage.technology import Reads
 from storage.unit import UnitState
 
@@ -19,36 +20,83 @@ R = TypeVar("R", bound=Reader)
 
 
 class Catalogue:
-    """What the last `refresh` found; nothing before the first. Every other method but `states` answers from memory.
+    """What the technologies said at the last `refresh`; nothing before the first. All other methods but `lease` answer
+    from memory. A technology that does not answer keeps what it had said, and holds up no other.
 
     Args:
-        technologies: by name, as in a storage's title. Whoever opened them closes them.
+        technologies: by name, as in a storage's title; each is asked for when it is to be read, which may fail. Whoever
+            opened them closes them.
     """
 
     def __init__(self, technologies: Mapping[str, Reads]) -> None:
-        self._technologies = dict(technologies)
+        self._sections = {
+            name: Section(name, partial(technologies.__getitem__, name), self._list) for name in technologies
+        }
         self._listing = Listing([], {})
 
-    async def refresh(self) -> None:
+    async def refresh(self, patience: float | None = None) -> None:
         """Ask every technology again; readers follow names that have moved from their next read on.
 
-        Raises:
-            StorageUnavailable: one does not answer; what was known before stays.
+        Args:
+            patience: seconds to wait for slow ones, whose answers count when they come; None = as long as they take.
         """
-        asked = [asyncio.gather(reads.catalogue(), reads.aliases()) for reads in self._technologies.values()]
+        await asyncio.gather(*(section.refresh(patience) for section in self._sections.values()))
+
+    def health(self) -> dict[str, Health]:
+        """How each technology answers, by name."""
+        return {name: section.health for name, section in self._sections.items()}
+
+    def must_answer(self, names: Iterable[str] | None = None) -> None:
+        """Check that these technologies, or all, have answered the last `refresh`.
+
+        Raises:
+            StorageUnavailable: one has not; the message says which and why.
+        """
+        for name in self._sections if names is None else names:
+            if name not in self._sections:
+                raise StorageUnavailable(f"{name} is not set up here; give its address as `{name}_url`.")
+            health = self._sections[name].health
+            if health.error is not None or health.answered is None:
+                raise unavailable(name, health)
+
+    def reads(self, name: str) -> Reads:
+        """One technology's own reads, for browsing.
+
+        Raises:
+            StorageUnavailable: it could not be opened, or was not asked yet.
+        """
+        section = self._sections[name]
+        if section.reads is None:
+            raise unavailable(name, section.health)
+        return section.reads
+
+    async def lease(self, titles: Iterable[str], until_ms: int) -> dict[str, Exception]:
+        """Tell the technologies that these versions are read until then, in ms since 1970; see `Reads.lease`.
+
+        Returns:
+            by technology's name why it did not take it; empty when all did.
+        """
+        by_name: dict[str, list[str]] = {}
+        for title in titles:
+            by_name.setdefault(title.partition("/")[0], []).append(title)
+        told = await asyncio.gather(*(self._lease(name, mine, until_ms) for name, mine in by_name.items()))
+        return {name: error for name, error in zip(by_name, told, strict=True) if error is not None}
+
+    async def _lease(self, name: str, titles: Sequence[str], until_ms: int) -> Exception | None:
+        try:
+            await self.reads(name).lease(titles, until_ms)
+        except Exception as error:
+            return error
+        return None
+
+    def _list(self) -> None:
         found: list[Located] = []
         aliases: dict[tuple[str, str, str], Alias] = {}
-        for (name, reads), (descriptors, names) in zip(
-            self._technologies.items(), await asyncio.gather(*asked), strict=True
-        ):
-            found += [Located(reads, self._known(replace(item, technology=name))) for item in descriptors]
-            aliases.update({(name, *storage): alias for storage, alias in names.items()})
+        for name, section in self._sections.items():
+            if section.reads is not None:
+                found += [Located(section.reads, item) for item in section.said.descriptors]
+            aliases.update({(name, *place): alias for place, alias in section.said.aliases.items()})
         self._listing = Listing(found, aliases)
-
-    def _known(self, descriptor: Descriptor) -> Descriptor:
-        """The same object as before where nothing has changed, so that readers keep what they made of it."""
-        before = self._listing.by_title.get(descriptor.title)
-        return descriptor if before != descriptor or before is None else before
 
     def storages(self) -> list[Descriptor]:
         """Every version of every storage, by technology, format, name and version."""
@@ -100,30 +148,17 @@ class Catalogue:
 
         return kind(locate, record)
 
-    async def states(self) -> dict[str, list[UnitState]]:
-        """By storage's title, how far its units are. One question per writer, all at once.
-
-        Raises:
-            StorageUnavailable: a technology does not answer.
-        """
-        asked: dict[tuple[object, ...], asyncio.Task[list[UnitState]]] = {}
-        by_title = {}
-        async with asyncio.TaskGroup() as group:
-            for reads, item in self._listing.found:
-                writer = item.technology, item.writer, item.generation, item.topic
-                if writer not in asked:
-                    asked[writer] = group.create_task(_awaited(reads, item))
-                by_title[item.title] = asked[writer]
-        return {title: task.result() for title, task in by_title.items()}
+    def states(self) -> dict[str, list[UnitState]]:
+        """By storage's title, how far its units are; every storage of a writer shows the same."""
+        return {title: units for section in self._sections.values() for title, units in section.said.states.items()}
 
 
 class Listing:
-    """What the technologies said at one refresh."""
+    """What the technologies have said."""
 
     def __init__(self, found: Iterable[Located], aliases: Mapping[tuple[str, str, str], Alias]) -> None:
         self.found = sorted(found, key=lambda located: _order(located.descriptor))
         self.aliases = aliases
-        self.by_title = {located.descriptor.title: located.descriptor for located in self.found}
 
     def find(self, format: str, name: str, version: int | None, technology: str | None) -> Located:
         """See `Catalogue.find`."""
@@ -149,10 +184,6 @@ class Listing:
         known = ", ".join(located.descriptor.title for located in self.found) or "none yet"
         wanted = f"{f'{technology}/' if technology else ''}{format}/{plain}{f'@{version}' if version else ''}"
         raise StorageMissing(f"{wanted} does not exist; there are: {known}.")
-
-
-async def _awaited(reads: Reads, descriptor: Descriptor) -> list[UnitState]:
-    return await reads.units(descriptor)
 
 
 def _order(descriptor: Descriptor) -> tuple[str, str, str, int]:

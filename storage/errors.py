@@ -9,7 +9,9 @@
         ├── SuspectGeneration       rows are not what the protocol would have left; stop, find out why, rebuild
         ├── StorageMissing          no storage of this format and name, or more than one; lists what exists
         ├── StorageConflict         the same version exists with other options, or with another writer
+        ├── DriverMissing           a technology's driver is not installed; names the extra that brings it
         ├── FormatRefused           a format cannot be declared, or read, like this
+        │   └── OptionRefused       an option of a storage that is to be created; `field` names it
         └── WriteRefused            a write that the format cannot take: a null key, a fraction in a counter, ...
             └── PutRefused          a put under another key than the topic's: the row would have two owners
 
@@ -55,6 +57,22 @@ class StorageConflict(StorageError):
 
 class FormatRefused(StorageError):
     """A declaration or a use that the format does not allow; the message says what to change."""
+
+
+class DriverMissing(StorageError, ImportError):
+    """A technology's driver is not installed; the message names the extra that brings it."""
+
+
+class OptionRefused(FormatRefused):
+    """What a storage is to be created with cannot be.
+
+    Attributes:
+        field: which part of it: "half_life".
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class WriteRefused(StorageError):

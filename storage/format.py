@@ -23,6 +23,7 @@ class Format:
 
     Attributes:
         format: what the rows mean, "ranking".
+        owned: its rows have one writing unit each, which may read them back while folding.
         technology: where they live.
 
     Raises:
@@ -30,6 +31,7 @@ class Format:
     """
 
     format: ClassVar[str]
+    owned: ClassVar[bool] = False
 
     def __init__(self, name: str, technology: str = "redis") -> None:
         if not _NAME.fullmatch(name):

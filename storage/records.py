@@ -26,6 +26,7 @@ class Records(Owned[T]):
     """
 
     format: ClassVar[str] = "records"
+    owned: ClassVar[bool] = True
 
     def __init__(self, name: str, record: type[T], technology: str = "redis") -> None:
         super().__init__(name, technology)

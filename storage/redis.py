@@ -15,10 +15,11 @@ from storage.redis_catalogue import RedisCatalogue
 from storage.redis_dump import dumped
 from storage.redis_fill import erase, fill
 from storage.redis_keys import NEWEST, UNIT, Keys, newest, unit_name, unit_names, unit_state
-from storage.redis_scripts import CLAIM, COMMIT, READ, Script, discovering, harmless, pool, run
+from storage.redis_scripts import CLAIM, COMMIT, READ, Script, discovering, harmless, pool, run, run_command
+from storage.redis_slots import is_cluster
 from storage.redis_writes import packed, packed_keys
 from storage.technologies import must_hold
-from storage.technology import Newest, Reads, Row
+from storage.technology import Newest, Reads, Row, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState
 from storage.writes import Writes
 
@@ -80,11 +81,27 @@ class Redis:
 
     def erase(self, descriptor: Descriptor) -> None:
         """See `Technology.erase`."""
+        self.erase_rows(descriptor, self.is_last(descriptor))
+        self.forget(descriptor)
+
+    def is_last(self, descriptor: Descriptor) -> bool:
+        """Whether no other storage of its generation is left."""
         writer = descriptor.learner, descriptor.generation
         same = [item for item in self.storages() if (item.learner, item.generation) == writer]
+        return all((item.storage, item.version) == (descriptor.storage, descriptor.version) for item in same)
+
+    def erase_rows(self, descriptor: Descriptor, last: bool) -> None:
+        """Remove a version's rows, and if it `is_last` its units before them."""
         with discovering(self._pool):
-            erase(self._client, descriptor, last=all(item.title == descriptor.title for item in same))
+            erase(self._client, descriptor, last)
+
+    def forget(self, descriptor: Descriptor) -> None:
+        """Remove a version's descriptor, and the alias that leads to it."""
         self._catalogue.forget(descriptor)
+
+    def slots(self) -> list[Any]:
+        """What this node of a cluster says of the cluster's slots; see `redis_slots.py`."""
+        return cast(list[Any], run_command(self._pool, "CLUSTER", "SLOTS"))
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
@@ -173,13 +190,18 @@ def _code(unit: UnitId, reply: Sequence[Any]) -> str:
     return str(code.decode())
 
 
-def opened(address: str) -> Redis:
-    """See `technologies.Kind`."""
+def opened(address: str) -> Technology:
+    """See `technologies.Kind`. A cluster's url is `redis+cluster://host:port,host:port`, with TLS `rediss+cluster`."""
+    if is_cluster(address):
+        from storage.redis_cluster import RedisCluster
+
+        return RedisCluster(address)
     return Redis(address)
 
 
 def opened_reads(address: str) -> Reads:
-    """See `technologies.Kind`."""
+    """See `technologies.Kind`; addresses are those of `opened`."""
+    from storage.redis_cluster_reads import RedisClusterReads
     from storage.redis_reads import RedisReads
 
-    return RedisReads(address)
+    return RedisClusterReads(address) if is_cluster(address) else RedisReads(address)

@@ -59,6 +59,11 @@ class RedisReads:
         [found] = await self._ask([("HGETALL", ALIASES)])
         return aliases(found)
 
+    async def slots(self) -> list[Any]:
+        """What this node of a cluster says of the cluster's slots; see `redis_slots.py`."""
+        [found] = await self._ask([("CLUSTER", "SLOTS")])
+        return list(found)
+
     async def lease(self, titles: Collection[str], until_ms: int) -> None:
         """See `Reads.lease`."""
         if titles:

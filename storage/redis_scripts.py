@@ -105,10 +105,10 @@ def run(pool: Pool, script: Script, keys: tuple[str, ...], *arguments: str | byt
     """
     rest = (len(keys), *keys, *arguments)
     try:
-        return _ask(pool, "EVALSHA", script.sha, *rest)
+        return run_command(pool, "EVALSHA", script.sha, *rest)
     except NoScriptError:
         pass  # a new server, or one that has restarted: it keeps what EVAL brings
-    return _ask(pool, "EVAL", script.source, *rest)
+    return run_command(pool, "EVAL", script.source, *rest)
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def discovering(pool: Pool) -> Iterator[None]:
         raise StorageUnavailable(f"Redis at {_place(pool)} does not answer: {error}") from error
 
 
-def _ask(pool: Pool, *command: str | bytes | int) -> Any:
+def run_command(pool: Pool, *command: str | bytes | int) -> Any:
     """One command, sent once: redis-py's own way of sending hides whether a command may have arrived."""
     try:
         connection = pool.get_connection()

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, cast
 
 from storage.descriptor import Descriptor
-from storage.errors import FormatRefused
+from storage.errors import DriverMissing, FormatRefused
 from storage.technology import Reads, Technology
 
 FORMATS = ("counters", "ranking", "records", "vectors", "parameters", "documents")
@@ -69,7 +70,7 @@ def opened(name: str, address: str) -> Technology:
 
     Raises:
         FormatRefused: there is no such technology.
-        ImportError: its driver is missing; the message names the extra.
+        DriverMissing: its driver is not installed; the message names the extra.
     """
     return cast(Technology, _module(name).opened(address))
 
@@ -77,6 +78,11 @@ def opened(name: str, address: str) -> Technology:
 def opened_reads(name: str, address: str) -> Reads:
     """Where the models service reads, by its url; connects with the first call. Raises as `opened` does."""
     return cast(Reads, _module(name).opened_reads(address))
+
+
+def offered(addresses: Mapping[str, str]) -> dict[str, str]:
+    """Of these addresses by technology's name those that are set, and whose code is there."""
+    return {name: address for name, address in addresses.items() if address and find_spec(kind(name).module)}
 
 
 def kind(name: str) -> Kind:
@@ -118,7 +124,7 @@ def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("storage", "schemas"):
             raise
-        raise ImportError(
+        raise DriverMissing(
             f"{name} needs the package {error.name!r}: install millrace[{found.extra or name}]."
         ) from error
 

@@ -37,7 +37,40 @@ class Newest:
     at_ms: int | None = None
 
 
-class Technology(Protocol):
+class Commits(Protocol):
+    """What a unit needs of where it writes."""
+
+    def claim(self, unit: UnitId, owner: str) -> Claim:
+        """Take the unit over from whoever had it; from now on everybody else is fenced.
+
+        Args:
+            owner: a random token, never used before.
+
+        Raises:
+            SuspectGeneration: a commit was left half applied; the generation must be rebuilt.
+        """
+
+    def read(self, claim: Claim, expected: int | None, rows: Sequence[Address]) -> list[bytes | None]:
+        """Rows that were put, in the order asked for; None for those that do not exist.
+
+        Raises:
+            Fenced: the claim is not the newest any more.
+            Gap: the unit does not stand at `expected`.
+        """
+
+    def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
+        """Apply the writes and move the unit from `expected` to `new`, both or neither.
+
+        Args:
+            watermark_ms: newest event time folded so far, in ms since 1970.
+
+        Raises:
+            UnknownOutcome: send the identical commit again.
+            WriteRefused: a value that cannot be held (NaN, an integer past 2^53); nothing was written.
+        """
+
+
+class Technology(Commits, Protocol):
     """Where learners write: every method blocks; all may be called from several threads at once.
 
     Any method may raise StorageUnavailable. `read` and `commit` raise UnknownOutcome where the request may have got
@@ -94,35 +127,6 @@ class Technology(Protocol):
 
     def leases(self) -> dict[str, int]:
         """Title -> until when, in ms since 1970, some service reads that version; see `Reads.lease`."""
-
-    def claim(self, unit: UnitId, owner: str) -> Claim:
-        """Take the unit over from whoever had it; from now on everybody else is fenced.
-
-        Args:
-            owner: a random token, never used before.
-
-        Raises:
-            SuspectGeneration: a commit was left half applied; the generation must be rebuilt.
-        """
-
-    def read(self, claim: Claim, expected: int | None, rows: Sequence[Address]) -> list[bytes | None]:
-        """Rows that were put, in the order asked for; None for those that do not exist.
-
-        Raises:
-            Fenced: the claim is not the newest any more.
-            Gap: the unit does not stand at `expected`.
-        """
-
-    def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
-        """Apply the writes and move the unit from `expected` to `new`, both or neither.
-
-        Args:
-            watermark_ms: newest event time folded so far, in ms since 1970.
-
-        Raises:
-            UnknownOutcome: send the identical commit again.
-            WriteRefused: a value that cannot be held (NaN, an integer past 2^53); nothing was written.
-        """
 
     def units(self, descriptor: Descriptor) -> list[UnitState]:
         """How far each unit is that writes this storage."""

@@ -25,12 +25,19 @@ class Claim:
         epoch: grows by one with each claim.
         owner: the claimant's own random token. Both are checked: after a failover an epoch may be given out twice.
         next: the committed position when it was claimed; None = nothing committed yet.
+        parts: of a unit whose storages are in several technologies, the claim in each; see `compound.py`.
     """
 
     unit: UnitId
     epoch: int
     owner: str
     next: int | None
+    parts: tuple[Claim, ...] = ()
+
+    def cut(self, position: int | None) -> int | None:
+        """The next place after a position where a commit has to end; None = it may end anywhere."""
+        reached = -1 if position is None else position
+        return min((part.next for part in self.parts if part.next is not None and part.next > reached), default=None)
 
 
 class Outcome(Enum):

@@ -58,6 +58,14 @@ class Batch:
         row = int(np.searchsorted(self.offsets, first))
         return Batch(self.topic, self.partition, first, self.next, self.frame[row:], self.offsets[row:])
 
+    def until(self, position: int) -> Batch:
+        """The part before `position`: itself if all of it is, an empty batch at `first` if nothing is."""
+        if position >= self.next:
+            return self
+        end = max(position, self.first)
+        row = int(np.searchsorted(self.offsets, end))
+        return Batch(self.topic, self.partition, self.first, end, self.frame[:row], self.offsets[:row])
+
     def split(self, rows: int) -> Iterator[Batch]:
         """Pieces of at most `rows` events, cut right after an event, whose ranges tile [first, next) in order.
 

@@ -23,8 +23,9 @@ from benchmarks.prove_loop.stage import Stage, stage
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
 from schemas.errors import MillraceError
+from tests.redis_cluster import flush, redis_cluster
 
-SERVERS = {"kafka", "redis_url", "redis_clean", "registry_url", "running_movies"}
+SERVERS = {"kafka", "redis_url", "redis_clean", "redis_cluster_ports", "registry_url", "running_movies"}
 RATINGS = 20_000
 """So many ratings of the data set are learned before a test that needs the whole loop begins."""
 
@@ -62,6 +63,22 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     settings = _nothing(tmp_path_factory.mktemp("redis"), redis_url=f"redis://127.0.0.1:{free_ports(1)[0]}/0")
     with _running(settings):
         yield settings.redis_url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
+    """Ports of the three nodes of a real Redis Cluster."""
+    ports = [port for port in free_ports(9) if port < 55_000][:3]  # each has its bus 10,000 above
+    ports = ports if len(ports) == 3 else [21_000 + number for number in range(3)]
+    with redis_cluster(tmp_path_factory.mktemp("redis-cluster"), ports):
+        yield ports
+
+
+@pytest.fixture
+def redis_cluster_url(redis_cluster_ports: list[int]) -> str:
+    """Address of a real Redis Cluster that is empty."""
+    flush(redis_cluster_ports)
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in redis_cluster_ports)
 
 
 @pytest.fixture(scope="session")

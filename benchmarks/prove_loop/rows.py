@@ -103,7 +103,7 @@ def compare_films(expected: Mapping[str, Mapping[str, Any]], frame: pl.DataFrame
 
 def _frames(running: Stage) -> dict[str, pl.DataFrame]:
     """Every storage of the product's learners, read from Redis itself."""
-    redis, found = running.platform.redis, {}
+    redis, found = running.platform.technologies["redis"], {}
     for learner in all_learners(running.product):
         declaration = Declaration.of(learner, all_event_types(running.product))
         storages = zip(declaration.storages.values(), declaration.descriptors(learner.version), strict=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from millrace.commands.output import Output, OutputOption, write_rows
+
+if TYPE_CHECKING:
+    from millrace.settings import Settings
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -25,19 +30,14 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
     write_rows(rows, output, "No storage yet; a learner creates its own when it starts: millrace learn FOLDER")
 
 
-async def _rows(settings: object) -> list[dict[str, object]]:
+async def _rows(settings: Settings) -> list[dict[str, object]]:
     from datetime import UTC, datetime
 
     from millrace.platform import Platform
-    from millrace.settings import Settings
-    from storage import Catalogue
 
-    assert isinstance(settings, Settings)
-    reads = Platform(settings).redis_reads()
-    try:
-        catalogue = Catalogue({"redis": reads})
+    async with Platform(settings).catalogue() as catalogue:
         await catalogue.refresh()
-        states = await catalogue.states()
+        states = catalogue.states()
         rows: list[dict[str, object]] = []
         for item in catalogue.storages():
             units = states.get(item.title, [])
@@ -45,7 +45,7 @@ async def _rows(settings: object) -> list[dict[str, object]]:
             rows.append(
                 {
                     "storage": item.title,
-                    "rows": await reads.count(item),
+                    "rows": await catalogue.reads(item.technology).count(item),
                     "events": sum(unit.next or 0 for unit in units),
                     "newest_event": None if newest is None else datetime.fromtimestamp(newest / 1000, UTC).isoformat(),
                     "writer": item.writer,
@@ -53,5 +53,3 @@ async def _rows(settings: object) -> list[dict[str, object]]:
                 }
             )
         return rows
-    finally:
-        await reads.close()

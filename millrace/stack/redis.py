@@ -43,7 +43,7 @@ class RedisServer:
         return (Port(self.port, "MILLRACE_REDIS_URL=redis://127.0.0.1:{port}/0"),)
 
     def fetch(self, show: bool) -> None:
-        _program(show)
+        program(show)
 
     def prepare(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ class RedisServer:
         self._file.write_text("".join(f"{name} {value}\n" for name, value in settings.items()), "utf-8")
 
     def command(self) -> list[str]:
-        return [str(_program(show=False)), str(self._file)]
+        return [str(program(show=False)), str(self._file)]
 
     def ready(self) -> bool:
         """Whether it answers PING: while it reads its file again it does not."""
@@ -77,7 +77,8 @@ class RedisServer:
         return self.folder.absolute() / "redis.conf"
 
 
-def _program(show: bool) -> Path:
+def program(show: bool) -> Path:
+    """The path of a Redis or Valkey that runs here; fetches one if there is none."""
     for name in PROGRAMS:
         if found := shutil.which(name):
             return Path(found)

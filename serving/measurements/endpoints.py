@@ -42,6 +42,10 @@ class EndpointFacts:
         """Titles of the storages that any of its implementations reads."""
         return frozenset(title for implementation in self.implementations for title in implementation.reads)
 
+    def readers(self, title: str) -> tuple[str, ...]:
+        """Its implementations that read this storage."""
+        return tuple(item.name for item in self.implementations if title in item.reads)
+
     @property
     def refusals(self) -> tuple[str, ...]:
         """Why saved code was refused, one sentence each."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 
 from serving.measurements.arrivals import Arrivals
 from serving.measurements.lag import Behind, behind
 from serving.measurements.sample import Partition, Sample
-from storage import UnitId
+from storage import UnitId, UnitState
 
 KEPT = 120
 RATE_WINDOW = 5.0
@@ -26,10 +26,12 @@ class History:
         self._samples: deque[Sample] = deque(maxlen=kept)
         self._arrivals: dict[Partition, Arrivals] = {}
         self._lags: dict[UnitId, deque[Behind]] = {}
+        self._states: dict[UnitId, UnitState] = {}
 
     def add(self, sample: Sample) -> None:
         """Append a sample that is newer than all before."""
         self._samples.append(sample)
+        self._states.update(sample.units or {})
         for partition, (_, high) in (sample.ends or {}).items():
             self._arrivals.setdefault(partition, Arrivals()).note(sample.at, high)
         for unit, state in (sample.units or {}).items():
@@ -53,6 +55,11 @@ class History:
     def last(self, known: Callable[[Sample], object | None]) -> Sample | None:
         """The newest sample for which `known` gives something else than None."""
         return next((sample for sample in reversed(self._samples) if known(sample) is not None), None)
+
+    @property
+    def states(self) -> Mapping[UnitId, UnitState]:
+        """How far each unit was when its storage last told."""
+        return self._states
 
     def arrivals(self, unit: UnitId) -> Arrivals:
         """When the events of a unit's partition arrived."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
+from serving.measurements.amounts import Amounts
 from serving.measurements.endpoints import EndpointFacts
 from serving.measurements.flow import Flow, flow
 from serving.measurements.history import History
@@ -16,7 +17,7 @@ from serving.measurements.results import Declared, ExperimentFigures, figures
 from serving.measurements.sample import AnswerCounts, Connection, Ends, Sample, VariantCounts
 from serving.measurements.source import Source
 from serving.measurements.topics import DEAD_LETTERS
-from storage import Catalogue, CountersReader, Descriptor, StorageMissing, UnitId, UnitState
+from storage import Alias, Catalogue, CountersReader, Descriptor, StorageMissing, UnitId, UnitState
 
 PATIENCE = 0.4
 """Seconds that one source may delay a sample."""
@@ -60,11 +61,10 @@ class Measurements:
         self._watched = tuple(watched)
         self._interval = interval
         self._history = History()
-        self._descriptors: Sequence[Descriptor] = ()
         self._ticked = asyncio.Event()
         self.ended = False
         self._flow: Flow | None = None
-        self._storages = Source("Storages", self._read_storages)
+        self._amounts = Amounts(catalogue)
         self._names: Source[Sequence[str]] = Source("Topics", partial(asyncio.to_thread, topics.names), every=10.0)
         self._ends = Source("Kafka", self._read_ends)
         self._counts = Source("Counts", self._read_counts)
@@ -80,7 +80,7 @@ class Measurements:
                 await self.sample()
                 await asyncio.sleep(max(0.05, self._interval - (time.monotonic() - began)))
         finally:
-            closing = [self._storages.close(), self._names.close(), self._ends.close(), self._counts.close()]
+            closing = [self._amounts.close(), self._names.close(), self._ends.close(), self._counts.close()]
             await asyncio.gather(*closing, *(probe.close() for probe in self._probes))
 
     async def sample(self) -> None:
@@ -89,21 +89,23 @@ class Measurements:
         Positions are read before the ends of the logs: what arrives in between counts as not folded, so that a lag is
         never shown smaller than it is.
         """
-        probing = [self._names.refresh(0.0), *(probe.refresh(0.0) for probe in self._probes)]
-        await asyncio.gather(self._storages.refresh(PATIENCE), *probing)
+        probing = [self._names.refresh(0.0), self._amounts.refresh(), *(probe.refresh(0.0) for probe in self._probes)]
+        await asyncio.gather(self._catalogue.refresh(PATIENCE), *probing)
         await asyncio.gather(self._ends.refresh(PATIENCE), self._counts.refresh(PATIENCE))
         now = time.time()
-        storages = self._storages.current
+        storages = self._catalogue.storages()
+        health = self._catalogue.health().values()
         self._history.add(
             Sample(
                 at=now,
                 ends=self._ends.current,
-                storages=storages[0] if storages else None,
-                units=storages[1] if storages else None,
-                rows=storages[2] if storages else {},
+                storages=storages if any(one.answered is not None for one in health) else None,
+                aliases=self._aliases(storages),
+                units=self._units() if any(one.error is None for one in health) else None,
+                amounts=self._amounts.known(storages),
                 answers=dict(self._answers()),
                 variants=self._counts.current,
-                connections=[self._ends.connection(now), *self._technologies(now), *self._probed(now)],
+                connections=[self._ends.connection(now), *self._technologies(), *self._probed(now)],
             )
         )
         self._flow = None
@@ -142,15 +144,21 @@ class Measurements:
         """What each declared experiment has shown so far."""
         return [figures(experiment, self._history) for experiment in self._experiments]
 
-    async def _read_storages(self) -> tuple[Sequence[Descriptor], Mapping[UnitId, UnitState], Mapping[str, int]]:
-        await self._catalogue.refresh()
-        descriptors = self._catalogue.storages()
-        states = await self._catalogue.states()
-        self._descriptors = descriptors
-        return descriptors, {state.unit: state for found in states.values() for state in found}, {}
+    def _aliases(self, storages: Sequence[Descriptor]) -> Mapping[str, Alias]:
+        found = {item.title: self._catalogue.alias(item) for item in storages}
+        return {title: alias for title, alias in found.items() if alias is not None}
+
+    def _units(self) -> Mapping[UnitId, UnitState]:
+        """Of a unit that writes to several technologies the state that is furthest behind."""
+        health, found = self._catalogue.health(), dict[UnitId, UnitState]()
+        for title, states in self._catalogue.states().items():
+            if health[title.partition("/")[0]].error is None:
+                for state in states:
+                    found[state.unit] = min(found.get(state.unit, state), state, key=lambda one: one.next or 0)
+        return found
 
     async def _read_ends(self) -> Ends:
-        wanted = {*self._watched, *(item.topic for item in self._descriptors if item.topic)}
+        wanted = {*self._watched, *(item.topic for item in self._catalogue.storages() if item.topic)}
         known = self._names.current
         if known is None:
             known = await asyncio.to_thread(self._topics.names)
@@ -178,11 +186,12 @@ class Measurements:
         except StorageMissing:
             return None
 
-    def _technologies(self, now: float) -> list[Connection]:
-        """The storages' servers. One read goes to all of them, so they share its time."""
-        names = sorted({item.technology for item in self._descriptors}) or ["storages"]
-        shared = self._storages.connection(now)
-        return [Connection(name.capitalize(), shared.answered, shared.milliseconds, shared.error) for name in names]
+    def _technologies(self) -> list[Connection]:
+        """The storages' servers."""
+        return [
+            Connection(name.capitalize(), health.answered, health.milliseconds, health.error)
+            for name, health in self._catalogue.health().items()
+        ]
 
     def _probed(self, now: float) -> list[Connection]:
         return [probe.connection(now) for probe in self._probes]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from storage import Descriptor, UnitId, UnitState
+from storage import Alias, Descriptor, UnitId, UnitState
 
 Partition = tuple[str, int]
 """A topic's name and the number of one of its partitions."""
@@ -39,6 +39,16 @@ class VariantCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class Amount:
+    """How much a storage held at `at` (seconds since the epoch): about so many rows, of rankings members, of counters
+    fields, and bytes; None where its technology cannot say cheaply."""
+
+    at: float
+    rows: int | None = None
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """A server that the service talks to: when it last answered (seconds since the epoch; None = never since start),
     how long that took in milliseconds, and the error of the newest try if it failed."""
@@ -56,10 +66,13 @@ class Sample:
     at: float
     ends: Ends | None = None
     storages: Sequence[Descriptor] | None = None
+    aliases: Mapping[str, Alias] = field(default_factory=dict)
+    """What the name of each of these storages stands for, by the storage's title."""
     units: Mapping[UnitId, UnitState] | None = None
-    """Every unit that has committed or claimed; one that writes several storages has one state for all."""
-    rows: Mapping[str, int] = field(default_factory=dict)
-    """Approximate rows of each storage whose technology can count them, by title."""
+    """Every unit that has committed or claimed, of the technologies that answered; one that writes several storages has
+    one state for all."""
+    amounts: Mapping[str, Amount] = field(default_factory=dict)
+    """How much each storage holds, by title."""
     answers: Mapping[str, AnswerCounts] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, VariantCounts]] | None = None
     """Per experiment and variant."""

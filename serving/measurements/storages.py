@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from serving.measurements import units
 from serving.measurements.endpoints import EndpointFacts
 from serving.measurements.history import History
 from serving.measurements.lag import Behind, furthest
+from serving.measurements.sample import Amount, Sample
 from serving.measurements.units import Condition, UnitFigures
-from storage import Descriptor
+from storage import Alias, Descriptor
 
 _WORST = tuple(reversed(Condition))
 
 
 @dataclass(frozen=True, slots=True)
 class StorageFigures:
-    """One version of a storage. Times are seconds since the epoch; `watermark` is the newest event time folded into it,
-    `committed` its newest commit; `readers` are endpoint types; `newest` is False where a newer version exists."""
+    """One version of a storage.
+
+    Times are seconds since the epoch; `watermark` is the newest event time folded into it, `committed` its newest
+    commit; `readings` are the implementations that read it, by endpoint type; `newest` is False where a newer version
+    exists; `alias` is what its name stands for.
+    """
 
     descriptor: Descriptor
     units: tuple[UnitFigures, ...]
@@ -26,14 +31,43 @@ class StorageFigures:
     committed: float | None
     watermark: float | None
     condition: Condition
-    rows: int | None
-    readers: tuple[str, ...]
+    readings: Mapping[str, Sequence[str]]
     newest: bool = True
+    amount: Amount | None = None
+    alias: Alias | None = None
 
     @property
     def title(self) -> str:
         """Technology, format, name and version."""
         return self.descriptor.title
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Technology, format and name."""
+        return self.descriptor.technology, *self.descriptor.place
+
+    @property
+    def rows(self) -> int | None:
+        """About how many rows it holds."""
+        return self.amount.rows if self.amount else None
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Endpoint types that read it."""
+        return tuple(self.readings)
+
+    @property
+    def named(self) -> bool:
+        """Whether its name stands for this version."""
+        return self.alias is not None and self.alias.version == self.descriptor.version
+
+    @property
+    def course(self) -> tuple[float, ...]:
+        """Seconds that its furthest unit was behind, oldest first, as far back as all units are known."""
+        known = min((len(unit.course) for unit in self.units), default=0)
+        return tuple(
+            max(moment) for moment in zip(*(unit.course[-known:] for unit in self.units if known), strict=True)
+        )
 
     @property
     def short(self) -> str:
@@ -63,12 +97,10 @@ class LearnerFigures:
 def storage_figures(history: History, facts: Sequence[EndpointFacts]) -> list[StorageFigures]:
     """Every storage of the newest catalogue, in its order."""
     catalogue = history.last(lambda sample: sample.storages)
-    positions = history.last(lambda sample: sample.units)
-    states = (positions.units or {}) if positions else {}
-    measured = [units.figures(state, history) for state in states.values()]
-    descriptors = (catalogue.storages or ()) if catalogue else ()
-    rows = catalogue.rows if catalogue else {}
-    return [_storage(item, descriptors, measured, rows.get(item.title), facts) for item in descriptors]
+    if catalogue is None or catalogue.storages is None:
+        return []
+    measured = [units.figures(state, history) for state in history.states.values()]
+    return [_storage(item, catalogue, measured, facts) for item in catalogue.storages]
 
 
 def learner_figures(storages: Iterable[StorageFigures]) -> list[LearnerFigures]:
@@ -76,6 +108,8 @@ def learner_figures(storages: Iterable[StorageFigures]) -> list[LearnerFigures]:
     found: dict[str, LearnerFigures] = {}
     for storage in storages:
         writer, mine = storage.descriptor.writer, storage.units
+        if not storage.descriptor.topic:
+            continue  # it was created, or loaded: nothing folds into it
         rates = [unit.rate for unit in mine if unit.rate is not None]
         found.setdefault(
             writer,
@@ -95,24 +129,28 @@ def learner_figures(storages: Iterable[StorageFigures]) -> list[LearnerFigures]:
 
 def _storage(
     descriptor: Descriptor,
-    descriptors: Sequence[Descriptor],
+    catalogue: Sample,
     measured: Sequence[UnitFigures],
-    rows: int | None,
     facts: Sequence[EndpointFacts],
 ) -> StorageFigures:
     mine = tuple(unit for unit in measured if _writes(unit, descriptor))
-    same = [item for item in descriptors if _name(item) == _name(descriptor)]
+    same = [item for item in catalogue.storages or () if _name(item) == _name(descriptor)]
     return StorageFigures(
         descriptor=descriptor,
         units=mine,
         behind=furthest(unit.behind for unit in mine),
         committed=max((unit.committed for unit in mine if unit.committed is not None), default=None),
         watermark=max((unit.watermark for unit in mine if unit.watermark is not None), default=None),
-        condition=min((unit.condition for unit in mine), key=_WORST.index, default=Condition.NOT_STARTED),
-        rows=rows,
-        readers=tuple(item.name for item in facts if descriptor.title in item.reads),
+        condition=min((unit.condition for unit in mine), key=_WORST.index, default=_without_units(descriptor)),
+        readings={item.name: readers for item in facts if (readers := item.readers(descriptor.title))},
         newest=max(same, key=lambda item: (item.version, item.generation)) is descriptor,
+        amount=catalogue.amounts.get(descriptor.title),
+        alias=catalogue.aliases.get(descriptor.title),
     )
+
+
+def _without_units(descriptor: Descriptor) -> Condition:
+    return Condition.NOT_STARTED if descriptor.topic else Condition.UNKNOWN
 
 
 def _writes(unit: UnitFigures, descriptor: Descriptor) -> bool:

@@ -14,6 +14,8 @@ from storage.alias import Name
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
 from storage.redis import Redis
+from storage.redis_cluster import RedisCluster
+from storage.redis_cluster_reads import RedisClusterReads
 from storage.redis_reads import RedisReads
 from storage.technology import Reads, Technology
 
@@ -45,13 +47,18 @@ def pointed(sides: Sides) -> dict[Name, int]:
     return {name: alias.version for name, alias in aliases.items()}
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server)])
+@pytest.fixture(
+    params=["memory", *(pytest.param(name, marks=pytest.mark.server) for name in ("redis", "redis-cluster"))]
+)
 def sides(request: pytest.FixtureRequest) -> Iterator[Sides]:
     """An empty storage."""
     with asyncio.Runner() as runner:
         if request.param == "memory":
             memory = Memory()
             made = Sides(memory, MemoryReads(memory), runner)
+        elif request.param == "redis-cluster":
+            url = request.getfixturevalue("redis_cluster_url")
+            made = Sides(RedisCluster(url, timeout=20), RedisClusterReads(url, timeout=10), runner)
         else:
             url = request.getfixturevalue("redis_clean")
             made = Sides(Redis(url, timeout=20), RedisReads(url, timeout=10), runner)

@@ -23,7 +23,7 @@ def main(bootstrap: str, registry_url: str, redis_url: str, topic: str, member: 
         Worker(
             kafka=kafka,
             codec=Codec(registry),
-            technology=Redis(redis_url),
+            technologies={"redis": Redis(redis_url)},
             learners=learners(topic),
             event_types={topic: event_type(topic)},
             dead_letters=DeadLetters(producer),

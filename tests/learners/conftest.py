@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from learners.declaration import Declaration
+from learners.homes import Homes
 from learners.partition import Partition
 from learners.trace import Trace
 from learners.unit import State, Unit
@@ -30,7 +31,7 @@ def committer() -> Iterator[ThreadPoolExecutor]:
 def make_unit(committer: ThreadPoolExecutor) -> MakeUnit:
     def make(technology: Memory, learner: type[Any]) -> Unit:
         declaration = Declaration.of(learner, EVENT_TYPES)
-        generation = declaration.declare(technology)
+        generation = Homes.single(declaration, technology).declare()
         unit = UnitId(declaration.name, learner.version, generation, "ratings", 0)
         return Unit(unit, declaration, technology, committer, Trace(None), 0.025)
 

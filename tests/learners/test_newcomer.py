@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from learners.declaration import Declaration
+from learners.homes import Homes
 from learners.newcomer import Newcomer
 from storage import Memory, MemoryReads, UnitId, Writes
 from streams import KafkaUnavailable
@@ -27,6 +28,11 @@ def version(number: int) -> Declaration:
     return Declaration.of(type("Histories", (Histories,), {"version": number, "name": "histories"}), EVENT_TYPES)
 
 
+def newcomer_of(number: int, memory: Memory) -> Newcomer:
+    homes = Homes.single(version(number), memory)
+    return Newcomer(homes, homes.declare())
+
+
 def fold_to(memory: Memory, number: int, position: int) -> None:
     claim = memory.claim(UnitId("histories", number, number, "ratings", 0), f"worker {position}")
     memory.commit(claim, claim.next, position, Writes(), None)
@@ -38,9 +44,9 @@ async def pointed(memory: Memory) -> set[int]:
 
 async def test_readers_keep_the_earlier_version_until_the_new_one_has_caught_up() -> None:
     memory, topics = Memory(), Ends(100)
-    version(1).declare(memory)
+    Homes.single(version(1), memory).declare()
     fold_to(memory, 1, 100)
-    newcomer = Newcomer(version(2), memory, version(2).declare(memory))
+    newcomer = newcomer_of(2, memory)
     anywhere: Any = topics
 
     assert not newcomer.takes_over(anywhere)
@@ -57,7 +63,7 @@ async def test_readers_keep_the_earlier_version_until_the_new_one_has_caught_up(
 async def test_an_earlier_version_that_still_runs_does_not_take_its_names_back() -> None:
     memory, anywhere = Memory(), Ends(0)
     topics: Any = anywhere
-    old, new = (Newcomer(version(number), memory, version(number).declare(memory)) for number in (1, 2))
+    old, new = (newcomer_of(number, memory) for number in (1, 2))
     assert new.takes_over(topics)
     assert old.takes_over(topics)
     assert await pointed(memory) == {2}
@@ -65,7 +71,7 @@ async def test_an_earlier_version_that_still_runs_does_not_take_its_names_back()
 
 async def test_while_kafka_is_away_nothing_is_decided() -> None:
     memory = Memory()
-    version(1).declare(memory)
+    Homes.single(version(1), memory).declare()
     topics: Any = Ends(None)
-    assert not Newcomer(version(2), memory, version(2).declare(memory)).takes_over(topics)
+    assert not newcomer_of(2, memory).takes_over(topics)
     assert await pointed(memory) == {1}

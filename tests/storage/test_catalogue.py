@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import pytest
 
@@ -12,12 +13,15 @@ from storage import (
     Counters,
     CountersReader,
     Descriptor,
+    DriverMissing,
     Format,
     FormatRefused,
     Memory,
     MemoryReads,
+    Opening,
     Ranking,
     RankingReader,
+    Reads,
     Records,
     RecordsReader,
     StorageMissing,
@@ -105,7 +109,7 @@ async def test_every_storage_of_a_writer_shows_the_same_units() -> None:
     declared(memory, Ranking("a"))
     declared(memory, Counters("b"))
     committed(memory, 1, Writes())
-    states = await (await catalogue_of(memory=memory)).states()
+    states = (await catalogue_of(memory=memory)).states()
     assert set(states) == {"memory/ranking/a@1", "memory/counters/b@1"}
     assert {state.next for found in states.values() for state in found} == {1}
 
@@ -134,20 +138,97 @@ async def test_a_class_that_wants_less_and_has_defaults_reads_the_rows() -> None
     assert await catalogue.reader(RecordsReader, "rows", record=Row2).get("u") == Row2("u", "none")
 
 
-class Away(MemoryReads):
-    """A technology that does not answer."""
+class Moody(MemoryReads):
+    """A technology that does not answer while `away`, and answers only when told to while `slow`."""
+
+    away = False
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__(memory)
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def catalogue(self) -> list[Descriptor]:
-        raise StorageUnavailable("no answer")
+        await self.open.wait()
+        if self.away:
+            raise StorageUnavailable("no answer")
+        return await super().catalogue()
 
 
-def test_what_was_known_stays_known_while_a_technology_is_away() -> None:
+async def test_what_was_known_stays_known_while_a_technology_is_away_and_since_when_is_told() -> None:
     memory = Memory()
     declared(memory, Counters("clicks"))
-    catalogue = Catalogue({"memory": MemoryReads(memory)})
-    asyncio.run(catalogue.refresh())
-    catalogue._technologies["memory"] = Away(memory)
-    with pytest.raises(StorageUnavailable):
-        asyncio.run(catalogue.refresh())
+    committed(memory, 1, Writes())
+    reads = Moody(memory)
+    catalogue = Catalogue({"memory": reads})
+    await catalogue.refresh()
+    answered = catalogue.health()["memory"].answered
+    reads.away = True
+    await catalogue.refresh()
     assert catalogue.find("counters", "clicks").name == "clicks"
     assert catalogue.reader(CountersReader, "clicks").format == "counters"
+    assert [state.next for state in catalogue.states()["memory/counters/clicks@1"]] == [1]
+    assert (catalogue.health()["memory"].answered, catalogue.health()["memory"].error) == (answered, "no answer")
+    with pytest.raises(StorageUnavailable, match="memory does not answer: no answer"):
+        catalogue.must_answer()
+
+
+async def test_a_technology_that_is_away_or_slow_hides_and_delays_no_other() -> None:
+    memory, moody = Memory(), Memory()
+    declared(moody, Ranking("late"))
+    reads = Moody(moody)
+    catalogue = Catalogue({"memory": MemoryReads(memory), "moody": reads})
+    reads.open.clear()
+    declared(memory, Counters("new"))
+    await catalogue.refresh(0.01)
+    assert [item.title for item in catalogue.storages()] == ["memory/counters/new@1"]
+    declared(memory, Counters("newer"))
+    await catalogue.refresh(0.01)
+    assert len(catalogue.storages()) == 2
+    reads.open.set()
+    await catalogue.refresh()
+    assert [item.title for item in catalogue.storages()][2:] == ["moody/ranking/late@1"]
+
+
+async def test_a_technology_whose_driver_is_missing_is_away_and_the_others_are_there() -> None:
+    memory = Memory()
+    declared(memory, Counters("clicks"))
+
+    def open(name: str, address: str) -> Reads:
+        if name == "redis":
+            raise DriverMissing("redis needs the package 'redis': install millrace[redis].")
+        return MemoryReads(memory)
+
+    catalogue = Catalogue(Opening({"memory": "here", "redis": "there", "search": ""}, open))
+    assert set(catalogue.health()) == {"memory", "redis"}
+    await catalogue.refresh()
+    assert [item.title for item in catalogue.storages()] == ["memory/counters/clicks@1"]
+    assert "install millrace[redis]" in (catalogue.health()["redis"].error or "")
+
+
+async def test_a_refresh_tells_of_what_was_there_before_it_began() -> None:
+    memory = Memory()
+    reads = Moody(memory)
+    catalogue = Catalogue({"memory": reads})
+    reads.open.clear()
+    early = asyncio.create_task(catalogue.refresh())
+    await asyncio.sleep(0)
+    later = asyncio.create_task(catalogue.refresh())
+    await asyncio.sleep(0)
+    reads.open.set()
+    declared(memory, Counters("clicks"))
+    await asyncio.gather(early, later)
+    assert catalogue.find("counters", "clicks").version == 1
+
+
+async def test_a_lease_goes_to_the_technology_of_each_version_and_a_refusal_comes_back() -> None:
+    class Strict(MemoryReads):
+        async def lease(self, titles: Collection[str], until_ms: int) -> None:
+            raise StorageUnavailable("no right to write")
+
+    one, other = Memory(), Memory()
+    catalogue = Catalogue({"one": MemoryReads(one), "other": Strict(other)})
+    await catalogue.refresh()
+    refused = await catalogue.lease(["one/ranking/a@1", "one/ranking/b@2", "other/ranking/c@1"], 70)
+    assert one.leases() == {"one/ranking/a@1": 70, "one/ranking/b@2": 70}
+    assert [(name, str(error)) for name, error in refused.items()] == [("other", "no right to write")]

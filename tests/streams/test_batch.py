@@ -61,3 +61,15 @@ def test_offsets_must_fit_rows_and_range() -> None:
         Batch("clicks", 0, 0, 2, frame, np.array([1, 2], np.int64))
     with pytest.raises(ValueError, match="at least one event"):
         next(Batch.of(frame).split(0))
+
+
+def test_the_part_before_a_position_ends_there_whatever_the_log_holds() -> None:
+    frame = pl.DataFrame({"n": [1, 2, 3]})
+    batch = Batch("t", 0, 10, 20, frame, np.array([11, 14, 18]))
+    assert batch.until(25) is batch
+    early = batch.until(14)
+    assert (early.first, early.next, early.frame["n"].to_list(), early.offsets.tolist()) == (10, 14, [1], [11])
+    rest = batch.since(early.next)
+    assert (rest.first, rest.frame["n"].to_list()) == (14, [2, 3])
+    nothing = batch.until(3)
+    assert (nothing.first, nothing.next, nothing.rows) == (10, 10, 0)

@@ -1,0 +1,114 @@
+"""Where a learner's storages live: which technologies, and which of them holds the state that its fold reads back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from learners.declaration import Declaration
+from learners.errors import LearnerRefused
+from storage import Address, Descriptor, Technology, UnitState
+from storage.compound import Compound
+from storage.technologies import kind
+from storage.technology import Commits
+
+
+@dataclass(frozen=True)
+class Homes:
+    """One learner's storages in their technologies.
+
+    Attributes:
+        technologies: the state's first, then those derived from it.
+        places: "ranking/popular" -> the number of its technology.
+    """
+
+    declaration: Declaration
+    technologies: tuple[Technology, ...]
+    places: Mapping[str, int]
+
+    @classmethod
+    def single(cls, declaration: Declaration, technology: Technology) -> Homes:
+        """All storages in one technology, whichever they name: for replays."""
+        return cls(declaration, (technology,), {form.storage: 0 for form in declaration.storages.values()})
+
+    @classmethod
+    def of(cls, declaration: Declaration, technologies: Mapping[str, Technology]) -> Homes:
+        """The storages where they say they live.
+
+        Raises:
+            LearnerRefused: a technology is not set up, or the learner's `state` is none of them.
+        """
+        forms = list(declaration.storages.values())
+        names = list(dict.fromkeys(form.technology for form in forms))
+        for name in names:
+            if name not in technologies:
+                known = ", ".join(sorted(technologies)) or "none"
+                raise LearnerRefused(
+                    f"Learner {declaration.name} writes to {name}, which is not set up; known: {known}. Set its "
+                    f"address, MILLRACE_{name.upper()}_URL, or let the storage name another technology."
+                )
+        state = _state(declaration, names)
+        ordered = [state, *(name for name in names if name != state)]
+        places = {form.storage: ordered.index(form.technology) for form in forms}
+        return cls(declaration, tuple(technologies[name] for name in ordered), places)
+
+    @property
+    def commits(self) -> Commits:
+        """What the learner's units claim, read and commit through."""
+        if len(self.technologies) == 1:
+            return self.technologies[0]
+        return Compound(self.technologies, self._home)
+
+    def declare(self) -> int:
+        """Make the storages known where they live; returns the generation of their rows.
+
+        A version's first rows are its generation of the same number. Blocks.
+
+        Raises:
+            StorageConflict: a storage exists with other options under this version.
+            FormatRefused: a technology cannot hold one of them.
+        """
+        version = self.declaration.learner.version
+        found = {technology.declare(item).generation for technology, item in self._described(version)}
+        if len(found) > 1:
+            raise LearnerRefused(
+                f"The storages of {self.declaration.name}@{version} are of several generations; raise its version."
+            )
+        return found.pop()
+
+    def units(self, generation: int) -> list[UnitState]:
+        """How far the learner's units are: where its state is, as that is committed last. Blocks for an exchange."""
+        _, descriptor = next(item for item in self._described(generation) if item[0] is self.technologies[0])
+        return self.technologies[0].units(descriptor)
+
+    def point(self, generation: int) -> None:
+        """Let the names of its storages point to this version, in each technology at one moment. Blocks."""
+        described = self._described(generation)
+        for technology in reversed(self.technologies):
+            technology.point([descriptor for owner, descriptor in described if owner is technology])
+
+    def _described(self, generation: int) -> list[tuple[Technology, Descriptor]]:
+        found = []
+        for descriptor in self.declaration.descriptors(generation):
+            technology = self.technologies[self.places[descriptor.storage]]
+            found.append((technology, replace(descriptor, technology=technology.name)))
+        return found
+
+    def _home(self, address: Address) -> int:
+        return self.places[address.storage]
+
+
+def _state(declaration: Declaration, names: list[str]) -> str:
+    """The technology whose rows the fold reads back: what the learner says, or the first that lets rows be read back
+    and is asked to hold some that can be."""
+    wanted = declaration.learner.state
+    if wanted is not None:
+        if wanted not in names:
+            raise LearnerRefused(
+                f"Learner {declaration.name} keeps its state in {wanted}, where none of its storages is; they are in "
+                f"{', '.join(names)}."
+            )
+        return wanted
+    owned = [form.technology for form in declaration.storages.values() if form.owned]
+    able = [name for name in [*owned, *names] if "load" not in kind(name).lacks]
+    return able[0] if able else names[0]

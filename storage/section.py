@@ -1,0 +1,123 @@
+"""What one technology said of itself when it last answered; the catalogue is made of these."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from storage.alias import Alias, Name
+from storage.descriptor import Descriptor
+from storage.errors import StorageError, StorageUnavailable
+from storage.technology import Reads
+from storage.unit import UnitState
+
+LATE = 2.5
+"""Seconds after which a question that is still open counts as not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a technology answers.
+
+    Attributes:
+        answered: when it last did, in seconds since 1970; None = never.
+        milliseconds: how long that took.
+        error: what came of the newest question, in one line; None = an answer.
+    """
+
+    answered: float | None = None
+    milliseconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a technology said at one moment: its storages, what their names stand for, how far each one's units are."""
+
+    descriptors: Sequence[Descriptor]
+    aliases: Mapping[Name, Alias]
+    states: Mapping[str, list[UnitState]]
+
+
+NOTHING = Said([], {}, {})
+
+
+class Section:
+    """Asks one technology, and keeps what it said last: one that is away or slow holds up no other.
+
+    Args:
+        open: gives its reading side; asked each time, so that it may fail now and not later.
+        changed: called when storages or what their names stand for are other ones than before.
+
+    Attributes:
+        said: its newest answer, with descriptors that are the same objects as long as they are equal.
+    """
+
+    def __init__(self, name: str, open: Callable[[], Reads], changed: Callable[[], None]) -> None:
+        self.name, self._open, self._changed = name, open, changed
+        self.said = NOTHING
+        self.reads: Reads | None = None
+        self._health = Health()
+        self._asking: asyncio.Task[None] | None = None
+        self._began = 0.0
+
+    async def refresh(self, patience: float | None) -> None:
+        """Wait for an answer to a question that is asked from now on, at most so many seconds; None = until it is
+        there. There is one question at a time; an answer that comes later counts when it comes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                if self._asking is not None:
+                    await asyncio.wait([self._asking])
+                if self._asking is None or self._asking.done():
+                    self._began = time.monotonic()
+                    self._asking = asyncio.create_task(self._ask())
+                await asyncio.wait([self._asking])
+
+    @property
+    def health(self) -> Health:
+        """How it answers now."""
+        waited = time.monotonic() - self._began
+        if self._asking is None or self._asking.done() or waited < LATE:
+            return self._health
+        return replace(self._health, error=self._health.error or f"no answer for {waited:.0f} s")
+
+    async def _ask(self) -> None:
+        began = time.monotonic()
+        try:
+            self.reads = self._open()
+            said = await self._answer(self.reads)
+        except Exception as error:
+            self._health = replace(self._health, error=_line(error))
+            return
+        self._health = Health(time.time(), (time.monotonic() - began) * 1000)
+        before, self.said = self.said, said
+        if (before.descriptors, before.aliases) != (said.descriptors, said.aliases):
+            self._changed()
+
+    async def _answer(self, reads: Reads) -> Said:
+        found, aliases = await asyncio.gather(reads.catalogue(), reads.aliases())
+        known = {item.title: item for item in self.said.descriptors}
+        named = [replace(item, technology=self.name) for item in found]
+        kept = [known[item.title] if known.get(item.title) == item else item for item in named]
+        return Said(kept, aliases, await _states(reads, kept))
+
+
+async def _states(reads: Reads, descriptors: Sequence[Descriptor]) -> dict[str, list[UnitState]]:
+    """By title; one question per writer."""
+    writers = {(item.writer, item.generation, item.topic): item for item in descriptors if item.topic}
+    found = await asyncio.gather(*(reads.units(item) for item in writers.values()))
+    by_writer = dict(zip(writers, found, strict=True))
+    return {item.title: by_writer.get((item.writer, item.generation, item.topic), []) for item in descriptors}
+
+
+def _line(error: Exception) -> str:
+    known = isinstance(error, StorageError)
+    return str(error) if known else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def unavailable(name: str, health: Health) -> StorageUnavailable:
+    """The error for who needs a technology that does not answer."""
+    return StorageUnavailable(f"{name} does not answer: {health.error or 'it was not asked yet'}")
