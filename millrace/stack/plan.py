@@ -12,6 +12,7 @@ from millrace.stack.kafka import KafkaServer
 from millrace.stack.postgresql import PostgresqlServer
 from millrace.stack.redis import RedisServer
 from millrace.stack.registry import RegistryServer
+from millrace.stack.search import SearchServer
 from millrace.stack.server import Server
 
 LOOPBACK = ("127.0.0.1", "localhost")  # our parts do not listen on ::1
@@ -44,6 +45,9 @@ def servers(settings: Settings) -> dict[str, Server]:
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
+    search = urlsplit(settings.search_url)
+    if search.scheme == "http" and search.hostname in LOOPBACK and not search.password:
+        found["search"] = SearchServer(settings.state_dir / "search", _port(search, 9200, "search_url"))
     return found
 
 
@@ -55,6 +59,8 @@ def addresses(settings: Settings) -> dict[str, str]:
         found["postgresql"] = _without_password(relational)
     if settings.cassandra_url:
         found["cassandra"] = _without_password(urlsplit(settings.cassandra_url))
+    if settings.search_url:
+        found["search"] = settings.search_url
     return {**found, "service": settings.service_url}
 
 
