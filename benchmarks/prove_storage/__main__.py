@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prove_storage import fenced
+from benchmarks.prove_storage import cassandra_rows, fenced
 from benchmarks.prove_storage.faults import Faults, Plan, attack, say
 from benchmarks.prove_storage.targets import TARGETS, Running, free_port
 from millrace.settings import Settings
@@ -94,11 +94,10 @@ def _fenced(folder: Path) -> float:
 
 
 def _cassandra_rows(folder: Path) -> float:
-    measure = import_module("benchmarks.prove_storage.cassandra_rows").measure
     with ExitStack() as started:
         redis = started.enter_context(closing(_redis(folder / "rows")))
         cassandra = started.enter_context(closing(TARGETS["cassandra"].start(_new(folder / "rows" / "cassandra"))))
-        return float(measure(cassandra.url, redis.url))
+        return cassandra_rows.measure(redis.url, cassandra.url)
 
 
 def _load(folder: Path) -> float:

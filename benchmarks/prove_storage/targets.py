@@ -6,15 +6,17 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from millrace.stack import StackError
+from millrace.stack.cassandra import CassandraServer
 from millrace.stack.postgresql import PostgresqlServer
 from millrace.stack.redis import RedisServer
+from millrace.stack.search import SearchServer
 from millrace.stack.server import Server
 
 PATIENCE = 90.0
@@ -118,11 +120,16 @@ class _DurableRedis(RedisServer):
             file.write("appendfsync always\n")
 
 
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+def free_port(beside: int = 0) -> int:
+    """A port that nothing listens on now; nor on so many after it."""
+    while True:
+        with ExitStack() as held, suppress(OSError):
+            first = held.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            for number in range(1, beside + 1):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
+            return port
 
 
 def _redis(folder: Path) -> Running:
@@ -131,6 +138,14 @@ def _redis(folder: Path) -> Running:
 
 def _postgresql(folder: Path) -> Running:
     return Running(PostgresqlServer(folder / "data", free_port()), folder / "server.log")
+
+
+def _cassandra(folder: Path) -> Running:
+    return Running(CassandraServer(folder / "data", free_port(beside=1)), folder / "server.log")
+
+
+def _search(folder: Path) -> Running:
+    return Running(SearchServer(folder / "data", free_port()), folder / "server.log")
 
 
 def _sqlite(folder: Path) -> File:
@@ -143,5 +158,7 @@ TARGETS = {
         Target("redis", "redis", _redis, pace=2_000),
         Target("sqlite", "relational", _sqlite, pace=1_000, remote=False),
         Target("postgresql", "relational", _postgresql, pace=1_000),
+        Target("cassandra", "cassandra", _cassandra, pace=500),
+        Target("search", "search", _search, pace=500),
     )
 }
