@@ -173,7 +173,8 @@ class Assault:
             victim.start()
         elif attack in ("zombie", "sleeper"):
             others = [member for member in self._stage.members if member is not victim]
-            local = not self._stage.target.remote  # frozen within a transaction on a file it would hold up everybody
+            target = self._stage.target
+            local = not (target.derived or target).remote  # frozen within a transaction on a file it holds up everybody
             place = 0.0 if local or self.zombies % 2 == 0 else chance.random() / 2
             self.zombies += make_a_zombie(victim, others, place, replaced=attack == "zombie")
         elif attack == "restart":

@@ -98,19 +98,25 @@ def event_type(topic: str) -> EventType:
     return replace(Rating.event_type, topic=topic)
 
 
-def learners(topic: str, technology: str) -> list[type[Any]]:
-    """What the technology can hold, folding a run's own topic."""
+def learners(topic: str, technology: str, derived: str | None = None) -> list[type[Any]]:
+    """What the technology can hold, folding a run's own topic.
+
+    Args:
+        derived: another technology, for one learner that keeps what it reads back in the first, and sums in this one.
+    """
     found: list[type[Any]] = [LastEvents]
-    if "load" not in kind(technology).lacks:
+    if derived is not None:
+        found = [Histories]
+    elif "load" not in kind(technology).lacks:
         found = [StarCounts, Histories, Trend, LastEvents]
-    return [_moved(learner, topic, technology) for learner in found]
+    return [_moved(learner, topic, technology, derived or technology) for learner in found]
 
 
-def _moved(learner: type[Any], topic: str, technology: str) -> type[Any]:
+def _moved(learner: type[Any], topic: str, technology: str, derived: str) -> type[Any]:
     """The learner with another topic, and its storages elsewhere."""
     storages = {name: copy.copy(value) for name, value in vars(learner).items() if isinstance(value, Format)}
     for storage in storages.values():
-        storage.technology = technology
+        storage.technology = technology if storage.format == "records" else derived
     return type(learner.__name__, (learner,), {"ratings": stream(topic), **storages})
 
 

@@ -18,8 +18,9 @@ from benchmarks.prove_storage.product import PARTITIONS, event_type, learners, r
 from benchmarks.prove_storage.proxy import Proxy
 from benchmarks.prove_storage.targets import File, Running, Target
 from learners.declaration import Declaration
+from learners.homes import Homes
 from schemas import RegistryClient
-from storage import Technology, to_frame
+from storage import to_frame
 from storage.technologies import opened
 from streams import Kafka, Producer, Topics
 
@@ -37,12 +38,20 @@ class Stage:
     """
 
     def __init__(
-        self, target: Target, running: Running | File, proxy: Proxy | None, kafka: str, registry: str, folder: Path
+        self,
+        target: Target,
+        running: Running | File,
+        derived: Mapping[str, str],
+        proxy: Proxy | None,
+        kafka: str,
+        registry: str,
+        folder: Path,
     ) -> None:
         self.target, self.running, self.proxy = target, running, proxy
-        self.topic = f"faults-{target.name}-{uuid.uuid4().hex[:8]}"
+        self.topic = f"faults-{uuid.uuid4().hex[:8]}"
         self.events: list[dict[str, Any]] = []
-        self._learners = learners(self.topic, target.technology)
+        self._urls = {target.technology: running.url, **derived}
+        self._learners = learners(self.topic, *self._urls)
         self._kafka, self._registry = Kafka(kafka), RegistryClient(registry)
         self._topics = Topics(self._kafka)
         self._topics.ensure(self.topic, PARTITIONS)
@@ -51,8 +60,7 @@ class Stage:
         arguments = {
             "kafka": kafka,
             "registry": registry,
-            "technology": target.technology,
-            "url": running.url if proxy is None else proxy.url,
+            "technologies": self._urls if proxy is None else {**self._urls, target.technology: proxy.url},
             "topic": self.topic,
         }
         self.members = [Member(self._nursery, arguments, f"{self.topic}-{n}", folder) for n in range(MEMBERS)]
@@ -80,9 +88,10 @@ class Stage:
         if sum(ends.values()) != len(self.events):
             raise RuntimeError(f"{len(self.events)} events were sent, and the log holds {sum(ends.values())}.")
         types = {self.topic: event_type(self.topic)}
-        with closing(opened(self.target.technology, self.running.url)) as technology:
-            declared = [Declaration.of(item, types) for item in self._learners]
-            return {name: frame for item in declared for name, frame in _rows(item, technology, ends)}
+        with ExitStack() as opening:
+            technologies = {name: opening.enter_context(closing(opened(name, url))) for name, url in self._urls.items()}
+            homes = [Homes.of(Declaration.of(item, types), technologies) for item in self._learners]
+            return {name: frame for item in homes for name, frame in _rows(item, ends)}
 
     def close(self) -> None:
         """End everything that was begun here."""
@@ -150,18 +159,21 @@ def staged(target: Target, kafka: str, registry: str, folder: Path) -> Iterator[
     with ExitStack() as started:
         running = started.enter_context(closing(target.start(folder)))
         proxy = started.enter_context(closing(Proxy(running.url))) if target.remote else None
-        yield started.enter_context(closing(Stage(target, running, proxy, kafka, registry, folder)))
+        derived: dict[str, str] = {}
+        if target.derived is not None:
+            other = started.enter_context(closing(target.derived.start(folder)))
+            derived[target.derived.technology] = other.url
+        yield started.enter_context(closing(Stage(target, running, derived, proxy, kafka, registry, folder)))
 
 
-def _rows(
-    declaration: Declaration, technology: Technology, ends: Mapping[int, int]
-) -> Iterator[tuple[str, pl.DataFrame]]:
+def _rows(homes: Homes, ends: Mapping[int, int]) -> Iterator[tuple[str, pl.DataFrame]]:
     """The rows of a learner's storages, once it is at the end."""
-    descriptors = declaration.descriptors(declaration.learner.version)
+    declaration = homes.declaration
+    version = declaration.learner.version
 
     def level() -> bool:
-        return {state.unit.partition: state.next for state in technology.units(descriptors[0])} == ends
+        return {state.unit.partition: state.next for state in homes.units(version)} == ends
 
     until(level, CATCH_UP, f"{declaration.name} reaching the end of the log")
-    for storage, descriptor in zip(declaration.storages.values(), descriptors, strict=True):
-        yield storage.name, to_frame(storage, technology, descriptor)
+    for storage, descriptor in zip(declaration.storages.values(), declaration.descriptors(version), strict=True):
+        yield storage.name, to_frame(storage, homes.technologies[homes.places[storage.storage]], descriptor)

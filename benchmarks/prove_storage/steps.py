@@ -65,10 +65,11 @@ class Watched:
 
     Args:
         tell: is given a line for the worker's trace, which is written at once.
+        steps: where the process is to end: one step or none. Taken out by whichever technology comes to it.
     """
 
-    def __init__(self, technology: Technology, tell: Tell, step: Step | None = None) -> None:
-        self._technology, self._tell, self._step = technology, tell, step
+    def __init__(self, technology: Technology, tell: Tell, steps: list[Step]) -> None:
+        self._technology, self._tell, self._steps = technology, tell, steps
         self._calls: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
 
@@ -76,7 +77,7 @@ class Watched:
         found = getattr(self._technology, name)
         if name in ("commit", "read"):
             found = self._telling(found)
-        return self._stepping(found) if self._step is not None and name == self._step.call else found
+        return self._stepping(found) if any(name == step.call for step in self._steps) else found
 
     def _telling(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -95,8 +96,8 @@ class Watched:
         def call(of: UnitId | Claim, *arguments: Any) -> Any:
             learner = of.unit.learner if isinstance(of, Claim) else of.learner
             self._calls[learner] += 1
-            ready = self._step is not None and self._calls[learner] >= FIRST
-            last = int(self._step.place * self._most[learner]) if ready and self._step is not None else None
+            ready = self._calls[learner] >= FIRST
+            last = next((int(step.place * self._most[learner]) for step in self._steps if ready), None)
             steps = _Count(last, self._end)
             sys.setprofile(steps)
             try:
@@ -109,9 +110,9 @@ class Watched:
 
     def _end(self, name: str) -> None:
         sys.setprofile(None)
-        if self._step is None:  # it has been frozen before
+        if not self._steps:  # it has been frozen before
             return
-        step, self._step = self._step, None
+        step = self._steps.pop()
         self._tell({"step": f"{step.call}: {name}"})
         os.kill(os.getpid(), signal.SIGKILL if step.fate == "kill" else signal.SIGSTOP)
 

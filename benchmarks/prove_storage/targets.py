@@ -102,6 +102,7 @@ class Target:
         start: starts it in a folder.
         pace: events per second that are sent while it is attacked.
         remote: it is reached by TCP, so that connections can be cut.
+        derived: another technology, for a learner that has storages in both: this one holds its state.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Target:
     start: Callable[[Path], Running | File]
     pace: int
     remote: bool = True
+    derived: Target | None = None
 
 
 class _DurableRedis(RedisServer):
@@ -152,13 +154,16 @@ def _sqlite(folder: Path) -> File:
     return File(f"sqlite:///{folder.absolute() / 'storages.db'}")
 
 
+_SQLITE = Target("sqlite", "relational", _sqlite, pace=1_000, remote=False)
+
 TARGETS = {
     target.name: target
     for target in (
         Target("redis", "redis", _redis, pace=2_000),
-        Target("sqlite", "relational", _sqlite, pace=1_000, remote=False),
+        _SQLITE,
         Target("postgresql", "relational", _postgresql, pace=1_000),
         Target("cassandra", "cassandra", _cassandra, pace=500),
         Target("search", "search", _search, pace=500),
+        Target("redis and sqlite", "redis", _redis, pace=1_000, derived=_SQLITE),
     )
 }
