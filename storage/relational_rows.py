@@ -65,8 +65,8 @@ def newest(writes: Writes) -> Iterator[tuple[str, int | None, int | None]]:
         yield storage, buckets.get(storage), writes.newest.get(storage)
 
 
-def out_of_range(writes: Writes, held: Callable[[Kind, Address], Mapping[str, float]]) -> WriteRefused:
-    """The error that names what cannot be held.
+def out_of_range(writes: Writes, held: Callable[[Kind, Address], Mapping[str, float]]) -> WriteRefused | None:
+    """The error that names the sum that cannot be held; None if it is no sum.
 
     Args:
         held: reads a row of sums or scores as it is now.
@@ -81,7 +81,7 @@ def out_of_range(writes: Writes, held: Callable[[Kind, Address], Mapping[str, fl
         for name, weight in weights.items():
             if not isfinite(row.get(name, 0.0) + weight):
                 return _refused(address, name, weight, "finite")
-    return WriteRefused("A value passes what the database holds; nothing was written.")
+    return None
 
 
 def words(text: str) -> list[str]:
@@ -97,7 +97,8 @@ def document_words(key: bytes, row: bytes, fields: Iterable[str]) -> list[str]:
     """
     try:
         document = json.loads(row)
-        return [word for name in fields for word in words(str(document.get(name, "")))]
+        values = (document.get(name) for name in fields)
+        return [word for value in values if isinstance(value, str | int | float) for word in words(str(value))]
     except (ValueError, AttributeError) as error:
         raise WriteRefused(f"The row {key.decode(errors='replace')!r} is no JSON object: {error}.") from error
 

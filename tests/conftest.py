@@ -234,4 +234,4 @@ def _flush(url: str) -> None:
 def _empty(url: str) -> None:
     """Drop everything that is in the database."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        connection.execute("SET lock_timeout = '20s'; DROP SCHEMA public CASCADE; CREATE SCHEMA public")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import fields
 from urllib.parse import SplitResult, urlsplit
 
@@ -35,7 +36,7 @@ def servers(settings: Settings) -> dict[str, Server]:
     relational = urlsplit(settings.relational_url)
     if relational.scheme == "postgresql" and relational.hostname in LOOPBACK and not relational.password:
         folder, port = settings.state_dir / "postgresql", _port(relational, 5432, "relational_url")
-        user = relational.username or "millrace"
+        user = relational.username or getpass.getuser()  # as libpq has it
         found["postgresql"] = PostgresqlServer(folder, port, user, relational.path.strip("/") or user)
     cassandra = urlsplit(settings.cassandra_url)
     alone = cassandra.scheme == "cassandra" and "," not in cassandra.netloc
