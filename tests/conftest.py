@@ -141,7 +141,7 @@ def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             dataset = running.product.module("dataset")
             events = [*dataset.films(), *dataset.ratings(datetime.now(UTC))[-RATINGS:]]
         except MillraceError as error:
-            _unavailable(error)
+            unavailable(error)
         for event in events:
             running.platform.producer.emit(event)
         running.platform.producer.flush()
@@ -155,7 +155,7 @@ def node() -> str:
     """The program `node`, for tests that another language passes."""
     found = shutil.which("node")
     if found is None:
-        _unavailable(StackError("There is no Node.js here; install it (apt install nodejs, brew install node)."))
+        unavailable(StackError("There is no Node.js here; install it (apt install nodejs, brew install node)."))
     return found
 
 
@@ -223,14 +223,14 @@ def _running(settings: Settings) -> Iterator[None]:
     try:
         stack.up()
     except StackError as error:
-        _unavailable(error)
+        unavailable(error)
     try:
         yield
     finally:
         stack.down()
 
 
-def _unavailable(error: Exception) -> NoReturn:
+def unavailable(error: Exception) -> NoReturn:
     """A server that cannot be had: skip on a laptop, fail where CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(str(error), pytrace=False)

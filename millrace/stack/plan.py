@@ -13,6 +13,7 @@ from millrace.stack.kafka import KafkaServer
 from millrace.stack.postgresql import PostgresqlServer
 from millrace.stack.redis import RedisServer
 from millrace.stack.registry import RegistryServer
+from millrace.stack.search import SearchServer
 from millrace.stack.server import Server
 from schemas.redaction import redacted
 
@@ -46,6 +47,9 @@ def servers(settings: Settings) -> dict[str, Server]:
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
+    search = urlsplit(settings.search_url)
+    if search.scheme == "http" and search.hostname in LOOPBACK and not search.password:
+        found["search"] = SearchServer(settings.state_dir / "search", _port(search, 9200, "search_url"))
     return found
 
 
@@ -56,6 +60,8 @@ def addresses(settings: Settings) -> dict[str, str]:
         found["postgresql"] = settings.relational_url
     if settings.cassandra_url:
         found["cassandra"] = settings.cassandra_url
+    if settings.search_url:
+        found["search"] = settings.search_url
     found["service"] = settings.service_url
     return {name: redacted(address) for name, address in found.items()}
 
