@@ -51,7 +51,7 @@ def test_a_relational_database_runs_here_if_it_is_postgresql_on_loopback() -> No
 def test_a_secured_postgresql_is_not_run_here_and_its_password_is_not_shown(url: str) -> None:
     settings = Settings(relational_url=url)
     assert "postgresql" not in servers(settings)
-    assert addresses(settings)["postgresql"] == url.replace(":secret", "")
+    assert addresses(settings)["postgresql"] == url.replace(":secret", ":***")
 
 
 def test_a_cassandra_on_loopback_is_run_here_with_the_port_after_its_own() -> None:
