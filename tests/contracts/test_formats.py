@@ -25,7 +25,7 @@ from storage import (
 from storage.technologies import KINDS
 from storage.vector_row import METRICS, row_of
 from storage.vector_scan import nearest
-from tests.contracts.conftest import Sides
+from tests.contracts.conftest import Sides, needs
 from tests.storage.form_stage import START, FormStage, Row
 
 
@@ -48,6 +48,7 @@ def views(count: int) -> pl.DataFrame:
 
 
 def test_counters(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "counters")
     form, frame = Counters("c"), views(100)
     bound, reader = form.bind(stage.session), stage.reader(CountersReader, form)
     for part in (frame[:60], frame[60:]):
@@ -62,6 +63,7 @@ def test_counters(sides: Sides, stage: FormStage) -> None:
 
 
 def test_a_ranking_without_decay(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "ranking")
     form, frame = Ranking("r"), views(100)
     bound, reader = form.bind(stage.session), stage.reader(RankingReader, form)
     for part in (frame[:30], frame[30:]):
@@ -76,6 +78,7 @@ def test_a_ranking_without_decay(sides: Sides, stage: FormStage) -> None:
 
 @pytest.mark.parametrize("half_life", [timedelta(minutes=1), timedelta(hours=1)])
 def test_a_ranking_that_decays(sides: Sides, stage: FormStage, half_life: timedelta) -> None:
+    needs(sides.technology, "ranking")
     form, frame = Ranking("trend", half_life=half_life), views(100)
     bound, reader = form.bind(stage.session), stage.reader(RankingReader, form)
     for part in (frame[50:], frame[:50]):
@@ -104,21 +107,16 @@ def test_records(sides: Sides, stage: FormStage) -> None:
     stage.commit()
     expected = [Row("a", ["x", "é"], 1), Row("b", [], 2**53), None]
     assert sides.ask(reader.get_many(["a", "b", "c"])) == expected
+    assert to_frame(form, stage.technology, stage.describe(form))["user"].to_list() == ["a", "b"]
+    needs(sides.technology, ability="load")
     stage.claim()
     stage.fold(["a"])
     assert form.bind(stage.session).get("a") == expected[0]
-    assert to_frame(form, stage.technology, stage.describe(form))["user"].to_list() == ["a", "b"]
-
-
-def holding(sides: Sides, format: str) -> None:
-    """Go on only where the technology can hold the format; `technologies.KINDS` says so."""
-    if why := KINDS[sides.technology.name].refuses.get(format):
-        pytest.skip(f"{sides.technology.name} refuses {format}: {why}")
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_vectors(sides: Sides, stage: FormStage, metric: Literal["cosine", "dot", "euclidean"]) -> None:
-    holding(sides, "vectors")
+    needs(sides.technology, "vectors")
     form = Vectors("items", dimensions=3, metric=metric)
     stage.describe(form)
     bound, reader = form.bind(stage.session), stage.reader(VectorsReader, form)
@@ -140,7 +138,7 @@ def test_vectors(sides: Sides, stage: FormStage, metric: Literal["cosine", "dot"
 def test_the_nearest_vectors_or_the_words_why_not(
     sides: Sides, stage: FormStage, metric: Literal["cosine", "dot", "euclidean"]
 ) -> None:
-    holding(sides, "vectors")
+    needs(sides.technology, "vectors")
     form = Vectors("items", dimensions=3, metric=metric)
     stage.describe(form)
     bound, reader = form.bind(stage.session), stage.reader(VectorsReader, form)
@@ -150,6 +148,7 @@ def test_the_nearest_vectors_or_the_words_why_not(
     stage.fold(keys)
     bound.put(pl.DataFrame({"user": keys, "v": vectors}), key="user", vector="v")
     stage.commit()
+    sides.searchable()
     if "nearest" in KINDS[sides.technology.name].lacks:
         with pytest.raises(FormatRefused, match=f"{sides.technology.name} cannot .* can"):
             sides.ask(reader.nearest([1, 2, 3], 5))
