@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from storage.address import Address
 from storage.format import Format
@@ -19,7 +19,9 @@ REMEMBERED = 10_000
 class Owned(Format, Generic[T]):
     """One value for each key, replaced as a whole. A format says how a value becomes a row, and what its copy is."""
 
-    def __init__(self, name: str, technology: str = "redis") -> None:
+    reads_back: ClassVar[bool] = True
+
+    def __init__(self, name: str, technology: str | None = None) -> None:
         super().__init__(name, technology)
         self._known: OrderedDict[str, T | None] = OrderedDict()
         self._room = REMEMBERED

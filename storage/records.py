@@ -26,9 +26,8 @@ class Records(Owned[T]):
     """
 
     format: ClassVar[str] = "records"
-    owned: ClassVar[bool] = True
 
-    def __init__(self, name: str, record: type[T], technology: str = "redis") -> None:
+    def __init__(self, name: str, record: type[T], technology: str | None = None) -> None:
         super().__init__(name, technology)
         self.record = record
 

@@ -9,26 +9,42 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 
 from benchmarks.prove_loop.stage import Stage, stage
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
 from schemas.errors import MillraceError
+from storage.cassandra_address import CassandraAddress
+from storage.cassandra_session import CassandraSession, finished
+from storage.errors import StorageUnavailable
 from tests.redis_cluster import flush, redis_cluster
 
-SERVERS = {"kafka", "redis_url", "redis_clean", "redis_cluster_ports", "search_url", "registry_url", "running_movies"}
+SERVERS = {
+    "kafka",
+    "redis_url",
+    "redis_clean",
+    "redis_cluster_ports",
+    "postgresql_url",
+    "cassandra_url",
+    "cassandra_clean",
+    "search_url",
+    "registry_url",
+    "running_movies",
+}
 RATINGS = 20_000
 """So many ratings of the data set are learned before a test that needs the whole loop begins."""
 
@@ -49,6 +65,15 @@ def free_ports(count: int) -> list[int]:
         for item in sockets:
             item.bind(("127.0.0.1", 0))
         return [int(item.getsockname()[1]) for item in sockets]
+
+
+def pair_of_ports() -> int:
+    """The first of two ports beside each other that nothing listens on now."""
+    while True:
+        [port] = free_ports(1)
+        with socket.socket() as second, suppress(OSError, OverflowError):
+            second.bind(("127.0.0.1", port + 1))
+            return port
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +120,23 @@ def search_url() -> Iterator[str]:
             yield url
 
 
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real PostgreSQL with pgvector; what earlier tests wrote is still there, see `postgresql_clean`."""
+    url = f"postgresql://millrace@127.0.0.1:{free_ports(1)[0]}/millrace"
+    settings = _nothing(tmp_path_factory.mktemp("postgresql"), relational_url=url)
+    with _running(settings):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def cassandra_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Cassandra; what earlier tests wrote is still there, see `cassandra_clean`."""
+    url = f"cassandra://127.0.0.1:{pair_of_ports()}/millrace"
+    settings = _nothing(tmp_path_factory.mktemp("cassandra"), cassandra_url=url)
+    with _running(settings):
+        yield url
+
+
 @pytest.fixture(scope="session")
 def registry_url(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of our schema registry over `kafka`."""
@@ -113,13 +155,22 @@ def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             dataset = running.product.module("dataset")
             events = [*dataset.films(), *dataset.ratings(datetime.now(UTC))[-RATINGS:]]
         except MillraceError as error:
-            _unavailable(error)
+            unavailable(error)
         for event in events:
             running.platform.producer.emit(event)
         running.platform.producer.flush()
         with ThreadPoolExecutor(1) as outside:  # a browser test's thread has a loop of its own
             assert outside.submit(running.meter.wait_until_level, 90.0).result().events == 0
         yield running
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The program `node`, for tests that another language passes."""
+    found = shutil.which("node")
+    if found is None:
+        unavailable(StackError("There is no Node.js here; install it (apt install nodejs, brew install node)."))
+    return found
 
 
 @pytest.fixture
@@ -138,12 +189,51 @@ def search_clean(search_url: str) -> Iterator[str]:
     empty_search(search_url)
 
 
+@pytest.fixture(scope="session")
+def cassandra_tables(cassandra_url: str) -> Iterator[CassandraSession]:
+    """A session of the tests' own on `cassandra_url`, with its tables."""
+    session = CassandraSession(CassandraAddress.of(cassandra_url), timeout=30)
+    session.connect()
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def cassandra_clean(cassandra_url: str, cassandra_tables: CassandraSession) -> str:
+    """`cassandra_url`, emptied before the test: by partition, as to truncate its tables takes half a second."""
+    for table, key in {
+        "state": ["unit"],
+        "served": ["place", "slot"],
+        "units": ["writer"],
+        "places": ["writer"],
+    }.items():
+        delete = f"DELETE FROM @{table} WHERE {' AND '.join(f'{column} = ?' for column in key)}"
+        try:
+            rows = cassandra_tables.read(f"SELECT DISTINCT {', '.join(key)} FROM @{table}")
+        except StorageUnavailable:  # Cassandra stumbles now and then over deleted partitions when it scans a table
+            cassandra_tables.write(f"TRUNCATE @{table}")
+            continue
+        finished(cassandra_tables.send(delete, row) for row in rows)
+    for table in ("catalogue", "leases"):
+        cassandra_tables.write(f"DELETE FROM @{table} WHERE part = 'all'")
+    return cassandra_url
+
+
+@pytest.fixture
+def postgresql_clean(postgresql_url: str) -> Iterator[str]:
+    """`postgresql_url`, emptied before the test and after it."""
+    _empty(postgresql_url)
+    yield postgresql_url
+    _empty(postgresql_url)
+
+
 def _nothing(folder: Path, **changes: object) -> Settings:
     """Settings under which the stack starts nothing but what is changed: everything else is on another machine."""
     elsewhere: dict[str, object] = {
         "kafka": "elsewhere:9092",
         "registry_url": "http://elsewhere",
         "redis_url": "redis://elsewhere",
+        "relational_url": "postgresql://elsewhere/millrace",
         "state_dir": folder,
     }
     return Settings(**{**elsewhere, **changes})  # type: ignore[arg-type]
@@ -155,14 +245,14 @@ def _running(settings: Settings) -> Iterator[None]:
     try:
         stack.up()
     except StackError as error:
-        _unavailable(error)
+        unavailable(error)
     try:
         yield
     finally:
         stack.down()
 
 
-def _unavailable(error: Exception) -> NoReturn:
+def unavailable(error: Exception) -> NoReturn:
     """A server that cannot be had: skip on a laptop, fail where CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(str(error), pytrace=False)
@@ -191,3 +281,9 @@ def empty_search(url: str) -> None:
             if lines:
                 headers = {"content-type": "application/x-ndjson"}
                 client.post(f"/{index}/_bulk", content="".join(lines), headers=headers).raise_for_status()
+
+
+def _empty(url: str) -> None:
+    """Drop everything that is in the database."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '20s'; DROP SCHEMA public CASCADE; CREATE SCHEMA public")

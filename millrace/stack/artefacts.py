@@ -99,6 +99,7 @@ def pinned(title: str, name: str) -> Artefacts:
 
 KAFKA = pinned("Kafka 4.1.1", "kafka-4.1.1")
 REDIS = pinned("Redis 6.2", "redis-6.2")
+CASSANDRA = pinned("Cassandra 5.0.5", "cassandra-5.0.5")
 OPENSEARCH = pinned("OpenSearch 3.6.0", "opensearch-3.6.0")
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import fields
 from urllib.parse import SplitResult, urlsplit
 
 from millrace.settings import Settings
+from millrace.stack.cassandra import CassandraServer
 from millrace.stack.errors import StackError
 from millrace.stack.kafka import KafkaServer
+from millrace.stack.postgresql import PostgresqlServer
 from millrace.stack.redis import RedisServer
 from millrace.stack.registry import RegistryServer
 from millrace.stack.search import SearchServer
 from millrace.stack.server import Server
+from schemas.redaction import redacted
 
 LOOPBACK = ("127.0.0.1", "localhost")  # our parts do not listen on ::1
 
@@ -30,6 +34,16 @@ def servers(settings: Settings) -> dict[str, Server]:
     redis = urlsplit(settings.redis_url)
     if redis.scheme == "redis" and redis.hostname in LOOPBACK and not redis.password:
         found["redis"] = RedisServer(settings.state_dir / "redis", _port(redis, 6379, "redis_url"))
+    relational = urlsplit(settings.relational_url)
+    if relational.scheme == "postgresql" and relational.hostname in LOOPBACK and not relational.password:
+        folder, port = settings.state_dir / "postgresql", _port(relational, 5432, "relational_url")
+        user = relational.username or getpass.getuser()  # as libpq has it
+        found["postgresql"] = PostgresqlServer(folder, port, user, relational.path.strip("/") or user)
+    cassandra = urlsplit(settings.cassandra_url)
+    alone = cassandra.scheme == "cassandra" and "," not in cassandra.netloc
+    if alone and cassandra.hostname in LOOPBACK and not cassandra.password:
+        folder, port = settings.state_dir / "cassandra", _port(cassandra, 9042, "cassandra_url")
+        found["cassandra"] = CassandraServer(folder, port, cassandra.path.strip("/") or "millrace")
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
@@ -40,14 +54,16 @@ def servers(settings: Settings) -> dict[str, Server]:
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Where each part of the platform is, by name, whether it runs here or not."""
-    return {
-        "kafka": settings.kafka,
-        "registry": settings.registry_url,
-        "redis": settings.redis_url,
-        **({"search": settings.search_url} if settings.search_url else {}),
-        "service": settings.service_url,
-    }
+    """Where each part of the platform is, by name, whether it runs here or not; for people, so without passwords."""
+    found = {"kafka": settings.kafka, "registry": settings.registry_url, "redis": settings.redis_url}
+    if settings.relational_url.startswith("postgresql:"):
+        found["postgresql"] = settings.relational_url
+    if settings.cassandra_url:
+        found["cassandra"] = settings.cassandra_url
+    if settings.search_url:
+        found["search"] = settings.search_url
+    found["service"] = settings.service_url
+    return {name: redacted(address) for name, address in found.items()}
 
 
 def variables(settings: Settings) -> dict[str, str]:
@@ -59,5 +75,7 @@ def variables(settings: Settings) -> dict[str, str]:
 def _port(address: SplitResult, usual: int, setting: str) -> int:
     try:
         return address.port or usual
-    except ValueError as error:
-        raise StackError(f"The setting {setting} has the address {address.netloc!r} ({error}); correct it.") from error
+    except ValueError:  # its words may be a part of a password
+        raise StackError(
+            f"The setting {setting} has the address {redacted(address.geturl())!r}, whose port is no number."
+        ) from None

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
 
 from storage.alias import Name
+from storage.cassandra import Cassandra
+from storage.cassandra_reads import CassandraReads
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
+from storage.postgresql import Postgresql
+from storage.postgresql_reads import PostgresqlSource
 from storage.redis import Redis
 from storage.redis_cluster import RedisCluster
 from storage.redis_cluster_reads import RedisClusterReads
 from storage.redis_reads import RedisReads
+from storage.relational import Relational
+from storage.relational_reads import RelationalReads
 from storage.search import Search
 from storage.search_index import index_of, rows_body
 from storage.search_reads import SearchReads
 from storage.search_state import make
+from storage.sqlite import Sqlite
+from storage.sqlite_reads import SqliteSource
 from storage.technologies import KINDS
 from storage.technology import Reads, Technology
 from storage.unit import Claim, Outcome
@@ -37,15 +45,22 @@ class Sides:
     technology: Technology
     reads: Reads
     runner: asyncio.Runner
-    searchable: Callable[[], None] = lambda: None
-    """Wait until what was committed is found by searches, which may take a second."""
-    examples: int = 150
-    """So many histories are worth their time."""
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _done: int = 0
 
     def ask(self, read: Coroutine[Any, Any, T]) -> T:
         """The answer, on one event loop for the whole test."""
         return self.runner.run(read)
+
+    def tired(self, enough: Mapping[str, int]) -> bool:
+        """Whether this technology, by its name, has done enough for one test."""
+        self._done += 1
+        return self._done > enough.get(self.technology.name, self._done)
+
+    def searchable(self) -> None:
+        """Wait until searches find what was committed: they do so a second later otherwise."""
+        if isinstance(self.technology, DeclaringSearch):
+            self.technology.refresh()
 
     def learner(self) -> str:
         """A name that nothing has been written under."""
@@ -95,25 +110,56 @@ def pointed(sides: Sides) -> dict[Name, int]:
     return {name: alias.version for name, alias in aliases.items()}
 
 
-@pytest.fixture(
-    params=["memory", *(pytest.param(name, marks=pytest.mark.server) for name in ("redis", "redis-cluster", "search"))]
-)
+def _memory(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    memory = Memory()
+    return memory, MemoryReads(memory)
+
+
+def _redis(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("redis_clean")
+    return Redis(url, timeout=20), RedisReads(url, timeout=10)
+
+
+def _redis_cluster(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("redis_cluster_url")
+    return RedisCluster(url, timeout=20), RedisClusterReads(url, timeout=10)
+
+
+def _sqlite(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = f"sqlite:///{request.getfixturevalue('tmp_path') / 'rows.db'}"
+    return Relational(Sqlite(url, timeout=20)), RelationalReads(SqliteSource(url, timeout=10))
+
+
+def _postgresql(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("postgresql_clean")
+    return Relational(Postgresql(url, timeout=20)), RelationalReads(PostgresqlSource(url, timeout=10))
+
+
+def _cassandra(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("cassandra_clean")
+    return Cassandra(url, timeout=20), CassandraReads(url, timeout=10)
+
+
+def _search(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("search_clean")
+    return DeclaringSearch(url, timeout=20), SearchReads(url, timeout=10)
+
+
+SERVERLESS = {"memory": _memory, "sqlite": _sqlite}
+SERVERS = {
+    "redis": _redis,
+    "redis-cluster": _redis_cluster,
+    "postgresql": _postgresql,
+    "cassandra": _cassandra,
+    "search": _search,
+}
+
+
+@pytest.fixture(params=[*SERVERLESS, *(pytest.param(name, marks=pytest.mark.server) for name in SERVERS)])
 def sides(request: pytest.FixtureRequest) -> Iterator[Sides]:
     """An empty storage."""
     with asyncio.Runner() as runner:
-        if request.param == "memory":
-            memory = Memory()
-            made = Sides(memory, MemoryReads(memory), runner)
-        elif request.param == "redis-cluster":
-            url = request.getfixturevalue("redis_cluster_url")
-            made = Sides(RedisCluster(url, timeout=20), RedisClusterReads(url, timeout=10), runner)
-        elif request.param == "search":
-            url = request.getfixturevalue("search_clean")
-            search = DeclaringSearch(url, timeout=20)
-            made = Sides(search, SearchReads(url, timeout=10), runner, search.refresh, examples=30)
-        else:
-            url = request.getfixturevalue("redis_clean")
-            made = Sides(Redis(url, timeout=20), RedisReads(url, timeout=10), runner)
+        made = Sides(*{**SERVERLESS, **SERVERS}[request.param](request), runner)
         yield made
         runner.run(made.reads.close())
         made.technology.close()
