@@ -13,6 +13,8 @@ import pytest
 from storage import (
     Counters,
     CountersReader,
+    Documents,
+    DocumentsReader,
     FormatRefused,
     Parameters,
     ParametersReader,
@@ -211,3 +213,91 @@ def test_a_model_of_a_unit_that_has_learned_nothing_is_left_out(sides: Sides, st
     FormStage(sides.technology, sides.reads, stage.learner, partition=1)
     [model] = sides.ask(reader.get(weights)).models
     assert model["w"].tolist() == [1.0, 1.0]
+
+
+def test_documents(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "documents")
+    form = Documents("films", fields=["title", "genres", "year"])
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(DocumentsReader, form)
+    films = pl.DataFrame(
+        {
+            "user": ["m1", "m2", "m3"],
+            "title": ["The Matrix", "The Matrix Reloaded", "Amélie"],
+            "genres": [["Action", "Sci-Fi"], ["Action"], None],
+            "year": [1999, 2003, 2001],
+        }
+    )
+    stage.fold(["m1", "m2", "m3", "m4"])
+    bound.put(films, key="user")
+    stage.commit()
+    bound.put_one("m2", {"title": "Matrix, reloaded", "year": 2003})
+    bound.put_one("m4", {"title": "Alien", "genres": ["horror", "sci-fi"]})
+    stage.commit()
+    sides.searchable()
+    matrix = {"title": "The Matrix", "genres": ["Action", "Sci-Fi"], "year": 1999}
+    assert sides.ask(reader.get_many(["m1", "m4", "nobody"])) == [
+        matrix,
+        {"title": "Alien", "genres": ["horror", "sci-fi"]},
+        None,
+    ]
+    [best, *others] = sides.ask(reader.search("MATRIX the? (genres:", 9))
+    assert (best.key, best.fields, [found.key for found in others]) == ("m1", matrix, ["m2"])
+    assert best.relevance > others[0].relevance > 0
+    for text, keys in {
+        "amélie": ["m3"],
+        "2003": ["m2"],
+        "sci": ["m1", "m4"],
+        "action": ["m1"],
+        "wild*": [],
+        "": [],
+    }.items():
+        assert {found.key for found in sides.ask(reader.search(text, 9))} == keys, text
+    assert len(sides.ask(reader.search("matrix", 1))) == 1
+    shown = to_frame(form, stage.technology, stage.describe(form))
+    assert shown["key"].to_list() == ["m1", "m2", "m3", "m4"]
+    assert shown["year"].to_list() == [1999, 2003, 2001, None]
+
+
+def test_documents_that_fit_equally_are_found_by_key(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "documents")
+    form = Documents("films", fields=["title"])
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(DocumentsReader, form)
+    keys = ["é", "b", "", "a", "😀", "B", "\x00", "k" * 3_000]
+    stage.fold(keys)
+    bound.put(pl.DataFrame({"user": keys, "title": ["one two"] * len(keys)}), key="user")
+    stage.commit()
+    sides.searchable()
+    assert [found.key for found in sides.ask(reader.search("two", 99))] == sorted(keys)
+    assert [found.key for found in sides.ask(reader.search("two", 3))] == sorted(keys)[:3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"',
+        "one AND",
+        "NOT one",
+        "one*",
+        "title:one",
+        "one~2",
+        "-one",
+        "(one",
+        "one\\",
+        "\x00one",
+        "{}",
+        "%",
+        "one'; --",
+    ],
+)
+def test_what_people_type_is_never_an_operator(sides: Sides, stage: FormStage, text: str) -> None:
+    needs(sides.technology, "documents")
+    form = Documents("films", fields=["title"])
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(DocumentsReader, form)
+    stage.fold(["k"])
+    bound.put_one("k", {"title": "one and not"})
+    stage.commit()
+    sides.searchable()
+    assert [found.key for found in sides.ask(reader.search(text, 9))] == (["k"] if "one" in text else [])
