@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from storage import (
         Counters,
         CountersReader,
+        Documents,
+        DocumentsReader,
         Parameters,
         ParametersReader,
         Ranking,
@@ -38,6 +40,8 @@ _HOME = {
     "storage": (
         "Counters",
         "CountersReader",
+        "Documents",
+        "DocumentsReader",
         "Parameters",
         "ParametersReader",
         "Ranking",
@@ -59,6 +63,8 @@ __all__ = [
     "Client",
     "Counters",
     "CountersReader",
+    "Documents",
+    "DocumentsReader",
     "EndpointType",
     "Event",
     "EventLearner",

@@ -13,6 +13,8 @@ from storage.catalogue import Catalogue
 from storage.counters import Counters
 from storage.counters_reader import CountersReader
 from storage.descriptor import Descriptor
+from storage.documents import Documents
+from storage.documents_reader import DocumentsReader
 from storage.errors import (
     DriverMissing,
     Fenced,
@@ -62,6 +64,8 @@ __all__ = [
     "Counters",
     "CountersReader",
     "Descriptor",
+    "Documents",
+    "DocumentsReader",
     "DriverMissing",
     "Fenced",
     "FileRefused",

@@ -14,6 +14,7 @@ from schemas import MillraceError
 from schemas.avro import of_text, resolved
 from storage.counters import Counters
 from storage.descriptor import Descriptor
+from storage.documents import Documents
 from storage.errors import FormatRefused, OptionRefused
 from storage.format import Format
 from storage.ranking import Ranking
@@ -54,6 +55,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("dimensions", "Dimensions", "whole", "numbers in each vector", required=True),
         Option("metric", "Metric", "choice", "what makes two of them near", choices=METRICS),
     ),
+    "documents": (Option("fields", "Fields", "names", "of a document, all of them searched", required=True),),
 }
 """By format, in the order in which people meet them."""
 
@@ -122,6 +124,7 @@ FORMS: dict[str, Callable[[str, str, Values], Format]] = {
     "ranking": lambda name, technology, values: Ranking(name, technology=technology, **values),
     "records": lambda name, technology, values: _Rows(name, technology, values["schema"]),
     "vectors": lambda name, technology, values: Vectors(name, technology=technology, **values),
+    "documents": lambda name, technology, values: Documents(name, technology=technology, **values),
 }
 """How each format is declared from checked options."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 Field = str | int | float | bool | list[str]
 Document = dict[str, Field]
 
+_WORD = re.compile(r"[^\W_]+")
 EXACT = 2**53
 """The largest integer that every reader of JSON tells from its neighbours."""
 
@@ -35,7 +37,15 @@ def row_of(document: Mapping[str, Any], fields: Sequence[str]) -> bytes:
 
 def document_of(row: bytes) -> Document:
     """A stored row as a document of one's own. Raises ValueError where it is none."""
-    return msgspec.json.decode(row, type=dict[str, Any])
+    try:
+        return msgspec.json.decode(row, type=dict[str, Any])
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+
+
+def words(text: str) -> list[str]:
+    """What full text is made of, in documents as in questions: letters and digits, small, and nothing else."""
+    return _WORD.findall(text.casefold())
 
 
 def searched(row: bytes, fields: Sequence[str]) -> list[str]:

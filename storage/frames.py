@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from schemas import decode_record
 from schemas.columns import frame_of, frame_schema
 from storage.decay import factor
 from storage.descriptor import Descriptor
+from storage.document_row import Document, document_of
 from storage.row_items import scalars_of
 from storage.snapshot import Snapshot
 from storage.technology import Technology
@@ -37,13 +39,20 @@ def vector_frame(vectors: Sequence[tuple[str, Vector]], dimensions: int) -> pl.D
     )
 
 
+def document_frame(documents: Sequence[tuple[str, Document]], fields: Sequence[str]) -> pl.DataFrame:
+    """Documents by key as a frame of key and fields; null where a document lacks one."""
+    columns = {name: [document.get(name) for _, document in documents] for name in fields}
+    found = {"key": pl.Series([key for key, _ in documents], dtype=pl.String)}
+    return pl.DataFrame({**found, **{name: _column(values) for name, values in columns.items()}})
+
+
 def to_frame(form: Format, technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
     """All rows of a storage. Blocks while it reads them; they are not of one moment.
 
     Returns:
         Of a ranking key, member and score, decayed to the newest event; of counters key, field and value; of records
-        their columns; of vectors key and vector; of parameters unit, path and value, with a row for each number in
-        an array or a mapping. Sorted by key or unit.
+        their columns; of vectors key and vector; of documents key and fields; of parameters unit, path and value, with
+        a row for each number in an array or a mapping. Sorted by key or unit.
     """
     match form.format:
         case "ranking":
@@ -52,6 +61,8 @@ def to_frame(form: Format, technology: Technology, descriptor: Descriptor) -> pl
             return _counters(technology, descriptor)
         case "vectors":
             return _vectors(technology, descriptor)
+        case "documents":
+            return _documents(technology, descriptor)
         case "parameters":
             return _parameters(technology, descriptor)
         case _:
@@ -98,6 +109,19 @@ def _vectors(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
     rows = _put(technology, descriptor)
     found = [(key, vector_of(rows[key], dimensions, f"{descriptor.title} of {key!r}")) for key in sorted(rows)]
     return vector_frame(found, dimensions)
+
+
+def _documents(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
+    rows = _put(technology, descriptor)
+    return document_frame([(key, document_of(rows[key])) for key in sorted(rows)], descriptor.options["fields"])
+
+
+def _column(values: list[Any]) -> pl.Series:
+    """Of one type; of text where documents differ."""
+    kinds = {type(value) for value in values if value is not None}
+    if len(kinds) > 1 and not kinds <= {int, float}:
+        values = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    return pl.Series(values, dtype=None if kinds else pl.String, strict=False)
 
 
 def _parameters(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from storage.address import Address
 from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
+from storage.document_row import words
 from storage.errors import FormatRefused
 from storage.relational_catalogue import aliases, descriptors, rows_of
 from storage.relational_database import Answers, Question, Source, TableGone, Values
 from storage.relational_known import KnownTables, Tables
-from storage.relational_rows import bucket_number, key_bytes, words
+from storage.relational_rows import bucket_number, key_bytes
 from storage.relational_tables import (
     ALIASES,
     KEEP_LEASE,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple
 
 from storage.address import Address
+from storage.document_row import searched, words
 from storage.errors import WriteRefused
 from storage.relational_database import Values
 from storage.relational_tables import ADD, NO_BUCKET, PUT, RANK, Kind
 from storage.writes import EXACT, Writes
-
-_WORD = re.compile(r"[^\W_]+")
 
 
 class Batch(NamedTuple):
@@ -84,22 +81,15 @@ def out_of_range(writes: Writes, held: Callable[[Kind, Address], Mapping[str, fl
     return None
 
 
-def words(text: str) -> list[str]:
-    """What full text is made of, in documents as in questions: letters and digits, small, and nothing else."""
-    return _WORD.findall(text.casefold())
-
-
-def document_words(key: bytes, row: bytes, fields: Iterable[str]) -> list[str]:
+def document_words(key: bytes, row: bytes, fields: Sequence[str]) -> list[str]:
     """The words of a row with the index "text".
 
     Raises:
         WriteRefused: the row is no JSON object.
     """
     try:
-        document = json.loads(row)
-        values = (document.get(name) for name in fields)
-        return [word for value in values if isinstance(value, str | int | float) for word in words(str(value))]
-    except (ValueError, AttributeError) as error:
+        return [word for text in searched(row, fields) for word in words(text)]
+    except ValueError as error:
         raise WriteRefused(f"The row {key.decode(errors='replace')!r} is no JSON object: {error}.") from error
 
 

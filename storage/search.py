@@ -103,6 +103,9 @@ class Search:
         self._drop(index_of(descriptor, descriptor.storage))
         self._catalogue.forget(descriptor)
 
+    def trim(self, descriptor: Descriptor, bucket: int) -> None:
+        """See `Technology.trim`. Nothing is in buckets here."""
+
     def leases(self) -> dict[str, int]:
         """See `Technology.leases`."""
         found = self._leases.get("leases")

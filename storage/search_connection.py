@@ -42,8 +42,8 @@ class Server:
             port = None
         if port is None or not parts.hostname or "@" in f"{parts.path}{parts.query}{parts.fragment}":
             raise StorageUnavailable(
-                "The address of OpenSearch must be http://host:port or https://user:password@host:port, with what is no "
-                "letter or digit in the password written as %40 and the like."
+                "The address of OpenSearch must be http://host:port or https://user:password@host:port, with "
+                "what is no letter or digit in the password written as %40 and the like."
             ) from None
         self.place = f"{parts.hostname}:{port}"
         self._options: dict[str, Any] = {

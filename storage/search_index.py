@@ -30,7 +30,7 @@ import msgspec
 import numpy as np
 
 from storage.descriptor import Descriptor
-from storage.document_row import searched
+from storage.document_row import searched, words
 from storage.errors import WriteRefused
 from storage.unit import UnitId
 from storage.vector_row import STORED
@@ -144,7 +144,7 @@ class Finding:
     def _found_by(self, key: str, row: bytes) -> dict[str, Any]:
         if self.kind == "text":
             try:
-                return {"text": searched(row, self.options["fields"])}
+                return {"text": [" ".join(words(text)) for text in searched(row, self.options["fields"])]}
             except ValueError as error:
                 raise WriteRefused(f"The row of {key!r} is no document: {error}.") from error
         if self.kind != "vector":

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from storage.descriptor import Descriptor
+from storage.document_row import words
 from storage.search_index import index_of
 from storage.vector_row import STORED
 
@@ -27,9 +28,9 @@ class Query(NamedTuple):
 
 def matching(descriptor: Descriptor, text: str, size: int) -> Query:
     """The rows that fit the words of a text best: a match query knows no operators. Ties by key."""
-    words = text[:LONGEST_TEXT].encode("utf-8", "replace").decode()
+    wanted = " ".join(words(text))[:LONGEST_TEXT]
     body = {
-        "query": {"match": {"text": {"query": words}}},
+        "query": {"match": {"text": {"query": wanted}}},
         "sort": [{"_score": "desc"}, {"key": "asc"}],
         "track_scores": True,
     }

@@ -8,7 +8,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from opensearchpy import AsyncOpenSearch
-from opensearchpy.exceptions import RequestError
 
 from storage.address import Address
 from storage.alias import Alias, Name
@@ -19,7 +18,7 @@ from storage.search_connection import Server
 from storage.search_fence import fence_id, members_id, names_of, state_of
 from storage.search_index import LEASES, STATE, index_of, row_id, row_of, state_body, writes_to
 from storage.search_query import Query, keys_of, likely_nearest, matching, some
-from storage.search_state import is_missing
+from storage.search_state import is_missing, was_made
 from storage.search_tick import Tick
 from storage.technology import Newest
 from storage.unit import UnitState
@@ -202,8 +201,4 @@ class _Loop:
 
 
 async def _make(client: AsyncOpenSearch, index: str) -> None:
-    try:
-        await client.indices.create(index=index, body=state_body(index))
-    except RequestError as error:  # another service was faster
-        if error.error != "resource_already_exists_exception":
-            raise
+    was_made(index, await client.indices.create(index=index, body=state_body(index), ignore=400))

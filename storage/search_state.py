@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import RequestError
 
-from storage.errors import StorageUnavailable
+from storage.errors import FormatRefused, StorageUnavailable
 from storage.search_connection import Server
 from storage.search_index import state_body, writes_to
 
@@ -82,10 +81,14 @@ def is_missing(item: Mapping[str, Any], server: Server) -> bool:
 
 def make(client: OpenSearch, index: str, body: Mapping[str, Any]) -> bool:
     """Create an index; False if it exists."""
-    try:
-        client.indices.create(index=index, body=body)
-    except RequestError as error:
-        if error.error != "resource_already_exists_exception":
-            raise
-        return False
-    return True
+    answer = client.indices.create(index=index, body=body, ignore=400)
+    return was_made(index, answer)
+
+
+def was_made(index: str, answer: Mapping[str, Any]) -> bool:
+    """Whether an index was created; False if it exists already. Raises FormatRefused where the engine refuses it."""
+    if "error" not in answer:
+        return True
+    if answer["error"]["type"] != "resource_already_exists_exception":
+        raise FormatRefused(f"OpenSearch cannot make the index {index}: {answer['error']['reason']}.")
+    return False

@@ -30,6 +30,7 @@ _OPTIONS = (
     "-Xms256m",
     "-Xmx256m",
     "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",  # it starts in half the time
     "-XX:-UsePerfData",
     "-Djava.awt.headless=true",
     "-Dfile.encoding=UTF-8",
