@@ -18,7 +18,7 @@ from storage.cassandra_cells import about, checked, news, put_cells, score_cells
 from storage.cassandra_places import Places
 from storage.cassandra_served import Served
 from storage.cassandra_session import CassandraSession, asking
-from storage.cassandra_state import State, must_stand, position_of, standing
+from storage.cassandra_state import State, must_stand, position_of, standing, statements
 from storage.cassandra_tables import AT, BUCKET
 from storage.cassandra_totals import Totals
 from storage.cassandra_units import Units
@@ -83,7 +83,7 @@ class Cassandra:
         sums, scores = sum_cells(sums_after(writes, before)), score_cells(scores_after(writes, before))
         found = checked([*put_cells(writes.puts), *sums, *scores])
         self._served.refuse_what_is_there(descriptor, found)
-        self._served.write(descriptor, "", time.time_ns() // 1000, found)
+        self._served.landed(self._served.write(descriptor, "", time.time_ns() // 1000, found))
 
     def erase(self, descriptor: Descriptor) -> None:
         """See `Technology.erase`."""
@@ -162,8 +162,10 @@ class Cassandra:
         totals.learn(missing, cast("dict[tuple[Address, str], float]", found))
         sums, scores = sums_after(writes, totals.known), scores_after(writes, totals.known)
         written = checked([*records, *sum_cells(sums), *score_cells(scores)])
-        self._served.write(claim.unit, f"{claim.unit.topic}/{claim.unit.partition}", new + 1, written)
-        outcome = self._state.move(claim, position, new, watermark_ms, written)
+        flight = self._served.write(claim.unit, f"{claim.unit.topic}/{claim.unit.partition}", new + 1, written)
+        step = statements(claim, position, new, watermark_ms, written)  # made while the nodes write
+        self._served.landed(flight)
+        outcome = self._state.move(claim, position, new, step)
         totals.keep(sums, {address: row for address, row in scores.items() if address in totals.known})
         return outcome
 

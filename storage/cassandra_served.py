@@ -15,8 +15,8 @@ from cassandra.cluster import ResponseFuture
 from storage.address import Address
 from storage.cassandra_cells import Cell, integer, slot_of, small
 from storage.cassandra_places import Place, Places
-from storage.cassandra_session import CassandraSession, Encoded, asking, finished, telling
-from storage.cassandra_tables import ABOUT, AT, BUCKET, COLUMNS, NO_BUCKET
+from storage.cassandra_session import CassandraSession, Encoded, Flight, asking, telling
+from storage.cassandra_tables import ABOUT, AT, BUCKET, COLUMNS, NO_BUCKET, RECORD
 from storage.descriptor import Descriptor
 from storage.errors import WriteRefused
 from storage.technology import Newest, Row
@@ -24,9 +24,10 @@ from storage.unit import UnitId
 
 _SERVE = [
     f"UPDATE @served USING TIMESTAMP ? SET {column} = ? "
-    "WHERE place = ? AND slot = ? AND key = ? AND bucket = ? AND item = ? AND unit = ?"
+    "WHERE place = ? AND slot = ? AND unit = ? AND key = ? AND bucket = ? AND item = ?"
     for column in COLUMNS
 ]
+_SERVE[RECORD] = _SERVE[RECORD].replace("bucket = ? AND item = ?", f"bucket = {NO_BUCKET} AND item = ''")
 _SLOT = "SELECT key, bucket, item, record, total, score FROM @served WHERE place = ? AND slot = ?"
 _THERE = "SELECT key, item FROM @served WHERE place = ? AND slot = ? AND (key, bucket, item) IN ? LIMIT 1"
 NEWEST = f"SELECT item, total FROM @served WHERE place = ? AND slot = {ABOUT} AND key = '' AND bucket = {NO_BUCKET}"
@@ -45,8 +46,8 @@ class Served:
     def __init__(self, session: CassandraSession, places: Places) -> None:
         self._session, self._places = session, places
 
-    def write(self, writer: UnitId | Descriptor, unit: str, timestamp: int, cells: Sequence[Cell]) -> None:
-        """Write cells and wait until all are there; what is written already may be written again.
+    def write(self, writer: UnitId | Descriptor, unit: str, timestamp: int, cells: Sequence[Cell]) -> Flight:
+        """Begin to write cells, and return what `landed` waits for; what is written already may be written again.
 
         Args:
             unit: whose cells they are, "topic/partition".
@@ -57,7 +58,13 @@ class Served:
         """
         stamp, name = integer(timestamp), unit.encode()
         with telling(self._session.address):
-            finished(self._batch(*part, stamp, name) for group in self._groups(writer, cells) for part in _parts(group))
+            parts = (part for group in self._groups(writer, cells) for part in _parts(group))
+            return Flight(self._batch(*part, stamp, name) for part in parts)
+
+    def landed(self, flight: Flight) -> None:
+        """Wait until all is there. Raises as `write` does."""
+        with telling(self._session.address):
+            flight.land()
 
     def refuse_what_is_there(self, descriptor: Descriptor, cells: Sequence[Cell]) -> None:
         """Raise WriteRefused where one of these items has a value."""
@@ -94,7 +101,7 @@ class Served:
         place = self._places.find(writer, storage)
         if place is not None:
             with telling(self._session.address):
-                finished(self._session.send(_CLEAR, [place.id, slot]) for slot in (ABOUT, *range(place.slots)))
+                Flight(self._session.send(_CLEAR, [place.id, n]) for n in (ABOUT, *range(place.slots))).land()
             self._places.leave(writer, storage, place)
 
     def earlier(self, descriptor: Descriptor, bucket: int) -> list[tuple[str, int]]:
@@ -109,7 +116,7 @@ class Served:
         if place is not None:
             with telling(self._session.address):
                 where = ((place.id, slot_of(key.encode(), place.slots), key, bucket) for key, bucket in rows)
-                finished(self._session.send(_CLEAR_ROW, row) for row in where)
+                Flight(self._session.send(_CLEAR_ROW, row) for row in where).land()
 
     def _groups(self, writer: UnitId | Descriptor, cells: Iterable[Cell]) -> Iterator[Group]:
         """Cells by partition; their order stays."""
@@ -128,18 +135,18 @@ class Served:
 
     def _batch(self, place: Place, slot: int, cells: Sequence[Cell], stamp: bytes, unit: bytes) -> ResponseFuture:
         partition = place.id.bytes, small(slot)
-        whole = slot != ABOUT
-        statements: list[tuple[str, list[Encoded]]] = [
-            (
-                _SERVE[wanted],
-                [
-                    (stamp, value, *partition, key if whole else b"", bucket, item, unit)
-                    for _, key, bucket, item, column, value in cells
-                    if column == wanted
-                ],
-            )
-            for wanted in {cell[4] for cell in cells}
-        ]
+        start, whole = (*partition, unit), slot != ABOUT
+        statements: list[tuple[str, list[Encoded]]] = []
+        for wanted in {cell[4] for cell in cells}:
+            own = [cell for cell in cells if cell[4] == wanted]
+            if wanted == RECORD:
+                rows: list[Encoded] = [(stamp, value, *start, key) for _, key, _, _, _, value in own]
+            else:
+                rows = [
+                    (stamp, value, *start, key if whole else b"", bucket, item)
+                    for _, key, bucket, item, _, value in own
+                ]
+            statements.append((_SERVE[wanted], rows))
         return self._session.send_batch(statements, partition)
 
 

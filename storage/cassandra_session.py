@@ -6,6 +6,7 @@ import socket
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from threading import Lock
 from typing import Any
 
@@ -190,15 +191,18 @@ class CassandraSession:
         )
 
 
-def finished(futures: Iterable[ResponseFuture]) -> None:
-    """Send what the iterable makes, a number of requests at a time, and wait for all of it; raises what one raises."""
-    waiting: deque[ResponseFuture] = deque()
-    for future in futures:
-        waiting.append(future)
-        if len(waiting) > _IN_FLIGHT:
-            waiting.popleft().result()
-    for future in waiting:
-        future.result()
+class Flight:
+    """Requests that are sent as the iterable makes them, a number of them at a time; the first ones at once."""
+
+    def __init__(self, requests: Iterable[ResponseFuture]) -> None:
+        self._rest = iter(requests)
+        self._sent = deque(islice(self._rest, _IN_FLIGHT))
+
+    def land(self) -> None:
+        """Wait for all answers; raises what one of them raises."""
+        while self._sent:
+            self._sent.popleft().result()
+            self._sent.extend(islice(self._rest, 1))
 
 
 @contextmanager

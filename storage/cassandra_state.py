@@ -10,7 +10,7 @@ from cassandra.cluster import ResponseFuture
 from storage.address import Address
 from storage.cassandra_cells import Cell, integer
 from storage.cassandra_session import CassandraSession, Encoded, Rows, asking, telling
-from storage.cassandra_tables import COLUMNS, NO_BUCKET
+from storage.cassandra_tables import COLUMNS, NO_BUCKET, RECORD, SCORE, TOTAL
 from storage.errors import Fenced, Gap, UnknownOutcome
 from storage.unit import Claim, Outcome, UnitId
 
@@ -22,6 +22,7 @@ _WRITE = [
     f"UPDATE @state SET {column} = ? WHERE unit = ? AND storage = ? AND key = ? AND bucket = ? AND item = ?"
     for column in COLUMNS
 ]
+_WRITE[RECORD] = _WRITE[RECORD].replace("bucket = ? AND item = ?", f"bucket = {NO_BUCKET} AND item = ''")
 _ROWS = (
     "SELECT epoch, owner, next, storage, key, bucket, item, record, total, score FROM @state "
     "WHERE unit = ? AND (storage, key, bucket, item) IN ?"
@@ -34,6 +35,7 @@ _END_ROW = "DELETE FROM @state WHERE unit = ? AND storage = ? AND key = ? AND bu
 _PAGE = 500
 _TRIES = 3
 
+Statements = list[tuple[str, list[Encoded]]]
 Item = tuple[Address, str]
 Value = bytes | float
 
@@ -94,13 +96,15 @@ class State:
         must_stand(self.position(claim.unit), claim, expected)
         return found
 
-    def move(self, claim: Claim, old: Position, new: int, watermark_ms: int | None, cells: Sequence[Cell]) -> Outcome:
+    def move(self, claim: Claim, old: Position, new: int, statements: Statements) -> Outcome:
         """Write the rows and the position in one step, if the unit still stands where it did.
+
+        Args:
+            statements: see `statements`.
 
         Raises:
             UnknownOutcome: no answer, and nothing could be found out.
         """
-        statements = self._statements(claim, old, new, watermark_ms, cells)
         routing = [unit_name(claim.unit).encode()]
         for _ in range(_TRIES):
             if self._moved(statements, routing):
@@ -141,33 +145,33 @@ class State:
         name = unit_name(unit).encode()
         while (epoch := self.position(unit).epoch) is not None:
             fence = (integer(epoch) if stays else None, name, integer(epoch))
-            statements: list[tuple[str, list[Encoded]]] = [(_STAY, [fence])]
+            statements: Statements = [(_STAY, [fence])]
             statements += [(text, [(name, *values)]) for text, values in deletions]
             if self._moved(statements, [name]):
                 return
 
-    def _statements(
-        self, claim: Claim, old: Position, new: int, watermark_ms: int | None, cells: Sequence[Cell]
-    ) -> list[tuple[str, list[Encoded]]]:
-        name = unit_name(claim.unit).encode()
-        fence = integer(claim.epoch), claim.owner.encode(), None if old.next is None else integer(old.next)
-        marks = [mark for mark in (watermark_ms, old.watermark_ms) if mark is not None]
-        move: tuple[str, list[Encoded]] = _MOVE, [(integer(new), name, *fence)]
-        if marks:
-            move = _MOVE_MARKED, [(integer(new), integer(max(marks)), name, *fence)]
-        written: list[tuple[str, list[Encoded]]] = [
-            (text, [(value, name, *row) for *row, column, value in cells if column == wanted])
-            for wanted, text in enumerate(_WRITE)
-        ]
-        return [move, *written]
-
-    def _moved(self, statements: Sequence[tuple[str, list[Encoded]]], routing: Sequence[bytes]) -> bool:
+    def _moved(self, statements: Statements, routing: Sequence[bytes]) -> bool:
         """Whether it was applied; False where that is not known either."""
         try:
             with telling(self._session.address):
                 return bool(self._session.send_batch(statements, routing).result().one()[0])
         except UnknownOutcome:
             return False
+
+
+def statements(claim: Claim, old: Position, new: int, watermark_ms: int | None, cells: Sequence[Cell]) -> Statements:
+    """What moves a unit from its old position to a new one, and writes the rows of that."""
+    name = unit_name(claim.unit).encode()
+    fence = integer(claim.epoch), claim.owner.encode(), None if old.next is None else integer(old.next)
+    found: Statements = [(_MOVE, [(integer(new), name, *fence)])]
+    if marks := [mark for mark in (watermark_ms, old.watermark_ms) if mark is not None]:
+        found = [(_MOVE_MARKED, [(integer(new), integer(max(marks)), name, *fence)])]
+    records = [(value, name, storage, key) for storage, key, _, _, column, value in cells if column == RECORD]
+    found.append((_WRITE[RECORD], list(records)))
+    for wanted in (TOTAL, SCORE):
+        rows = [(value, name, *row) for *row, column, value in cells if column == wanted]
+        found.append((_WRITE[wanted], list(rows)))
+    return found
 
 
 def unit_name(unit: UnitId) -> str:

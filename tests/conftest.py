@@ -29,7 +29,7 @@ from millrace.settings import Settings
 from millrace.stack import Stack, StackError
 from schemas.errors import MillraceError
 from storage.cassandra_address import CassandraAddress
-from storage.cassandra_session import CassandraSession, finished
+from storage.cassandra_session import CassandraSession, Flight
 from storage.errors import StorageUnavailable
 from tests.redis_cluster import flush, redis_cluster
 
@@ -213,7 +213,7 @@ def cassandra_clean(cassandra_url: str, cassandra_tables: CassandraSession) -> s
         except StorageUnavailable:  # Cassandra stumbles now and then over deleted partitions when it scans a table
             cassandra_tables.write(f"TRUNCATE @{table}")
             continue
-        finished(cassandra_tables.send(delete, row) for row in rows)
+        Flight(cassandra_tables.send(delete, row) for row in rows).land()
     for table in ("catalogue", "leases"):
         cassandra_tables.write(f"DELETE FROM @{table} WHERE part = 'all'")
     return cassandra_url

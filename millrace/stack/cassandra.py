@@ -163,6 +163,9 @@ class CassandraServer:
             "memtable_heap_space": "96MiB",
             "memtable_offheap_space": "96MiB",
             "paxos_variant": "v2",
+            "read_request_timeout": "10s",  # a machine that does everything may be busy
+            "write_request_timeout": "10s",
+            "cas_contention_timeout": "5s",
             "auto_snapshot": False,
             "hinted_handoff_enabled": False,
             "authenticator": "AllowAllAuthenticator",

@@ -73,7 +73,7 @@ def test_served_rows_of_a_late_zombie_lose_against_newer_ones(cassandra: Cassand
     cassandra.commit(claim, None, 5, adding(5, "at 5"), None)
     cassandra.commit(claim, 5, 9, adding(4, "at 9"), None)
     late = [*put_cells({KEY: b"at 7"}), *sum_cells({Address(COUNTS, "all"): {"x": 7}})]
-    served.write(unit(), UNIT, 7 + 1, late)
+    served.landed(served.write(unit(), UNIT, 7 + 1, late))
     assert shown(cassandra) == (b"at 9", 9)
 
 
@@ -173,10 +173,10 @@ def test_a_storage_that_was_erased_and_is_written_again_shows_nothing_from_befor
     for item in (storage(RECORDS), storage(COUNTS)):
         cassandra.declare(item)
     cassandra.commit(cassandra.claim(unit(), "a"), None, 900, adding(900, "before"), None)
-    served.write(unit(), UNIT, 901, put_cells({KEY: b"before"}))
+    served.landed(served.write(unit(), UNIT, 901, put_cells({KEY: b"before"})))
     for item in (storage(RECORDS), storage(COUNTS)):
         cassandra.erase(item)
-    served.write(unit(), UNIT, 5_000, put_cells({KEY: b"late"}))
+    served.landed(served.write(unit(), UNIT, 5_000, put_cells({KEY: b"late"})))
     assert dict(cassandra.dump(storage(RECORDS))) == {}
     claim = cassandra.claim(unit(), "b")
     assert (claim.epoch, claim.next) == (1, None)
