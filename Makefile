@@ -18,6 +18,8 @@ demo: .venv/.runtime ## the whole loop on this machine, with a page to click on;
 
 test: .venv/.dev ## every test, against the real servers
 	@scripts/browser
+	@scripts/node
+	@scripts/servers
 	@$(BIN)/pytest
 
 check: .venv/.dev ## format, lint, strict types, import contracts, fast tests

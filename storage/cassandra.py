@@ -101,9 +101,10 @@ class Cassandra:
 
     def trim(self, descriptor: Descriptor, bucket: int) -> None:
         """See `Technology.trim`."""
+        rows = self._served.earlier(descriptor, bucket)
         for unit in self._units.of(descriptor):
-            self._state.end_buckets(unit, descriptor.storage, bucket)
-        self._served.clear_buckets(descriptor, bucket)
+            self._state.end_rows(unit, descriptor.storage, rows)
+        self._served.clear_rows(descriptor, rows)
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""

@@ -32,7 +32,7 @@ double = struct.Struct(">d").pack
 
 
 Cell = tuple[bytes, bytes, bytes, bytes, int, bytes]
-"""One item of a row: storage, bucket, key, item, column, value; all but the column as Cassandra encodes them."""
+"""One item of a row: storage, key, bucket, item, column, value; all but the column as Cassandra encodes them."""
 
 
 def slot_of(key: bytes, slots: int) -> int:
@@ -98,8 +98,9 @@ def put_cells(rows: Mapping[Address, bytes]) -> list[Cell]:
     starts = _starts(rows)
     with _writable():
         return [
-            (*starts[storage, bucket], key.encode(), b"", RECORD, record)
-            for (storage, key, bucket), record in rows.items()
+            (storage, address.key.encode(), bucket, b"", RECORD, record)
+            for address, record in rows.items()
+            for storage, bucket in [starts[address.storage, address.bucket]]
         ]
 
 
@@ -114,13 +115,13 @@ def score_cells(rows: Mapping[Address, Mapping[str, float]]) -> list[Cell]:
 
 
 def checked(found: list[Cell]) -> list[Cell]:
-    """The cells of a commit.
+    """The cells of a commit, in the order of a table, which saves the server much of its work.
 
     Raises:
         WriteRefused: it is more than a server takes at once, or a key, field or member is too long.
     """
     size = 0
-    for _, _, key, item, _, value in found:
+    for _, key, _, item, _, value in found:
         size += len(key) + len(item) + len(value)
         if len(key) > LONGEST or len(item) > LONGEST:
             name = key if len(key) > LONGEST else item
@@ -130,7 +131,7 @@ def checked(found: list[Cell]) -> list[Cell]:
             f"A commit of {len(found)} rows and {size >> 20} MiB is more than the {MOST} rows and {LARGEST >> 20} MiB "
             "that Cassandra takes in one step; fold fewer events in a batch, or make the records smaller."
         )
-    return found
+    return sorted(found)
 
 
 def _cells(rows: Mapping[Address, Mapping[str, Number]], column: int, encoded: Callable[[Number], bytes]) -> list[Cell]:
@@ -140,7 +141,7 @@ def _cells(rows: Mapping[Address, Mapping[str, Number]], column: int, encoded: C
         for address, items in rows.items():
             storage, bucket = starts[address.storage, address.bucket]
             key = address.key.encode()
-            found += [(storage, bucket, key, item.encode(), column, encoded(value)) for item, value in items.items()]
+            found += [(storage, key, bucket, item.encode(), column, encoded(value)) for item, value in items.items()]
     return found
 
 

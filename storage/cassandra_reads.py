@@ -31,11 +31,11 @@ from storage.unit import UnitState
 
 Pair = tuple[str, float]
 
-_RECORDS = "SELECT key, record FROM @served WHERE place = ? AND slot = ? AND bucket = ? AND key IN ?"
-_TOTALS = "SELECT key, item, total FROM @served WHERE place = ? AND slot = ? AND bucket = ? AND key IN ?"
-_SCORES = "SELECT item, score FROM @served WHERE place = ? AND slot = ? AND bucket = ? AND key = ?"
+_RECORDS = "SELECT key, record FROM @served WHERE place = ? AND slot = ? AND key IN ? AND bucket = ?"
+_TOTALS = "SELECT key, item, total FROM @served WHERE place = ? AND slot = ? AND key IN ? AND bucket = ?"
+_SCORES = "SELECT item, score FROM @served WHERE place = ? AND slot = ? AND key = ? AND bucket = ?"
 _SOME_SCORES = f"{_SCORES} AND item IN ?"
-_KEYS = "SELECT key FROM @served WHERE place = ? AND slot = ? GROUP BY place, slot, bucket, key LIMIT ?"
+_KEYS = "SELECT key FROM @served WHERE place = ? AND slot = ? GROUP BY place, slot, key LIMIT ?"
 _SOME = "SELECT key FROM @served WHERE place = ? AND slot = ? LIMIT ?"
 _COUNT = "SELECT COUNT(*) FROM @served WHERE place = ? AND slot = ?"
 _STATEMENTS = (
@@ -160,7 +160,7 @@ class CassandraReads:
         slots: dict[int, set[str]] = {}
         for key in keys:
             slots.setdefault(slot_of(key.encode(), place.slots), set()).add(key)
-        found = await self._ask([(statement, [place.id, slot, NO_BUCKET, list(some)]) for slot, some in slots.items()])
+        found = await self._ask([(statement, [place.id, slot, list(some), NO_BUCKET]) for slot, some in slots.items()])
         return (row for rows in found for row in rows)
 
     async def _ranked(
@@ -174,7 +174,7 @@ class CassandraReads:
         wanted = [place_ for place_ in enumerate(rows) if place_[1][1] is None or len(place_[1][1])]
         for _, (row, members) in wanted:
             bucket = NO_BUCKET if row.bucket is None else row.bucket
-            where = [place.id, slot_of(row.key.encode(), place.slots), bucket, row.key]
+            where = [place.id, slot_of(row.key.encode(), place.slots), row.key, bucket]
             requests.append((_SCORES, where) if members is None else (_SOME_SCORES, [*where, list(members)]))
         answers = await self._ask(requests)
         newest = newest_of(answers[0]) if len(requests) > len(wanted) else Newest()

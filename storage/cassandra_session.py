@@ -147,7 +147,8 @@ class CassandraSession:
             if self._closed:
                 raise StorageUnavailable(f"Cassandra at {self.address.where} is closed here.")
             if self._connected is None:
-                self._connected = self._connect()
+                with asking(self.address):
+                    self._connected = self._connect()
             return self._connected
 
     def _connect(self) -> Session:

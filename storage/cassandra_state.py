@@ -19,18 +19,18 @@ _CLAIM = "UPDATE @state SET epoch = ?, owner = ? WHERE unit = ? IF epoch = ?"
 _MOVE = "UPDATE @state SET next = ? WHERE unit = ? IF epoch = ? AND owner = ? AND next = ?"
 _MOVE_MARKED = "UPDATE @state SET next = ?, watermark = ? WHERE unit = ? IF epoch = ? AND owner = ? AND next = ?"
 _WRITE = [
-    f"UPDATE @state SET {column} = ? WHERE unit = ? AND storage = ? AND bucket = ? AND key = ? AND item = ?"
+    f"UPDATE @state SET {column} = ? WHERE unit = ? AND storage = ? AND key = ? AND bucket = ? AND item = ?"
     for column in COLUMNS
 ]
 _ROWS = (
-    "SELECT epoch, owner, next, storage, bucket, key, item, record, total, score FROM @state "
-    "WHERE unit = ? AND (storage, bucket, key, item) IN ?"
+    "SELECT epoch, owner, next, storage, key, bucket, item, record, total, score FROM @state "
+    "WHERE unit = ? AND (storage, key, bucket, item) IN ?"
 )
 _STAY = "UPDATE @state SET epoch = ? WHERE unit = ? IF epoch = ?"
 _END = "DELETE FROM @state WHERE unit = ?"
 _END_STORAGE = "DELETE FROM @state WHERE unit = ? AND storage = ?"
-_END_ABOUT = "DELETE FROM @state WHERE unit = ? AND storage = '' AND bucket = ? AND key = ?"
-_END_BUCKETS = "DELETE FROM @state WHERE unit = ? AND storage = ? AND bucket > ? AND bucket < ?"
+_END_ABOUT = "DELETE FROM @state WHERE unit = ? AND storage = '' AND key = ?"
+_END_ROW = "DELETE FROM @state WHERE unit = ? AND storage = ? AND key = ? AND bucket = ?"
 _PAGE = 500
 _TRIES = 3
 
@@ -84,7 +84,7 @@ class State:
         found: dict[Item, Value] = {}
         for start in range(0, len(wanted), _PAGE):
             keys = [_key(address, item) for address, item in wanted[start : start + _PAGE]]
-            for *fence, storage, bucket, key, item, record, total, score in self._session.read(
+            for *fence, storage, key, bucket, item, record, total, score in self._session.read(
                 _ROWS, unit_name(claim.unit), keys, serial=True
             ):
                 if fence != [claim.epoch, claim.owner, expected]:
@@ -119,12 +119,14 @@ class State:
     def end_storage(self, unit: UnitId, storage: str) -> None:
         """Remove a storage's rows from the unit."""
         name = storage.encode()
-        self._remove(unit, (_END_STORAGE, (name,)), (_END_ABOUT, (integer(NO_BUCKET), name)))
+        self._remove(unit, (_END_STORAGE, (name,)), (_END_ABOUT, (name,)))
 
-    def end_buckets(self, unit: UnitId, storage: str, bucket: int) -> None:
-        """Remove the rows of a storage's earlier buckets."""
-        bounds = storage.encode(), integer(NO_BUCKET), integer(bucket)
-        self._remove(unit, (_END_BUCKETS, bounds))
+    def end_rows(self, unit: UnitId, storage: str, rows: Sequence[tuple[str, int]]) -> None:
+        """Remove rows, by key and bucket."""
+        name = storage.encode()
+        for start in range(0, len(rows), _PAGE):
+            some = rows[start : start + _PAGE]
+            self._remove(unit, *((_END_ROW, (name, key.encode(), integer(bucket))) for key, bucket in some))
 
     def _claimed(self, unit: UnitId, old: int | None, epoch: int, owner: str) -> bool | None:
         """Whether it was applied; None = no answer."""
@@ -202,5 +204,5 @@ def must_stand(position: Position, claim: Claim, expected: int | None) -> None:
         raise Gap(f"{what} is at {position.next}, not at {expected}; claim again.")
 
 
-def _key(address: Address, item: str) -> tuple[str, int, str, str]:
-    return address.storage, NO_BUCKET if address.bucket is None else address.bucket, address.key, item
+def _key(address: Address, item: str) -> tuple[str, str, int, str]:
+    return address.storage, address.key, NO_BUCKET if address.bucket is None else address.bucket, item

@@ -34,10 +34,10 @@ RECORD, TOTAL, SCORE = range(3)
 
 _VALUES = "record blob, total bigint, score double"
 _TABLES = {
-    "state": "unit text, storage text, bucket bigint, key text, item text, epoch bigint static, owner text static, "
-    f"next bigint static, watermark bigint static, {_VALUES}, PRIMARY KEY ((unit), storage, bucket, key, item)",
-    "served": f"place uuid, slot int, bucket bigint, key text, item text, unit text, {_VALUES}, "
-    "PRIMARY KEY ((place, slot), bucket, key, item, unit)",
+    "state": "unit text, storage text, key text, bucket bigint, item text, epoch bigint static, owner text static, "
+    f"next bigint static, watermark bigint static, {_VALUES}, PRIMARY KEY ((unit), storage, key, bucket, item)",
+    "served": f"place uuid, slot int, key text, bucket bigint, item text, unit text, {_VALUES}, "
+    "PRIMARY KEY ((place, slot), key, bucket, item, unit)",
     "units": "writer text, topic text, partition int, PRIMARY KEY ((writer), topic, partition)",
     "places": "writer text, storage text, place uuid, slots int, PRIMARY KEY ((writer), storage)",
     "catalogue": "part text, kind text, name text, value text, PRIMARY KEY ((part), kind, name)",

@@ -24,8 +24,9 @@ class Units:
         self._session = session
 
     def note(self, unit: UnitId) -> None:
-        """A unit is there."""
-        self._session.write(_NOTE, writer_of(unit), unit.topic, unit.partition)
+        """A unit is there. May be said again."""
+        with asking(self._session.address):
+            self._session.send(_NOTE, [writer_of(unit), unit.topic, unit.partition]).result()
 
     def of(self, descriptor: Descriptor) -> list[UnitId]:
         """The units of a storage's generation, whatever topic they fold."""

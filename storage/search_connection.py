@@ -35,12 +35,16 @@ class Server:
     """
 
     def __init__(self, url: str, timeout: float) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in _USUAL_PORTS or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            port = parts.port or _USUAL_PORTS.get(parts.scheme)
+        except ValueError:  # its words may be a piece of a password
+            port = None
+        if port is None or not parts.hostname or "@" in f"{parts.path}{parts.query}{parts.fragment}":
             raise StorageUnavailable(
-                "The address of OpenSearch must be http://host:port or https://user:password@host:port."
-            )
-        port = parts.port or _USUAL_PORTS[parts.scheme]
+                "The address of OpenSearch must be http://host:port or https://user:password@host:port, with what is no "
+                "letter or digit in the password written as %40 and the like."
+            ) from None
         self.place = f"{parts.hostname}:{port}"
         self._options: dict[str, Any] = {
             "hosts": [{"host": parts.hostname, "port": port, "use_ssl": parts.scheme == "https"}],

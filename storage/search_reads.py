@@ -135,7 +135,9 @@ class SearchReads:
 
     async def close(self) -> None:
         """See `Reads.close`. Closes the client of the running loop."""
-        await self._loop().close()
+        loop = asyncio.get_running_loop()
+        found = self._loops.get(loop) or self._loops.setdefault(loop, _Loop(self._server))
+        await found.close()
 
     async def _listed(self) -> Listed:
         [source] = await self._documents([(STATE, CATALOGUE)])
@@ -153,6 +155,8 @@ class SearchReads:
         found = self._loops.get(loop)
         if found is None:
             found = self._loops[loop] = _Loop(self._server)
+        if found.closed:
+            raise StorageUnavailable(f"OpenSearch at {self._server.place} cannot be read: it is closed here.")
         return found
 
 
@@ -161,11 +165,13 @@ class _Loop:
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self.closed = False
         self.client: AsyncOpenSearch = server.reading_client()
         self.documents: Tick[_Document, _Source | None] = Tick(self._get, _ROWS)
         self.searches: Tick[Query, list[_Source]] = Tick(self._find, _SEARCHES)
 
     async def close(self) -> None:
+        self.closed = True
         await self.documents.close()
         await self.searches.close()
         await self.client.close()

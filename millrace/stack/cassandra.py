@@ -20,6 +20,7 @@ _QUICK = (
     "-Dcassandra.ring_delay_ms=100",
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
     "-Dcassandra.initial_token=0",
+    "-Dcassandra.superuser_setup_delay_ms=0",
 )
 _OPENED = {  # what its own start script opens of Java 17
     "exports": (

@@ -54,6 +54,28 @@ def test_a_secured_postgresql_is_not_run_here_and_its_password_is_not_shown(url:
     assert addresses(settings)["postgresql"] == url.replace(":secret", "")
 
 
+def test_a_cassandra_on_loopback_is_run_here_with_the_port_after_its_own() -> None:
+    here = Settings(cassandra_url="cassandra://ada@localhost:9042/models")
+    server = servers(here)["cassandra"]
+    assert [port.number for port in server.ports] == [9042, 9043]
+    assert addresses(here)["cassandra"] == "cassandra://ada@localhost:9042/models"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "cassandra://db.example/models",
+        "cassandra://127.0.0.1:9042,127.0.0.1:9043/models",
+        "cassandra://ada:secret@127.0.0.1/models",
+    ],
+)
+def test_another_cassandra_is_not_run_here_and_its_password_is_not_shown(url: str) -> None:
+    settings = Settings(cassandra_url=url)
+    assert "cassandra" not in servers(settings)
+    assert "secret" not in str(addresses(settings))
+
+
 def test_the_registry_uses_the_kafka_of_the_settings_wherever_that_is() -> None:
     command = servers(Settings(kafka="broker.example:9092"))["registry"].command()
     assert command[command.index("--kafka") + 1] == "broker.example:9092"
@@ -66,6 +88,7 @@ def test_the_registry_uses_the_kafka_of_the_settings_wherever_that_is() -> None:
         (Settings(redis_url="redis://127.0.0.1:99999/0"), "redis_url"),
         (Settings(registry_url="http://localhost:-1"), "registry_url"),
         (Settings(relational_url="postgresql://localhost:five/x"), "relational_url"),
+        (Settings(cassandra_url="cassandra://localhost:99999/k"), "cassandra_url"),
     ],
 )
 def test_an_address_without_a_number_for_its_port_is_named(settings: Settings, name: str) -> None:
