@@ -8,11 +8,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.prove_storage import cassandra_rows, fenced
+from benchmarks.prove_storage import cassandra_rows, fenced, load
 from benchmarks.prove_storage.faults import Faults, Plan, attack, say
 from benchmarks.prove_storage.targets import TARGETS, Running, free_port
 from millrace.settings import Settings
@@ -85,7 +84,7 @@ def _figure(name: str, measure: Callable[[], float]) -> float | None:
     """A measured ratio; None, and a sentence that says why, where it cannot be measured."""
     try:
         return round(measure(), 3)
-    except (StackError, ModuleNotFoundError) as error:
+    except StackError as error:
         say(f"{name} is not measured: {error}")
         return None
 
@@ -103,11 +102,10 @@ def _cassandra_rows(folder: Path) -> float:
 
 
 def _load(folder: Path) -> float:
-    measure = import_module("benchmarks.prove_storage.load").measure
     with ExitStack() as started:
         redis = started.enter_context(closing(_redis(folder / "load")))
         postgresql = started.enter_context(closing(TARGETS["postgresql"].start(_new(folder / "load" / "postgresql"))))
-        return float(measure(redis.url, postgresql.url))
+        return load.measure(redis.url, postgresql.url)
 
 
 def _redis(folder: Path) -> Running:
