@@ -29,7 +29,7 @@ format: .venv/.dev ## put the code into its format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
-	@MILLRACE_KILLS=100 $(BIN)/pytest tests/faults
+	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 $(BIN)/pytest tests/faults
 
 prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last line is its figures as JSON
 	@$(BIN)/python -m benchmarks.prove_loop

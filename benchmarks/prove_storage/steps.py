@@ -98,7 +98,7 @@ class Watched:
             self._calls[learner] += 1
             ready = self._calls[learner] >= FIRST
             last = next((int(step.place * self._most[learner]) for step in self._steps if ready), None)
-            steps = _Count(last, self._end)
+            steps = Count(last, self._end)
             sys.setprofile(steps)
             try:
                 return method(of, *arguments)
@@ -117,8 +117,11 @@ class Watched:
         os.kill(os.getpid(), signal.SIGKILL if step.fate == "kill" else signal.SIGSTOP)
 
 
-class _Count:
-    """Counts the steps of one call in one thread, and ends it at the last."""
+class Count:
+    """Counts the steps of one call in one thread, and calls `end` at the one with the number `last`.
+
+    To be given to `sys.setprofile` before the call.
+    """
 
     def __init__(self, last: int | None, end: Callable[[str], None]) -> None:
         self.count = 0
