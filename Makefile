@@ -1,6 +1,6 @@
 # The commands of this project. `make` alone lists them; each creates the environment it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format faults prove-loop backtest lock clean
+.PHONY: help demo test check format faults prove-loop prove-storage backtest lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
 
@@ -18,6 +18,8 @@ demo: .venv/.runtime ## the whole loop on this machine, with a page to click on;
 
 test: .venv/.dev ## every test, against the real servers
 	@scripts/browser
+	@scripts/node
+	@scripts/servers
 	@$(BIN)/pytest
 
 check: .venv/.dev ## format, lint, strict types, import contracts, fast tests
@@ -27,10 +29,13 @@ format: .venv/.dev ## put the code into its format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
-	@MILLRACE_KILLS=40 $(BIN)/pytest tests/faults --timeout=1200
+	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 $(BIN)/pytest tests/faults
 
 prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last line is its figures as JSON
 	@$(BIN)/python -m benchmarks.prove_loop
+
+prove-storage: .venv/.runtime ## the proof of the storages on the real parts; the last line is its figures as JSON
+	@$(BIN)/python -m benchmarks.prove_storage
 
 backtest: .venv/.runtime ## hit rate of each recommender on MovieLens 100K, through the endpoint code that serves
 	@$(BIN)/millrace backtest examples/movies --from dataset

@@ -8,6 +8,7 @@ decisions between them.
 from learners.attribution import DecisionCounts, Goal, goal_learner
 from learners.errors import FoldFailed, LearnerError, LearnerRefused
 from learners.learner import EventLearner, FrameLearner, Learner
+from learners.placement import Placement
 from learners.replay import Replay
 from learners.stream import Stream, stream
 from learners.supervisor import Supervisor
@@ -22,6 +23,7 @@ __all__ = [
     "Learner",
     "LearnerError",
     "LearnerRefused",
+    "Placement",
     "Replay",
     "Stream",
     "Supervisor",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from learners.declaration import Declaration
 from learners.errors import LearnerRefused
+from learners.placement import Placement
 from storage import Address, Descriptor, Technology, UnitState
 from storage.compound import Compound
 from storage.technologies import kind
@@ -32,25 +33,28 @@ class Homes:
         return cls(declaration, (technology,), {form.storage: 0 for form in declaration.storages.values()})
 
     @classmethod
-    def of(cls, declaration: Declaration, technologies: Mapping[str, Technology]) -> Homes:
-        """The storages where they say they live.
+    def of(
+        cls, declaration: Declaration, technologies: Mapping[str, Technology], placement: Placement | None = None
+    ) -> Homes:
+        """The storages where they are placed; without a placement where they say themselves.
 
         Raises:
             LearnerRefused: a technology is not set up, or the learner's `state` is none of them.
         """
-        forms = list(declaration.storages.values())
-        names = list(dict.fromkeys(form.technology for form in forms))
+        placement = placement or Placement()
+        places = {form.storage: placement.of(form) for form in declaration.storages.values()}
+        names = list(dict.fromkeys(places.values()))
         for name in names:
             if name not in technologies:
                 known = ", ".join(sorted(technologies)) or "none"
                 raise LearnerRefused(
                     f"Learner {declaration.name} writes to {name}, which is not set up; known: {known}. Set its "
-                    f"address, MILLRACE_{name.upper()}_URL, or let the storage name another technology."
+                    f"address, MILLRACE_{name.upper()}_URL, or place the storage elsewhere."
                 )
-        state = _state(declaration, names)
+        state = _state(declaration, places)
         ordered = [state, *(name for name in names if name != state)]
-        places = {form.storage: ordered.index(form.technology) for form in forms}
-        return cls(declaration, tuple(technologies[name] for name in ordered), places)
+        numbers = {storage: ordered.index(name) for storage, name in places.items()}
+        return cls(declaration, tuple(technologies[name] for name in ordered), numbers)
 
     @property
     def commits(self) -> Commits:
@@ -98,9 +102,10 @@ class Homes:
         return self.places[address.storage]
 
 
-def _state(declaration: Declaration, names: list[str]) -> str:
+def _state(declaration: Declaration, places: Mapping[str, str]) -> str:
     """The technology whose rows the fold reads back: what the learner says, or the first that lets rows be read back
     and is asked to hold some that can be."""
+    names = list(dict.fromkeys(places.values()))
     wanted = declaration.learner.state
     if wanted is not None:
         if wanted not in names:
@@ -109,6 +114,6 @@ def _state(declaration: Declaration, names: list[str]) -> str:
                 f"{', '.join(names)}."
             )
         return wanted
-    owned = [form.technology for form in declaration.storages.values() if form.reads_back]
+    owned = [places[form.storage] for form in declaration.storages.values() if form.reads_back]
     able = [name for name in [*owned, *names] if "load" not in kind(name).lacks]
     return able[0] if able else names[0]

@@ -15,6 +15,7 @@ from learners.errors import LearnerRefused
 from learners.homes import Homes
 from learners.newcomer import Newcomer
 from learners.partition import Partition
+from learners.placement import Placement
 from learners.plan import SMALLEST_LIMIT, next_limit
 from learners.trace import Trace
 from learners.unit import Unit
@@ -37,6 +38,7 @@ class Worker:
 
     Args:
         technologies: where storages live, by name.
+        placement: which of them each storage lives in, where it does not say so itself.
         event_types: by topic.
         group: the consumer group; all workers of one platform share it.
         member: this worker's lasting name in the group: a restart under the same name has its partitions at once.
@@ -54,12 +56,15 @@ class Worker:
         dead_letters: DeadLetters,
         group: str,
         member: str,
+        placement: Placement | None = None,
         interval: float = 0.025,
         trace: Path | None = None,
     ) -> None:
         self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
         self._declarations = declarations(learners, event_types)
-        self._homes = {item.name: Homes.of(item, technologies) for item in self._declarations}
+        placement = placement or Placement()
+        placement.check([form for item in self._declarations for form in item.storages.values()])
+        self._homes = {item.name: Homes.of(item, technologies, placement) for item in self._declarations}
         self._dead_letters = dead_letters
         self._interval = interval
         self._trace = Trace(trace)

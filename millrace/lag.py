@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from learners.declaration import declarations
-from millrace.platform import Platform, all_event_types, all_learners
+from millrace.platform import Platform, all_event_types, all_learners, placement
 from millrace.product import Product
 from storage import UnitState
 
@@ -58,7 +58,8 @@ class LagMeter:
         self._writers = {f"{item.name}@{item.learner.version}" for item in learners}
         self._learners = {item.name: item.topic for item in learners}
         self._runner = asyncio.Runner()  # Ctrl-C cancels what it runs, and leaves no task behind
-        self._technologies = {form.technology for item in learners for form in item.storages.values()}
+        placed = placement(product, platform.settings)
+        self._technologies = {placed.of(form) for item in learners for form in item.storages.values()}
         self._opened = AsyncExitStack()
         self._catalogue = self._runner.run(self._opened.enter_async_context(platform.catalogue()))
 

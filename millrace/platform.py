@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol, TypeVar
 
-from learners import DecisionCounts, Learner, goal_learner
+from learners import DecisionCounts, Learner, Placement, goal_learner
 from millrace.product import Product, ProductError
 from millrace.settings import Settings
 from schemas import Codec, Decision, EventType, RegistryClient
@@ -60,11 +60,13 @@ class Platform:
     def technologies(self) -> Opening[Technology]:
         """The storages as learners write them, by technology: synchronous, fenced."""
         self._opened.append(self._close_technologies)
-        return Opening(self._addresses, technologies.opened)
+        return Opening(self._addresses, partial(technologies.opened, insecure=self.settings.allow_insecure_stores))
 
     def reads(self) -> Opening[Reads]:
         """The storages as the service reads them, by technology: asynchronous, coalesced."""
-        return Opening(self._addresses, technologies.opened_reads)
+        return Opening(
+            self._addresses, partial(technologies.opened_reads, insecure=self.settings.allow_insecure_stores)
+        )
 
     @asynccontextmanager
     async def catalogue(self) -> AsyncIterator[Catalogue]:
@@ -112,6 +114,18 @@ class Platform:
 def all_event_types(product: Product) -> Mapping[str, EventType]:
     """The product's event types and the platform's own, by topic."""
     return {**product.event_types, Decision.event_type.topic: Decision.event_type}
+
+
+def placement(product: Product, settings: Settings) -> Placement:
+    """Where the product's storages live: its table `[storages]`, then what they say themselves, then the platform.
+
+    Raises:
+        ProductError: the table does not map names to technologies.
+    """
+    table = product.options.get("storages", {})
+    if not isinstance(table, Mapping) or not all(isinstance(value, str) for value in table.values()):
+        raise ProductError(f'{product.folder}/product.toml: [storages] has lines like popular = "relational".')
+    return Placement(settings.default_technology, table)
 
 
 def all_learners(product: Product) -> list[type[Learner]]:

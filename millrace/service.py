@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvicorn
 
+from millrace.collector import retention_of
 from millrace.platform import Platform, all_event_types
 from millrace.product import Product
 from millrace.settings import Settings
@@ -91,6 +92,8 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue) -> Se
             pages=product.pages,
         ),
         hot=HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
+        technologies=platform.technologies,
+        retention=retention_of(platform.settings),
     )
 
 

@@ -25,34 +25,43 @@ class SettingsError(MillraceError):
 class Settings:
     """Addresses and limits of one platform. Every default is the local stack on this machine, on loopback.
 
-    Set a value in `millrace.toml` (`kafka = "broker:9092"`) or as a variable (`MILLRACE_KAFKA=broker:9092`).
+    Set a value in `millrace.toml` (`kafka = "broker:9092"`) or as a variable (`MILLRACE_KAFKA=broker:9092`). What may
+    hold a password is not in its `repr`.
     """
 
     kafka: str = "127.0.0.1:19092"
     """Bootstrap servers of Kafka, comma separated."""
     kafka_controller_port: int = 19093
     """Second port of the local Kafka; only `millrace up` uses it."""
-    registry_url: str = "http://127.0.0.1:18081"
+    registry_url: str = field(default="http://127.0.0.1:18081", repr=False)
     """A schema registry that speaks Confluent's HTTP API."""
-    redis_url: str = "redis://127.0.0.1:16379/0"
+    redis_url: str = field(default="redis://127.0.0.1:16379/0", repr=False)
     """The Redis that holds storages; `rediss://` for TLS."""
-    relational_url: str = "sqlite:///.millrace/relational.db"
+    default_technology: str = "redis"
+    """Where storages live that name no technology: redis, relational, cassandra or search."""
+    relational_url: str = field(default="sqlite:///.millrace/relational.db", repr=False)
     """The database that holds relational storages: `sqlite:///file` or `postgresql://user@host:port/database`."""
-    cassandra_url: str = ""
+    cassandra_url: str = field(default="", repr=False)
     """The Cassandra that holds storages, `cassandra://user@host:port/keyspace`; empty = there is none."""
-    search_url: str = ""
+    search_url: str = field(default="", repr=False)
     """The OpenSearch that holds storages, `http://host:port`; empty = there is none."""
+    allow_insecure_stores: bool = False
+    """Whether a store off this machine may have neither TLS nor credentials: where its network lets nobody else in."""
     service_host: str = "127.0.0.1"
     """Address the models service listens on; loopback unless set."""
     service_port: int = 18080
     """Port of the models service and the console."""
     commit_interval_ms: int = 25
     """How long a learner gathers events before it commits, in milliseconds."""
+    keep_versions: int = 1
+    """So many versions of a storage below the one that is read are kept, to go back to."""
+    keep_hours: int = 24
+    """So many hours after a storage's name has moved nothing of it is removed."""
     partitions: int = 4
     """Partitions of a topic that Millrace creates."""
     state_dir: Path = Path(".millrace")
     """Folder of the local stack: its data, logs and process records."""
-    kafka_options: Mapping[str, str] = field(default_factory=dict)
+    kafka_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Options passed to librdkafka under its own names, such as `security.protocol`."""
 
     @classmethod
@@ -94,11 +103,14 @@ class Settings:
 
 
 _NAMES = tuple(item.name for item in fields(Settings))
+_SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def _converted(name: str, value: Any, default: Any, source: str) -> Any:
     """The value in the type of the default; a mapping is only possible in a file."""
     try:
+        if isinstance(default, bool):
+            return _SAID[str(value).lower()]
         if isinstance(default, int):
             number = int(value)
             if number < 0:
@@ -108,9 +120,10 @@ def _converted(name: str, value: Any, default: Any, source: str) -> Any:
             return Path(value)
         if isinstance(default, Mapping):
             return {str(key): str(item) for key, item in value.items()}
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, KeyError):
+        shown = repr(value) if isinstance(default, int) else f"a {type(value).__name__}"  # options may be secret
         kind = type(default).__name__
-        raise SettingsError(f"{source} sets {name} to {value!r}, which is no {kind}; correct it.") from error
+        raise SettingsError(f"{source} sets {name} to {shown}, which is no {kind}; correct it.") from None
     if not isinstance(value, str):
-        raise SettingsError(f"{source} sets {name} to {value!r}, which is no text; put it in quotes.")
+        raise SettingsError(f"{source} sets {name} to a {type(value).__name__}, not a text; put it in quotes.")
     return value

@@ -7,7 +7,8 @@ import threading
 from pathlib import Path
 
 from learners import Worker
-from millrace.platform import Platform, all_event_types, all_learners
+from millrace.collector import Collector
+from millrace.platform import Platform, all_event_types, all_learners, placement
 from millrace.product import Product
 from millrace.settings import Settings
 
@@ -22,15 +23,18 @@ def run_worker(folder: Path, settings: Settings, member: str, trace: Path | None
     """
     product = Product.load(folder)
     platform = Platform(settings)
+    collector = Collector(platform)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
         platform.prepare(product)
+        collector.start()
         Worker(
             kafka=platform.kafka,
             codec=platform.codec,
             technologies=platform.technologies,
+            placement=placement(product, settings),
             learners=all_learners(product),
             event_types=all_event_types(product),
             dead_letters=platform.dead_letters,
@@ -40,4 +44,5 @@ def run_worker(folder: Path, settings: Settings, member: str, trace: Path | None
             trace=trace,
         ).run(stop)
     finally:
+        collector.close()
         platform.close()

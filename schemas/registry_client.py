@@ -15,6 +15,7 @@ from schemas.avro import Schema, of_text
 from schemas.confluent import MEDIA_TYPE, MISSING
 from schemas.errors import IncompatibleSchema, RegistryUnavailable, SchemaError, UnknownSchema
 from schemas.event_type import EventType
+from schemas.redaction import redacted
 from schemas.registry import Version
 
 T = TypeVar("T")
@@ -27,8 +28,8 @@ class RegistryClient:
     """
 
     def __init__(self, url: str, timeout: float = 5.0) -> None:
-        self._url = url.rstrip("/")
-        self._client = httpx.Client(base_url=self._url, timeout=timeout, headers={"content-type": MEDIA_TYPE})
+        self._where = redacted(url)
+        self._client = httpx.Client(base_url=url.rstrip("/"), timeout=timeout, headers={"content-type": MEDIA_TYPE})
         self._lock = threading.Lock()
         self._schemas: dict[int, Schema] = {}
         self._ids: dict[tuple[str, str], int] = {}
@@ -104,7 +105,7 @@ class RegistryClient:
             answer = self._client.request(method, place, content=None if body is None else json.dumps(body))
         except httpx.HTTPError as error:
             raise RegistryUnavailable(
-                f"The schema registry at {self._url} does not answer ({type(error).__name__}: {error}); is it running?"
+                f"The registry at {self._where} does not answer ({type(error).__name__}: {error}); is it running?"
             ) from error
         try:
             document = answer.json()
@@ -124,7 +125,7 @@ class RegistryClient:
                 return IncompatibleSchema(place.split("/")[2], [message])
             if answer.status_code == 422:
                 return SchemaError(f"The schema registry refuses this: {message}")
-        return RegistryUnavailable(f"What answers at {self._url} is no registry, or it failed: {answer} {message}")
+        return RegistryUnavailable(f"What answers at {self._where} is no registry, or it failed: {answer} {message}")
 
 
 def _names(answer: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from schemas import EventType
+from serving import storages_openapi
 from serving.avro_json import json_schema
 from serving.endpoint import Endpoint
 
@@ -37,6 +38,7 @@ def openapi(endpoints: Mapping[str, Endpoint], event_types: Mapping[str, EventTy
     for topic, event_type in event_types.items():
         components[f"event.{topic}"] = json_schema(event_type.schema)
         paths[f"/events/{topic}"] = {"post": _event(topic)}
+    paths |= storages_openapi.paths(_REFUSED)
     components["Problem"] = _PROBLEM
     headers = {name: {"description": words, "schema": {"type": "string"}} for name, words in _HEADERS.items()}
     return {

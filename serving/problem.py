@@ -13,9 +13,12 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 TITLES = {
     400: "The request is malformed",
+    403: "This may not be asked from there",
     404: "There is no such thing",
     405: "The method does not fit",
+    409: "It conflicts with what is there",
     413: "The body is too large",
+    422: "What is asked for cannot be",
     500: "The implementation failed",
     503: "Not available now",
     504: "The deadline has passed",

@@ -32,7 +32,11 @@ from serving.metrics import Metrics
 from serving.openapi import openapi
 from serving.problem import Problem
 from serving.provenance import Provenance
-from storage import Catalogue
+from serving.storages import Storages
+from serving.storages_document import figures_of
+from serving.storages_routes import StoragesRoutes
+from storage import Catalogue, Technology
+from storage.retention import Retention
 
 LOGGER = logging.getLogger("millrace.service")
 LOOK = 0.25
@@ -83,6 +87,8 @@ class Service:
         decisions: where every answer is logged.
         events: the intake; None = it has none.
         hot: takes up changed code; None = it stays as it is.
+        technologies: where storages can be created and changed; none is opened before it is needed.
+        retention: by which rule old versions are collected, to say what is kept.
 
     Raises:
         EndpointRefused, ExperimentRefused: something cannot be served as it is declared.
@@ -99,6 +105,8 @@ class Service:
         events: Events | None = None,
         watched: Watched | None = None,
         hot: HotLoader | None = None,
+        technologies: Mapping[str, Technology] | None = None,
+        retention: Retention | None = None,
     ) -> None:
         self._catalogue, self._hot, self._events = catalogue, hot, events
         self._experiments, self._goals = tuple(experiments), tuple(goals)
@@ -108,6 +116,8 @@ class Service:
         self.decisions = DecisionLog(decisions)
         self._provenance = Provenance(catalogue)
         self._leases = Leases(catalogue)
+        self.storages = Storages(catalogue, technologies or {}, self._changed)
+        self._retention = retention or Retention()
         self.measurements = Measurements(
             self._watched.topics,
             catalogue,
@@ -143,6 +153,7 @@ class Service:
             Route("/v1", _json(lambda: index(self.endpoints.current, self._goals))),
             Route("/v1/experiments", _json(lambda: variants(self._experiments, self.measurements.experiments()))),
             Route("/v1/decisions", _json(self.decisions.counts)),
+            *StoragesRoutes(self.storages, lambda: figures_of(self.measurements.flow())).routes(),
             Route("/openapi.json", _json(self._openapi)),
             Route("/healthz", _alive),
             Route("/readyz", self._ready),
@@ -188,6 +199,11 @@ class Service:
         self.endpoints.follow()
         self._provenance.sample()
         self._leases.renew(self.endpoints.reads())
+
+    async def _changed(self) -> None:
+        """Somebody has changed storages: look at once, and show it."""
+        await self._look(FIRST)
+        await self.measurements.sample()
 
     def _openapi(self) -> dict[str, Any]:
         return openapi(self.endpoints.current, self._events.event_types if self._events else {})

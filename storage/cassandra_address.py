@@ -49,6 +49,8 @@ class CassandraAddress:
             }
         except ValueError:
             raise _problem("its options are not name=value") from None
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+            raise _problem("a /, ? or # in its password is written %2F, %3F or %23")
         credentials, _, hosts = parts.netloc.rpartition("@")
         user, _, password = credentials.partition(":")
         keyspace = parts.path.strip("/") or "millrace"

@@ -10,8 +10,10 @@
         ├── StorageMissing          no storage of this format and name, or more than one; lists what exists
         ├── StorageConflict         the same version exists with other options, or with another writer
         ├── DriverMissing           a technology's driver is not installed; names the extra that brings it
+        ├── InsecureStore           a store's address is open to strangers; says how to guard it, or to allow it
         ├── FormatRefused           a format cannot be declared, or read, like this
         │   └── OptionRefused       an option of a storage that is to be created; `field` names it
+        ├── FileRefused             a file that cannot be loaded; names row and column, what is there and what should be
         └── WriteRefused            a write that the format cannot take: a null key, a fraction in a counter, ...
             └── PutRefused          a put under another key than the topic's: the row would have two owners
 
@@ -55,6 +57,10 @@ class StorageConflict(StorageError):
     """The storage exists already under this version, with other options or by another writer."""
 
 
+class InsecureStore(StorageError):
+    """A store off this machine, without TLS or credentials; the message says how to guard it, or how to allow it."""
+
+
 class FormatRefused(StorageError):
     """A declaration or a use that the format does not allow; the message says what to change."""
 
@@ -73,6 +79,10 @@ class OptionRefused(FormatRefused):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
+
+
+class FileRefused(StorageError):
+    """A file that cannot be loaded; the message names row and column, what is there and what should be."""
 
 
 class WriteRefused(StorageError):

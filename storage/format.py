@@ -24,7 +24,7 @@ class Format:
     Attributes:
         format: what the rows mean, "ranking".
         reads_back: a learner may read its rows back while folding.
-        technology: where they live.
+        technology: where they live; None = where the product or the platform says.
 
     Raises:
         FormatRefused: the name is none.
@@ -33,7 +33,7 @@ class Format:
     format: ClassVar[str]
     reads_back: ClassVar[bool] = False
 
-    def __init__(self, name: str, technology: str = "redis") -> None:
+    def __init__(self, name: str, technology: str | None = None) -> None:
         if not _NAME.fullmatch(name):
             raise FormatRefused(f"{name!r} cannot name a storage; use small letters, digits and _, a letter first.")
         self.name, self.technology = name, technology
@@ -57,7 +57,7 @@ class Format:
     def describe(self, learner: str, version: int, generation: int, topic: str) -> Descriptor:
         """What the storage says of itself when this learner's version writes it."""
         return Descriptor(
-            technology=self.technology,
+            technology=self.technology or "redis",
             format=self.format,
             name=self.name,
             version=version,

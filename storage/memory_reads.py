@@ -10,6 +10,7 @@ from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
 from storage.memory import Memory
 from storage.technology import Newest, Row
+from storage.text_scan import matching
 from storage.unit import UnitState
 from storage.vector_scan import nearest
 
@@ -84,8 +85,11 @@ class MemoryReads:
         return nearest(rows, vector, size, str(descriptor.options["metric"]))
 
     async def search(self, descriptor: Descriptor, text: str, size: int) -> list[tuple[str, float]]:
-        """See `Reads.search`."""
-        raise NotImplementedError
+        """See `Reads.search`: all rows are looked at."""
+        with self._memory.lock:
+            found = self._memory.generation(descriptor).rows(descriptor.storage)
+            rows = [(address.key, row) for address, row in found if isinstance(row, bytes)]
+        return matching(rows, text, size, descriptor.options["fields"])
 
     async def keys(self, descriptor: Descriptor, size: int) -> list[str]:
         """See `Reads.keys`."""

@@ -21,7 +21,7 @@ class Owned(Format, Generic[T]):
 
     reads_back: ClassVar[bool] = True
 
-    def __init__(self, name: str, technology: str = "redis") -> None:
+    def __init__(self, name: str, technology: str | None = None) -> None:
         super().__init__(name, technology)
         self._known: OrderedDict[str, T | None] = OrderedDict()
         self._room = REMEMBERED

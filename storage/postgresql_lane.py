@@ -17,11 +17,14 @@ import psycopg
 
 from storage.errors import StorageError
 from storage.postgresql_server import PostgresqlServer, adapt, columns, split, sql, sql_of_many
-from storage.relational_database import Answers, Question
+from storage.relational_database import Answers, Question, Values
 
 _Connection = psycopg.AsyncConnection[Any]
+_Spoken = tuple[str, Sequence[Any]]
 _PAUSES = 0.02, 0.2
 """Seconds between two attempts to connect, at first and at last, jittered."""
+_GRACE = 0.01
+"""Seconds between a time-out and its consequences: if the loop itself was held up, replies may have come meanwhile."""
 _ROUND = 64
 """Statements that travel together at most."""
 
@@ -44,7 +47,6 @@ class Lane:
         self._waiting: list[_Call] = []
         self._working: asyncio.Task[None] | None = None
         self._connection: _Connection | None = None
-        self._problem: BaseException | None = None
         self._closed = False
 
     def ask(self, questions: Sequence[Question]) -> asyncio.Future[list[Answers]]:
@@ -61,10 +63,11 @@ class Lane:
     async def close(self) -> None:
         """Fail what is under way, and every later call."""
         self._closed = True
-        if self._connection is not None:
-            _cut(self._connection)
         if self._working is not None:
-            self._working.cancel()
+            if self._connection is None:
+                self._working.cancel()
+            else:
+                _cut(self._connection)
             await asyncio.wait([self._working])
         self._fail(self._waiting, self._server.unavailable("it is closed here"))
         await self._drop()
@@ -88,8 +91,9 @@ class Lane:
                 found = await self._within(deadline, [item for call in calls for item in call.questions])
             except (psycopg.OperationalError, OSError, TimeoutError) as error:
                 await self._drop()
-                if self._loop.time() + pause > deadline:
-                    return self._fail(calls, self._server.unavailable(error))
+                if self._closed or self._loop.time() + pause > deadline:
+                    why = "it is closed here" if self._closed else error
+                    return self._fail(calls, self._server.unavailable(why))
                 await asyncio.sleep(pause * (0.5 + random.random() / 2))
                 pause = min(2 * pause, _PAUSES[1])
             except psycopg.Error as error:
@@ -100,31 +104,24 @@ class Lane:
     async def _within(self, deadline: float, questions: Sequence[Question]) -> list[Answers]:
         """The answers, or TimeoutError. A question that is given up is ended by cutting the connection: the driver
         would first ask the server, which does not answer, to stop."""
-        task = self._loop.create_task(self._asked(questions))
+        timer: asyncio.TimerHandle | None = None
         try:
-            await asyncio.wait({task}, timeout=max(0.0, deadline - self._loop.time()))
-            if task.done():
-                return task.result()
-            raise TimeoutError(f"no answer for {self._server.timeout:g} s")
+            if self._connection is None:
+                async with asyncio.timeout_at(deadline):
+                    self._connection = await self._connected()
+            timer = self._loop.call_at(deadline + _GRACE, _cut, self._connection)
+            return await self._asked(self._connection, questions)
+        except (psycopg.OperationalError, TimeoutError) as error:
+            if self._loop.time() < deadline:
+                raise
+            raise TimeoutError(f"no answer for {self._server.timeout:g} s") from error
         finally:
-            if not task.done():
-                if self._connection is None:
-                    task.cancel()
-                else:
-                    _cut(self._connection)
-                with suppress(psycopg.Error, OSError, asyncio.CancelledError):
-                    await task
+            if timer is not None:
+                timer.cancel()
 
-    async def _asked(self, questions: Sequence[Question]) -> list[Answers]:
-        if self._connection is None:
-            self._connection = await self._connected()
+    async def _asked(self, connection: _Connection, questions: Sequence[Question]) -> list[Answers]:
         together = gathered(questions)
-        async with self._connection.pipeline():
-            cursors = [
-                await self._connection.execute(text, parameters, binary=True)
-                for text, parameters in (spoken(question) for question in together.values())
-            ]
-            rows = [await cursor.fetchall() for cursor in cursors]
+        rows = await _rows(connection, [spoken(question) for question in together.values()])
         answers = {
             place: iter([found] if len(question.values) == 1 else split(found, len(question.values)))
             for (place, question), found in zip(together.items(), rows, strict=True)
@@ -164,6 +161,16 @@ class Lane:
             await connection.close()
 
 
+async def _rows(connection: _Connection, spoken: Sequence[_Spoken]) -> list[list[Values]]:
+    """What each statement finds; several travel together."""
+    if len(spoken) == 1:
+        [(text, parameters)] = spoken
+        return [await (await connection.execute(text, parameters, binary=True)).fetchall()]
+    async with connection.pipeline():
+        cursors = [await connection.execute(text, parameters, binary=True) for text, parameters in spoken]
+        return [await cursor.fetchall() for cursor in cursors]
+
+
 def gathered(questions: Sequence[Question]) -> dict[object, Question]:
     """The questions that are to be asked: equal statements are one with all their values, unless they write."""
     found: dict[object, Question] = {}
@@ -174,7 +181,7 @@ def gathered(questions: Sequence[Question]) -> dict[object, Question]:
     return {place: question for place, question in found.items() if question.values}
 
 
-def spoken(question: Question) -> tuple[str, Sequence[Any]]:
+def spoken(question: Question) -> _Spoken:
     """A question in SQL, with its parameters."""
     if len(question.values) == 1:
         return sql(question.statement, question.table), question.values[0]

@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from storage.errors import StorageUnavailable
 from storage.postgresql_lane import Lane
-from storage.postgresql_rows import vector_text
 from storage.postgresql_server import PostgresqlServer
 from storage.relational_database import Answers, Question, TableGone, Values
 from storage.relational_tables import ALL_ROWS, Statement, Table
@@ -88,7 +89,8 @@ class PostgresqlSource:
             return rows
         order = f"embedding {_DISTANCES[metric]} {{0}}::text::vector, key"
         nearest = Statement(f"SELECT key, value FROM {{table}} ORDER BY {order} LIMIT {{1}}", ("text", "integer"))
-        [[rows]] = await self.ask([Question(nearest, table, [(vector_text(vector, table), size + SLACK)], slow=True)])
+        wanted = f"[{','.join(map(str, np.frombuffer(vector, '<f4')))}]"
+        [[rows]] = await self.ask([Question(nearest, table, [(wanted, size + SLACK)], slow=True)])
         return rows
 
     async def search(self, table: Table, words: Sequence[str], size: int) -> list[Values]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import psycopg
 
-from storage.errors import WriteRefused
 from storage.postgresql_server import TYPES, arrays, columns, split, sql, sql_of_many
+from storage.postgresql_vector import adapt_vectors, embedding
 from storage.relational_database import Answers, Question, Values
 from storage.relational_rows import document_words
-from storage.relational_tables import COLUMNS, Statement, Table, Type, created
+from storage.relational_tables import COLUMNS, Statement, Table, created
 
 
 class _Column(NamedTuple):
@@ -21,13 +20,13 @@ class _Column(NamedTuple):
     Attributes:
         name: of the column, and of the value that it is made of.
         kept: its type.
-        given: the type of the value that it is made of.
+        given: the type of that value.
         made: SQL that makes it.
     """
 
     name: str
     kept: str
-    given: Type
+    given: str
     made: str
 
 
@@ -47,8 +46,10 @@ class PostgresqlTransaction:
         return split(found, len(question.values))
 
     def write(self, table: Table, rows: Sequence[Values], conflict: str) -> None:
-        if not conflict and not _more(table):
-            self._copy(table, rows)
+        if table.options.get("pgvector"):
+            adapt_vectors(self._connection)
+        if not conflict and table.index != "text":
+            self._copy(table, _widened(table, rows))
         elif rows:
             self._run(_insert(table, conflict), columns(_widened(table, rows)))
 
@@ -67,10 +68,11 @@ class PostgresqlTransaction:
         return cursor.fetchall() if cursor.description is not None else []
 
     def _copy(self, table: Table, rows: Sequence[Values]) -> None:
-        names = COLUMNS[table.kind]
+        types = {name: TYPES[type] for name, type in COLUMNS[table.kind].items()}
+        types |= {item.name: item.given for item in _more(table)}
         with self._connection.cursor() as cursor:
-            with cursor.copy(f"COPY {table.name} ({', '.join(names)}) FROM STDIN (FORMAT BINARY)") as copy:
-                copy.set_types([TYPES[type] for type in names.values()])
+            with cursor.copy(f"COPY {table.name} ({', '.join(types)}) FROM STDIN (FORMAT BINARY)") as copy:
+                copy.set_types(list(types.values()))
                 for row in rows:
                     copy.write_row(row)
 
@@ -94,10 +96,10 @@ def _more(table: Table) -> list[_Column]:
     if table.index == "text":
         return [
             _Column("words", "tsvector", "text", "to_tsvector('simple', words)"),
-            _Column("length", "integer", "integer", "length"),
+            _Column("length", "integer", "bigint", "length"),
         ]
     if table.options.get("pgvector"):
-        return [_Column("embedding", f"vector({int(table.options['dimensions'])})", "text", "embedding::vector")]
+        return [_Column("embedding", f"vector({int(table.options['dimensions'])})", "vector", "embedding")]
     return []
 
 
@@ -105,7 +107,7 @@ def _insert(table: Table, conflict: str) -> str:
     plain, more = COLUMNS[table.kind], _more(table)
     names = ", ".join([*plain, *(item.name for item in more)])
     made = ", ".join([*plain, *(item.made for item in more)])
-    given = arrays([*plain.values(), *(item.given for item in more)])
+    given = arrays([*(TYPES[type] for type in plain.values()), *(item.given for item in more)])
     replaced = "".join(f", {item.name} = excluded.{item.name}" for item in more) if conflict else ""
     return (
         f"INSERT INTO {table.name} AS held ({names}) SELECT {made} FROM {given} AS given({names}) {conflict}{replaced}"
@@ -118,17 +120,5 @@ def _widened(table: Table, rows: Sequence[Values]) -> Sequence[Values]:
         found = [(row, document_words(row[0], row[1], table.options["fields"])) for row in rows]
         return [(*row, " ".join(words), len(words)) for row, words in found]
     if _more(table):
-        return [(*row, vector_text(row[1], table)) for row in rows]
+        return [(*row, embedding(row[1], table)) for row in rows]
     return rows
-
-
-def vector_text(row: bytes, table: Table) -> str:
-    """A vector as pgvector reads it: the shortest decimals that make the same float32 again.
-
-    Raises:
-        WriteRefused: it is no vector of these dimensions.
-    """
-    dimensions = int(table.options["dimensions"])
-    if len(row) != 4 * dimensions:
-        raise WriteRefused(f"A vector of {dimensions} dimensions has {4 * dimensions} bytes, not {len(row)}.")
-    return f"[{','.join(map(str, np.frombuffer(row, '<f4')))}]"

@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
 
 from storage.errors import FormatRefused, StorageError, StorageUnavailable
@@ -25,7 +26,6 @@ _MEANINGS: dict[type[StorageError], tuple[type[psycopg.Error], ...]] = {
     TryAgain: (
         errors.SerializationFailure,
         errors.DeadlockDetected,
-        errors.LockNotAvailable,
         errors.FeatureNotSupported,  # a prepared statement's table has changed
         errors.InternalError,  # a table was dropped between two looks at the catalogue
     ),
@@ -90,9 +90,10 @@ class PostgresqlServer:
 
 
 def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
-    """Numbers always travel as 8 bytes: a statement has one plan, whatever the size of its values."""
+    """Values travel in binary, and numbers always as 8 bytes: a statement has one plan, whatever their size."""
     connection.adapters.register_dumper(int, Int8BinaryDumper)
     connection.adapters.register_dumper(float, FloatBinaryDumper)
+    connection.adapters.register_dumper(list, ListBinaryDumper)
 
 
 @lru_cache(maxsize=4_096)
@@ -111,14 +112,14 @@ def sql_of_many(statement: Statement, table: Table | None) -> str:
         *(f"asked.{name}" for name in names), table=table.name if table is not None else "", now=_NOW
     )
     return (
-        f"SELECT asked.place, found.* FROM {arrays(statement.types)} WITH ORDINALITY"
+        f"SELECT asked.place, found.* FROM {arrays([TYPES[type] for type in statement.types])} WITH ORDINALITY"
         f" AS asked({', '.join(names)}, place) CROSS JOIN LATERAL ({one}) AS found"
     )
 
 
-def arrays(types: Sequence[Type]) -> str:
-    """Columns that travel as one array each, as rows."""
-    return f"unnest({', '.join(f'${place}::{TYPES[type]}[]' for place, type in enumerate(types, start=1))})"
+def arrays(types: Sequence[str]) -> str:
+    """Columns of these types, which travel as one array each, as rows."""
+    return f"unnest({', '.join(f'${place}::{type}[]' for place, type in enumerate(types, start=1))})"
 
 
 def columns(rows: Sequence[Values]) -> list[list[Any]]:

@@ -36,7 +36,7 @@ class Ranking(Format):
     format: ClassVar[str] = "ranking"
 
     def __init__(
-        self, name: str, half_life: timedelta | None = None, size: int | None = None, technology: str = "redis"
+        self, name: str, half_life: timedelta | None = None, size: int | None = None, technology: str | None = None
     ) -> None:
         super().__init__(name, technology)
         if half_life is not None and (half_life < _MILLISECOND or half_life % _MILLISECOND):

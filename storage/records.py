@@ -27,7 +27,7 @@ class Records(Owned[T]):
 
     format: ClassVar[str] = "records"
 
-    def __init__(self, name: str, record: type[T], technology: str = "redis") -> None:
+    def __init__(self, name: str, record: type[T], technology: str | None = None) -> None:
         super().__init__(name, technology)
         self.record = record
 

@@ -12,7 +12,8 @@ from storage.alias import Alias, Name, advanced, first, switched
 from storage.declaring import settled
 from storage.descriptor import Descriptor
 from storage.redis_keys import ALIASES, LEASES, STORAGES, aliases, descriptors, leases
-from storage.redis_scripts import SWAP, Pool, discovering, harmless, run
+from storage.redis_pool import Pool, discovering, harmless
+from storage.redis_scripts import SWAP, run
 
 _STORAGES, _ALIASES = 1, 2
 _Change = tuple[int, str, str, str]
@@ -28,11 +29,12 @@ class RedisCatalogue:
     def declare(self, descriptor: Descriptor) -> Descriptor:
         """See `Technology.declare`."""
         while True:
-            existing = self._descriptor(descriptor)
+            text = self._text(descriptor)
+            existing = None if text is None else Descriptor.of_json(text)
             found = settled(existing, descriptor)
             if found == existing:
                 return found
-            changes = [_change(found, existing, found)]
+            changes = [_change(found, text, found)]
             if found.state == "ready" and found.place not in self.aliases():
                 changes.append((_ALIASES, found.storage, "", first(found.version, _now()).to_json()))
             if self._swap(changes):
@@ -63,28 +65,39 @@ class RedisCatalogue:
 
     def alter(self, existing: Descriptor, wanted: Descriptor) -> bool:
         """See `Technology.alter`."""
-        return self._swap([_change(existing, existing, wanted)])
+        text = self._text(existing)
+        if text is None or Descriptor.of_json(text) != existing:
+            return False
+        return self._swap([_change(existing, text, wanted)])
 
     def forget(self, descriptor: Descriptor) -> None:
         """Remove a descriptor, and the alias that leads to it."""
-        while (existing := self._descriptor(descriptor)) is not None:
-            changes = [_change(existing, existing, None)]
-            alias = self.aliases().get(descriptor.place)
-            if alias is not None and alias.version == descriptor.version:
-                changes.append((_ALIASES, descriptor.storage, alias.to_json(), ""))
+        while (text := self._text(descriptor)) is not None:
+            changes = [_change(descriptor, text, None)]
+            alias = self._names().get(descriptor.storage)
+            if alias is not None and Alias.of_json(alias).version == descriptor.version:
+                changes.append((_ALIASES, descriptor.storage, alias, ""))
             if self._swap(changes):
                 return
 
-    def _descriptor(self, descriptor: Descriptor) -> Descriptor | None:
+    def _text(self, descriptor: Descriptor) -> str | None:
+        """A descriptor as it is kept: another program may write the same JSON in other letters."""
         with discovering(self._pool):
             found = cast("bytes | None", self._client.hget(STORAGES, _field(descriptor)))
-        return None if found is None else Descriptor.of_json(found)
+        return None if found is None else found.decode()
+
+    def _names(self) -> dict[str, str]:
+        """The aliases as they are kept."""
+        with discovering(self._pool):
+            found = cast(dict[bytes, bytes], self._client.hgetall(ALIASES))
+        return {name.decode(): alias.decode() for name, alias in found.items()}
 
     def _move(self, moved: Callable[[dict[Name, Alias]], dict[Name, Alias]]) -> None:
         while True:
-            known = self.aliases()
+            kept = self._names()
+            known = aliases({name.encode(): alias.encode() for name, alias in kept.items()})
             changes = [
-                (_ALIASES, "/".join(name), known[name].to_json() if name in known else "", alias.to_json())
+                (_ALIASES, "/".join(name), kept.get("/".join(name), ""), alias.to_json())
                 for name, alias in moved(known).items()
             ]
             if not changes or self._swap(changes):
@@ -95,16 +108,12 @@ class RedisCatalogue:
             return bool(run(self._pool, SWAP, (STORAGES, ALIASES), *(part for change in changes for part in change)))
 
 
-def _change(place: Descriptor, existing: Descriptor | None, wanted: Descriptor | None) -> _Change:
-    return _STORAGES, _field(place), _text(existing), _text(wanted)
+def _change(place: Descriptor, text: str | None, wanted: Descriptor | None) -> _Change:
+    return _STORAGES, _field(place), text or "", "" if wanted is None else wanted.to_json()
 
 
 def _field(descriptor: Descriptor) -> str:
     return f"{descriptor.storage}@{descriptor.version}"
-
-
-def _text(descriptor: Descriptor | None) -> str:
-    return "" if descriptor is None else descriptor.to_json()
 
 
 def _now() -> int:

@@ -12,9 +12,8 @@ import random
 from itertools import chain
 from typing import Any
 
-from redis.connection import parse_url
-
 from storage.errors import StorageUnavailable
+from storage.redis_address import connection_settings
 from storage.redis_socket import Command, Request, Socket, greeting, open_socket
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 0.4
@@ -32,10 +31,10 @@ class Connection:
     def __init__(self, url: str, timeout: float = 1.0) -> None:
         """
         Args:
-            url: as redis-py understands it: `redis://user:password@host:port/db`, `rediss://` for TLS, `unix://`.
+            url: see `connection_settings`.
             timeout: seconds until a call fails. While Redis is away for longer than that, calls fail at once.
         """
-        self._settings: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+        self._settings = connection_settings(url)
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
         self._unsent: list[Request] = []
@@ -108,7 +107,8 @@ class Connection:
         pause = SHORTEST_PAUSE
         while self._socket is None:
             try:
-                socket = await asyncio.wait_for(self._opened(), self._timeout)
+                async with asyncio.timeout(self._timeout):  # `wait_for` may swallow that it is cancelled
+                    socket = await self._opened()
                 if socket.is_open:
                     self._socket = socket
                     break

@@ -5,7 +5,7 @@
     mr:{catalogue}:leases                    hash: a version's title -> until when it is read, in ms since 1970
     mr:{learner@generation}:units            set: "topic/partition" of every unit that was ever claimed
     mr:{learner@generation}:unit:<t>/<p>     hash: epoch, owner, next, watermark, committed; suspect while a commit runs
-    mr:{learner@generation}:storage:<s>      hash: bucket and at (see `Newest`), rows (how many items there are)
+    mr:{learner@generation}:storage:<s>      hash: bucket and at (see `Newest`), rows (how many items, but for records)
     mr:{learner@generation}:<s>              hash: key -> a row that was put
     mr:{learner@generation}:<s>:<b>:<key>    hash of a row's sums, or sorted set of its scores; <b> = bucket or nothing
 

@@ -130,8 +130,9 @@ class RedisReads:
 
     async def count(self, descriptor: Descriptor) -> int | None:
         """See `Reads.count`."""
-        [count] = await self._ask([("HGET", Keys.of(descriptor).storage(descriptor.storage), "rows")])
-        return int(count or 0)
+        keys, storage = Keys.of(descriptor), descriptor.storage
+        put, added = await self._ask([("HLEN", keys.records(storage)), ("HGET", keys.storage(storage), "rows")])
+        return int(put) + int(added or 0)
 
     async def size(self, descriptor: Descriptor) -> int | None:
         """See `Reads.size`. Of rows of sums and scores: what a few of them take, times how many items there are."""

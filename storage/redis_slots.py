@@ -9,6 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from redis.crc import key_slot
 
+from storage.redis_address import no_address
+
 SCHEMES = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 """Of a cluster's url, and of its nodes'."""
 
@@ -36,8 +38,15 @@ class Slots:
 
 
 def seeds(address: str) -> list[str]:
-    """The nodes that a cluster's url names, each as a url of its own: "redis+cluster://user:password@a:1,b:2"."""
-    parts = urlsplit(address)
+    """The nodes that a cluster's url names, each as a url of its own: "redis+cluster://user:password@a:1,b:2".
+
+    Raises:
+        FormatRefused: it is no such address.
+    """
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise no_address() from None
     user, _, hosts = parts.netloc.rpartition("@")
     prefix = f"{user}@" if user else ""
     return [
@@ -49,7 +58,7 @@ def seeds(address: str) -> list[str]:
 
 def is_cluster(address: str) -> bool:
     """Whether a url is that of a cluster."""
-    return urlsplit(address).scheme in SCHEMES
+    return address.partition("://")[0] in SCHEMES
 
 
 def _url(asked: str, host: Any, port: int) -> str:

@@ -96,13 +96,14 @@ class Socket(asyncio.Protocol):
             request.future.set_result(request.replies)
 
     def _refuse(self, message: str) -> ReplyError:
-        """Called by the reader for each error, however deep in a reply."""
-        self._refused = ReplyError(message)
-        return self._refused
+        """Called by the reader for each error, however deep in a reply. What follows the first may come of it."""
+        error = ReplyError(message)
+        self._refused = self._refused or error
+        return error
 
 
 async def open_socket(settings: Mapping[str, Any], socket: Socket) -> None:
-    """Connect to where redis-py's `parse_url` says; `socket` is the protocol. Raises OSError."""
+    """Connect to where `connection_settings` says; `socket` is the protocol. Raises OSError."""
     loop = asyncio.get_running_loop()
     if "path" in settings:
         await loop.create_unix_connection(lambda: socket, settings["path"])
@@ -124,7 +125,7 @@ def _tls(settings: Mapping[str, Any]) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(cafile=settings.get("ssl_ca_certs"))
     if "ssl_certfile" in settings:
-        context.load_cert_chain(settings["ssl_certfile"], settings.get("ssl_keyfile"))
+        context.load_cert_chain(settings["ssl_certfile"], settings.get("ssl_keyfile"), settings.get("ssl_password"))
     if settings.get("ssl_check_hostname") is False or settings.get("ssl_cert_reqs") == "none":
         context.check_hostname = False
     if settings.get("ssl_cert_reqs") == "none":

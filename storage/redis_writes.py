@@ -70,6 +70,23 @@ def packed_keys(wanted: Sequence[tuple[str, Sequence[str]]]) -> bytes:
         return msgspec.msgpack.encode(wanted)
 
 
+def only_puts(writes: Writes) -> bool:
+    """Whether a commit puts records, and does nothing else."""
+    return bool(writes.puts) and not (writes.sums or writes.scores or writes.ranks or writes.newest)
+
+
+def fields_by_hash(keys: Keys, rows: Mapping[Address, bytes]) -> dict[str, list[list[Text]]]:
+    """Rows that were put are fields of one hash for each storage: fields and values by turns, in pieces for one command
+    each."""
+    found: dict[str, list[list[Text]]] = {}
+    storages = dict.fromkeys(map(_STORAGE, rows))
+    for storage in storages:
+        own = rows if len(storages) == 1 else {row: rows[row] for row in rows if row.storage == storage}
+        pairs: list[Text] = [*chain.from_iterable(zip(map(_KEY, own), own.values(), strict=True))]
+        found[keys.records(storage)] = [pairs[start : start + 2 * ITEMS] for start in range(0, len(pairs), 2 * ITEMS)]
+    return found
+
+
 class _Packing:
     """Texts and amounts of a commit, and the storages that it touches, as they come."""
 
@@ -81,16 +98,11 @@ class _Packing:
         self._numbers: dict[str, int] = {}
 
     def puts(self, rows: Mapping[Address, bytes]) -> list[int]:
-        """Rows that were put are fields of one hash for each storage."""
+        """Not counted, as belonging to no storage: their hash knows how many there are."""
         found: list[int] = []
-        storages = dict.fromkeys(map(_STORAGE, rows))
-        for storage in storages:
-            own = rows if len(storages) == 1 else {row: rows[row] for row in rows if row.storage == storage}
-            pairs: list[Text] = [*chain.from_iterable(zip(map(_KEY, own), own.values(), strict=True))]
-            number, key = self._number(storage), self._keys.records(storage)
-            for start in range(0, len(pairs), 2 * ITEMS):
-                part = pairs[start : start + 2 * ITEMS]
-                found += number, len(part) // 2
+        for key, parts in fields_by_hash(self._keys, rows).items():
+            for part in parts:
+                found += 0, len(part) // 2
                 self.texts += (key, *part)
         return found
 

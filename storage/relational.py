@@ -10,13 +10,13 @@ from typing import ParamSpec, TypeVar
 from storage.address import Address
 from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
-from storage.errors import FormatRefused, StorageUnavailable, UnknownOutcome, WriteRefused
+from storage.errors import FormatRefused, WriteRefused
 from storage.relational_catalogue import RelationalCatalogue, rows_of
-from storage.relational_database import Database, OutOfRange, Question, Repeated, TableGone, TryAgain
+from storage.relational_database import Database, OutOfRange, Question, Repeated, TableGone, TryAgain, harmless
 from storage.relational_dump import dumped
 from storage.relational_known import KnownTables
 from storage.relational_rows import Batch, batches, bucket_number, key_bytes, out_of_range
-from storage.relational_tables import NEWEST, ROW_OF, TRIM, UNITS, Kind
+from storage.relational_tables import NEWEST, ROW_OF, TRIM, TRIMMED, UNITS, Kind
 from storage.relational_unit import claimed, moved, refusal, rows_read, unit_states, written
 from storage.technologies import must_hold
 from storage.technology import Newest, Reads, Row, Technology
@@ -78,8 +78,9 @@ class Relational:
         self._again(self._catalogue.erase, descriptor)
 
     def trim(self, descriptor: Descriptor, bucket: int) -> None:
-        """See `Technology.trim`."""
-        self._again(self._trim, descriptor, bucket)
+        """See `Technology.trim`. In parts, each a transaction: whoever commits meanwhile waits for one at most."""
+        while self._again(self._trim, descriptor, bucket):
+            pass
 
     def leases(self) -> dict[str, int]:
         """See `Technology.leases`."""
@@ -87,10 +88,7 @@ class Relational:
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
-        try:
-            return self._again(self._claim, unit, owner)
-        except UnknownOutcome as error:  # one epoch more does no harm
-            raise StorageUnavailable(str(error)) from error
+        return self._again(self._claim, unit, owner)
 
     def read(self, claim: Claim, expected: int | None, rows: Sequence[Address]) -> list[bytes | None]:
         """See `Technology.read`. Fence and rows are of one snapshot."""
@@ -102,7 +100,10 @@ class Relational:
         try:
             return self._again(self._commit, claim, expected, new, rows, writes, watermark_ms)
         except OutOfRange as error:
-            raise out_of_range(writes, lambda kind, address: self._held(claim.unit, kind, address)) from error
+            found = out_of_range(writes, lambda kind, address: self._held(claim.unit, kind, address))
+            if found is None:
+                raise
+            raise found from error
 
     def units(self, descriptor: Descriptor) -> list[UnitState]:
         """See `Technology.units`."""
@@ -128,14 +129,14 @@ class Relational:
         with self._database.transaction() as transaction:
             written(transaction, self._tables, descriptor, rows, writes, again=False)
 
-    def _trim(self, descriptor: Descriptor, bucket: int) -> None:
-        with self._database.transaction() as transaction:
+    def _trim(self, descriptor: Descriptor, bucket: int) -> bool:
+        """Whether there may be more to remove."""
+        with harmless(), self._database.transaction() as transaction:
             table = self._tables.find(transaction, descriptor, descriptor.storage).get("scores")
-            if table is not None:
-                transaction.run(TRIM, bucket, table=table)
+            return table is not None and len(transaction.run(TRIM, bucket, table=table)) == TRIMMED
 
     def _claim(self, unit: UnitId, owner: str) -> Claim:
-        with self._database.transaction() as transaction:
+        with harmless(), self._database.transaction() as transaction:
             return claimed(transaction, unit, owner)
 
     def _read(self, claim: Claim, expected: int | None, rows: Sequence[Address]) -> list[bytes | None]:

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from storage.alias import Alias, Name, advanced, first, switched
 from storage.declaring import settled
 from storage.descriptor import Descriptor
-from storage.errors import StorageUnavailable, UnknownOutcome
-from storage.relational_database import Database, Transaction, Values
+from storage.relational_database import Database, Transaction, Values, harmless
 from storage.relational_tables import (
     ADD_TABLE,
     ALIASES,
@@ -104,12 +103,9 @@ class RelationalCatalogue:
 
     @contextmanager
     def _changing(self) -> Iterator[Transaction]:
-        """For what may be repeated at will: whether it was applied does not matter."""
-        try:
-            with self._database.transaction(catalogue=True) as transaction:
-                yield transaction
-        except UnknownOutcome as error:
-            raise StorageUnavailable(str(error)) from error
+        """What is done here may be done again."""
+        with harmless(), self._database.transaction(catalogue=True) as transaction:
+            yield transaction
 
     def _move(self, moved: Callable[[dict[Name, Alias]], dict[Name, Alias]]) -> None:
         with self._changing() as transaction:

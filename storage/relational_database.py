@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple, Protocol
 
-from storage.errors import StorageUnavailable, WriteRefused
+from storage.errors import StorageUnavailable, UnknownOutcome, WriteRefused
 from storage.relational_tables import Statement, Table
 
 Values = tuple[Any, ...]
@@ -26,6 +26,15 @@ class OutOfRange(WriteRefused):
 
 class Repeated(WriteRefused):
     """A row is there already that was to be new."""
+
+
+@contextmanager
+def harmless() -> Iterator[None]:
+    """For what may be repeated at will: whether it was applied does not matter."""
+    try:
+        yield
+    except UnknownOutcome as error:
+        raise StorageUnavailable(str(error)) from error
 
 
 class Question(NamedTuple):

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 from storage.address import Address
 from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
+from storage.document_row import words
+from storage.errors import FormatRefused
 from storage.relational_catalogue import aliases, descriptors, rows_of
 from storage.relational_database import Answers, Question, Source, TableGone, Values
 from storage.relational_known import KnownTables, Tables
-from storage.relational_rows import bucket_number, key_bytes, words
+from storage.relational_rows import bucket_number, key_bytes
 from storage.relational_tables import (
     ALIASES,
     KEEP_LEASE,
@@ -30,7 +32,6 @@ from storage.relational_tables import (
     Table,
 )
 from storage.relational_unit import unit_states
-from storage.technologies import lacking
 from storage.technology import Newest
 from storage.unit import UnitState
 from storage.vector_scan import nearest
@@ -94,7 +95,7 @@ class RelationalReads:
     async def nearest(self, descriptor: Descriptor, vector: bytes, size: int) -> list[Pair]:
         """See `Reads.nearest`. Exact; where the database cannot choose, all rows are looked at here, in a thread."""
         if descriptor.index != "vector":
-            raise lacking("relational", "nearest", descriptor.title)
+            raise _without(descriptor, "vector")
         metric = str(descriptor.options["metric"])
         nobody: list[Values] = []
         rows = await self._at(descriptor, "puts", lambda table: self._source.near(table, vector, size, metric), nobody)
@@ -104,7 +105,7 @@ class RelationalReads:
     async def search(self, descriptor: Descriptor, text: str, size: int) -> list[Pair]:
         """See `Reads.search`. A row fits that has one of the words; its relevance is BM25."""
         if descriptor.index != "text":
-            raise lacking("relational", "search", descriptor.title)
+            raise _without(descriptor, "text")
         asked = list(dict.fromkeys(words(text)))
         if not asked or size <= 0:
             return []
@@ -193,6 +194,10 @@ class RelationalReads:
         except TableGone:
             return []
         return rows
+
+
+def _without(descriptor: Descriptor, index: str) -> FormatRefused:
+    return FormatRefused(f"{descriptor.title} has no index {index!r}, so that its rows are only found by their keys.")
 
 
 def _sum(answers: Iterable[Sequence[Values]]) -> int | None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple
 
 from storage.address import Address
+from storage.document_row import searched, words
 from storage.errors import WriteRefused
 from storage.relational_database import Values
 from storage.relational_tables import ADD, NO_BUCKET, PUT, RANK, Kind
 from storage.writes import EXACT, Writes
-
-_WORD = re.compile(r"[^\W_]+")
 
 
 class Batch(NamedTuple):
@@ -65,8 +62,8 @@ def newest(writes: Writes) -> Iterator[tuple[str, int | None, int | None]]:
         yield storage, buckets.get(storage), writes.newest.get(storage)
 
 
-def out_of_range(writes: Writes, held: Callable[[Kind, Address], Mapping[str, float]]) -> WriteRefused:
-    """The error that names what cannot be held.
+def out_of_range(writes: Writes, held: Callable[[Kind, Address], Mapping[str, float]]) -> WriteRefused | None:
+    """The error that names the sum that cannot be held; None if it is no sum.
 
     Args:
         held: reads a row of sums or scores as it is now.
@@ -81,24 +78,18 @@ def out_of_range(writes: Writes, held: Callable[[Kind, Address], Mapping[str, fl
         for name, weight in weights.items():
             if not isfinite(row.get(name, 0.0) + weight):
                 return _refused(address, name, weight, "finite")
-    return WriteRefused("A value passes what the database holds; nothing was written.")
+    return None
 
 
-def words(text: str) -> list[str]:
-    """What full text is made of, in documents as in questions: letters and digits, small, and nothing else."""
-    return _WORD.findall(text.casefold())
-
-
-def document_words(key: bytes, row: bytes, fields: Iterable[str]) -> list[str]:
+def document_words(key: bytes, row: bytes, fields: Sequence[str]) -> list[str]:
     """The words of a row with the index "text".
 
     Raises:
         WriteRefused: the row is no JSON object.
     """
     try:
-        document = json.loads(row)
-        return [word for name in fields for word in words(str(document.get(name, "")))]
-    except (ValueError, AttributeError) as error:
+        return [word for text in searched(row, fields) for word in words(text)]
+    except ValueError as error:
         raise WriteRefused(f"The row {key.decode(errors='replace')!r} is no JSON object: {error}.") from error
 
 

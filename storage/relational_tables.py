@@ -35,6 +35,9 @@ PAGE = 1_000
 LAYOUT = ("storages", "aliases", "units", "newest", "leases", "tables")
 """The tables that are always there; the last is made last."""
 
+TRIMMED = 20_000
+"""Rows that are removed at once."""
+
 Kind = Literal["puts", "sums", "scores"]
 Type = Literal["bytes", "integer", "number", "text"]
 Types = tuple[Type, ...]
@@ -187,7 +190,12 @@ SOME_KEYS = Statement(
     ("integer",),
 )
 """From key to key by the index, past all that a wide row has."""
-TRIM = Statement(f"DELETE FROM {{table}} WHERE bucket < {{0}} AND bucket <> {NO_BUCKET}", ("integer",))
+TRIM = Statement(
+    "DELETE FROM {table} WHERE (key, bucket, member) IN (SELECT key, bucket, member FROM {table}"
+    f" WHERE bucket < {{0}} AND bucket > {NO_BUCKET} LIMIT {TRIMMED}) RETURNING bucket",
+    ("integer",),
+)
+"""Some rows at a time, so that nobody waits long for them."""
 ALL_ROWS = Statement("SELECT key, value FROM {table}")
 
 

@@ -2,7 +2,7 @@
 
 A version goes when its name has stood for a newer one for long enough, when it is not among the last few that somebody
 may want to roll back to, and when nobody reads it or writes it. What a dead load or an interrupted deletion has left
-goes at once.
+goes once it has been silent for a while.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from storage.descriptor import Descriptor
 from storage.unit import UnitState
 
 LOAD_SILENCE = timedelta(minutes=1)
-"""A load that has said nothing for so long is dead."""
+"""A load, or a deletion, that has said nothing for so long is dead."""
 WRITER_SILENCE = timedelta(minutes=1)
 """A unit that has committed nothing for so long is taken for gone."""
 
@@ -68,12 +68,12 @@ def in_use(descriptor: Descriptor, present: Present) -> str | None:
 
 
 def _may_go(item: Descriptor, present: Present, retention: Retention) -> bool:
-    if item.state == "deleting":
-        return True
-    if item.state == "filling":
+    if item.state != "ready":
         return _is_dead(item, present.now_ms)
     alias = present.aliases.get(item.place)
-    if alias is None or item.version >= alias.version or item.version == alias.previous:
+    if alias is None or item.version >= alias.version:
+        return False
+    if retention.previous and item.version == alias.previous:
         return False
     if present.now_ms - alias.since_ms < _ms(retention.age):
         return False

@@ -20,7 +20,8 @@ _TOKENS = "tokenize = 'unicode61 remove_diacritics 0'"
 
 class Sqlite:
     """See `Database`. A commit that was acknowledged outlives any process, and may be lost with the machine's power:
-    position and rows together, so that what is lost is folded again."""
+    position and rows together, so that what is lost is folded again. A process that is frozen within a commit, which
+    lasts milliseconds, holds up all others until it goes on or ends: where that matters, take PostgreSQL."""
 
     def __init__(self, address: str, timeout: float = 5.0) -> None:
         """Opens the file with the first call, and makes it, and its folder, where they are not.

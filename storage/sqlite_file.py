@@ -55,6 +55,7 @@ def connected(path: Path, timeout: float, create: bool = True) -> sqlite3.Connec
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = OFF")  # some builds overwrite whatever is dropped
         except BaseException:
             connection.close()
             raise

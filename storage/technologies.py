@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from storage.descriptor import Descriptor
 from storage.errors import DriverMissing, FormatRefused
+from storage.exposure import must_be_guarded
 from storage.technology import Reads, Technology
 
 FORMATS = ("counters", "ranking", "records", "vectors", "parameters", "documents")
@@ -65,19 +66,27 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def opened(name: str, address: str) -> Technology:
+def opened(name: str, address: str, insecure: bool = False) -> Technology:
     """Where learners write, by its url; connects with the first call.
 
+    Args:
+        insecure: a store off this machine without TLS and credentials is allowed; see `exposure.py`.
+
     Raises:
+        InsecureStore: it is not allowed.
         FormatRefused: there is no such technology.
         DriverMissing: its driver is not installed; the message names the extra.
     """
-    return cast(Technology, _module(name).opened(address))
+    module = _module(name)
+    must_be_guarded(name, address, insecure)
+    return cast(Technology, module.opened(address))
 
 
-def opened_reads(name: str, address: str) -> Reads:
+def opened_reads(name: str, address: str, insecure: bool = False) -> Reads:
     """Where the models service reads, by its url; connects with the first call. Raises as `opened` does."""
-    return cast(Reads, _module(name).opened_reads(address))
+    module = _module(name)
+    must_be_guarded(name, address, insecure)
+    return cast(Reads, module.opened_reads(address))
 
 
 def offered(addresses: Mapping[str, str]) -> dict[str, str]:

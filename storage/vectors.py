@@ -29,7 +29,7 @@ class Vectors(Owned[Vector]):
 
     format: ClassVar[str] = "vectors"
 
-    def __init__(self, name: str, dimensions: int, metric: Metric = "cosine", technology: str = "redis") -> None:
+    def __init__(self, name: str, dimensions: int, metric: Metric = "cosine", technology: str | None = None) -> None:
         super().__init__(name, technology)
         if dimensions < 1:
             raise FormatRefused(f"{self.storage} has {dimensions} dimensions; a vector has at least one number.")

@@ -6,6 +6,7 @@ Every function blocks for a few exchanges with the technology, and may raise Sto
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -53,17 +54,16 @@ def switch(technology: Technology, format: str, name: str, version: int) -> Alia
     """Let a name stand for a version, and with it the names of all storages that its learner writes; returns the alias.
 
     Raises:
-        StorageMissing: there is no such version, or it is not ready.
+        StorageMissing: there is no such version, or it is not ready, or it is removed at this moment.
     """
     every = technology.storages()
     chosen = next((item for item in every if item.place == (format, name) and item.version == version), None)
     if chosen is None or chosen.state != "ready":
-        ready = ", ".join(
-            f"@{item.version}" for item in every if item.place == (format, name) and item.state == "ready"
-        )
-        raise StorageMissing(f"{format}/{name}@{version} is not there to be read; ready are: {ready or 'none'}.")
+        raise _not_ready(every, format, name, version)
     together = [item for item in every if item.writer == chosen.writer and item.state == "ready"]
     technology.switch(together if chosen.topic else [chosen])
+    if chosen not in (now := technology.storages()):  # whoever removes it looks at the alias after he has marked it
+        raise _not_ready(now, format, name, version)
     return technology.aliases()[chosen.place]
 
 
@@ -98,7 +98,8 @@ def delete(technology: Technology, format: str, name: str, version: int | None =
     if not chosen:
         raise StorageMissing(f"{format}/{name}{'' if version is None else f'@{version}'} does not exist.")
     alias = technology.aliases().get((format, name))
-    if len(chosen) < len(every) and alias is not None and alias.version == version:
+    others = [item for item in every if item not in chosen and item.state == "ready"]
+    if others and alias is not None and alias.version == version:
         raise StorageConflict(
             f"{chosen[0].title} is what readers of {name} get; roll back or switch to another version first."
         )
@@ -138,15 +139,26 @@ def present(technology: Technology) -> Present:
 
 
 def _remove(technology: Technology, item: Descriptor, unless_read: bool = False) -> bool:
-    """Mark a version, so that nobody finds it any more and anybody can go on, then erase it."""
-    doomed = replace(item, state="deleting")
-    if item.state != "deleting" and not technology.alter(item, doomed):
+    """Mark a version, so that nobody finds it any more and anybody can go on later, then erase it."""
+    doomed = replace(item, state="deleting", alive_ms=_now())
+    if not technology.alter(item, doomed):
         return False  # somebody else has changed it since
-    if unless_read and item.state == "ready" and technology.leases().get(item.title, 0) > _now():
-        technology.alter(doomed, item)  # a service has begun to read it meanwhile
+    if unless_read and item.state == "ready" and _is_read(technology, item):
+        technology.alter(doomed, item)  # somebody has begun to read it meanwhile
         return False
     technology.erase(doomed)
     return True
+
+
+def _is_read(technology: Technology, item: Descriptor) -> bool:
+    alias = technology.aliases().get(item.place)
+    named = alias is not None and alias.version == item.version
+    return named or technology.leases().get(item.title, 0) > _now()
+
+
+def _not_ready(every: Sequence[Descriptor], format: str, name: str, version: int) -> StorageMissing:
+    ready = ", ".join(f"@{item.version}" for item in every if item.place == (format, name) and item.state == "ready")
+    return StorageMissing(f"{format}/{name}@{version} is not there to be read; ready are: {ready or 'none'}.")
 
 
 def _exists(item: Descriptor) -> StorageConflict:

@@ -49,7 +49,7 @@ class Kafka:
     """
 
     bootstrap: str = "127.0.0.1:19092"
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)  # it may hold a password
 
     def client(self, defaults: Mapping[str, Any], promises: Mapping[str, Any]) -> dict[str, Any]:
         """A client's configuration: `defaults`, then the options, then `promises`, which no option may change."""

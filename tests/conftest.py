@@ -7,8 +7,11 @@ after the test. A server that cannot be started skips its tests with the reason,
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import pytest
 
@@ -37,6 +41,7 @@ SERVERS = {
     "postgresql_url",
     "cassandra_url",
     "cassandra_clean",
+    "search_url",
     "registry_url",
     "running_movies",
 }
@@ -105,6 +110,16 @@ def redis_cluster_url(redis_cluster_ports: list[int]) -> str:
 
 
 @pytest.fixture(scope="session")
+def search_url() -> Iterator[str]:
+    """Address of a real OpenSearch; what earlier tests wrote is still there, see `search_clean`. Where there is a file
+    system in memory its data is there: making an index waits for the disk a dozen times."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        url = f"http://127.0.0.1:{free_ports(1)[0]}"
+        with _running(_nothing(Path(folder), search_url=url)):
+            yield url
+
+
 def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real PostgreSQL with pgvector; what earlier tests wrote is still there, see `postgresql_clean`."""
     url = f"postgresql://millrace@127.0.0.1:{free_ports(1)[0]}/millrace"
@@ -140,7 +155,7 @@ def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             dataset = running.product.module("dataset")
             events = [*dataset.films(), *dataset.ratings(datetime.now(UTC))[-RATINGS:]]
         except MillraceError as error:
-            _unavailable(error)
+            unavailable(error)
         for event in events:
             running.platform.producer.emit(event)
         running.platform.producer.flush()
@@ -149,12 +164,29 @@ def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def node() -> str:
+    """The program `node`, for tests that another language passes."""
+    found = shutil.which("node")
+    if found is None:
+        unavailable(StackError("There is no Node.js here; install it (apt install nodejs, brew install node)."))
+    return found
+
+
 @pytest.fixture
 def redis_clean(redis_url: str) -> Iterator[str]:
     """`redis_url`, emptied before the test and after it."""
     _flush(redis_url)
     yield redis_url
     _flush(redis_url)
+
+
+@pytest.fixture
+def search_clean(search_url: str) -> Iterator[str]:
+    """`search_url`, emptied before the test and after it."""
+    empty_search(search_url)
+    yield search_url
+    empty_search(search_url)
 
 
 @pytest.fixture(scope="session")
@@ -213,14 +245,14 @@ def _running(settings: Settings) -> Iterator[None]:
     try:
         stack.up()
     except StackError as error:
-        _unavailable(error)
+        unavailable(error)
     try:
         yield
     finally:
         stack.down()
 
 
-def _unavailable(error: Exception) -> NoReturn:
+def unavailable(error: Exception) -> NoReturn:
     """A server that cannot be had: skip on a laptop, fail where CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(str(error), pytrace=False)
@@ -235,7 +267,23 @@ def _flush(url: str) -> None:
         assert connection.recv(64) == b"+OK\r\n"
 
 
+def empty_search(url: str) -> None:
+    """Delete all rows, and what is known of them; the two indices that every test needs stay."""
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+        kept = {"millrace-state", "millrace-leases"}
+        there = [item["index"] for item in client.get("/_cat/indices/millrace-*?format=json").raise_for_status().json()]
+        if rows := ",".join(index for index in there if index not in kept):
+            client.delete(f"/{rows}").raise_for_status()
+        for index in kept.intersection(there):
+            client.post(f"/{index}/_refresh").raise_for_status()
+            found = client.get(f"/{index}/_search?size=10000&_source=false").raise_for_status().json()
+            lines = [f'{{"delete":{{"_id":{json.dumps(hit["_id"])}}}}}\n' for hit in found["hits"]["hits"]]
+            if lines:
+                headers = {"content-type": "application/x-ndjson"}
+                client.post(f"/{index}/_bulk", content="".join(lines), headers=headers).raise_for_status()
+
+
 def _empty(url: str) -> None:
     """Drop everything that is in the database."""
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        connection.execute("SET lock_timeout = '20s'; DROP SCHEMA public CASCADE; CREATE SCHEMA public")

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from benchmarks.prove_storage.member import Line, Member, until
 from benchmarks.prove_storage.steps import Step
 
+PATIENCE = 15.0
+"""So many seconds a process is waited for that is to end at a step of its own."""
+
 
 @dataclass(frozen=True)
 class Death:
@@ -21,26 +24,31 @@ class Death:
         at: when, in seconds since 1970.
     """
 
-    delivered: Mapping[tuple[str, int], int]
+    delivered: Mapping[int, int]
     at: float
 
-    def hit(self, lines: Iterable[Line]) -> bool:
-        """Whether it died with messages that had been delivered and not been committed.
 
-        True when the next claim of one of its partitions began below what had been delivered: these events were in
-        the hands of the dead process, and were folded again by its successor.
-        """
-        claims: dict[tuple[str, str, int], tuple[float, int]] = {}
-        for line in lines:
-            if "claimed" in line and line["at"] > self.at:
-                topic, partition, position = line["claimed"]
-                first = line["at"], position or 0
-                unit = line["learner"], topic, partition
-                claims[unit] = min(claims.get(unit, first), first)
-        return any(
-            position < self.delivered.get((topic, partition), 0)
-            for (_, topic, partition), (_, position) in claims.items()
-        )
+def hits(deaths: Iterable[Death], lines: Iterable[Line]) -> int:
+    """How many died with messages that had been delivered and not been committed.
+
+    So it is when the next claim of one of its partitions began below what had been delivered: these events were in the
+    hands of the dead process, and were folded again by its successor.
+    """
+    claims = [line for line in lines if "claimed" in line]
+    return sum(_hit(death, claims) for death in deaths)
+
+
+def _hit(death: Death, claims: Iterable[Line]) -> bool:
+    firsts: dict[tuple[str, int], tuple[float, int]] = {}
+    for line in claims:
+        if line["at"] > death.at:
+            first = line["at"], line["claimed"][2] or 0
+            firsts[_unit(line)] = min(firsts.get(_unit(line), first), first)
+    return any(position < death.delivered.get(partition, 0) for (_, partition), (_, position) in firsts.items())
+
+
+def _unit(claim: Line) -> tuple[str, int]:
+    return claim["learner"], claim["claimed"][1]
 
 
 def kill_at_a_random_moment(victim: Member, chance: random.Random) -> Death:
@@ -50,19 +58,23 @@ def kill_at_a_random_moment(victim: Member, chance: random.Random) -> Death:
     return _killed(victim)
 
 
-def kill_at_a_step(victim: Member, call: str, place: float, patience: float = 6.0) -> Death:
+def kill_at_a_step(victim: Member, call: str, place: float) -> Death:
     """Start it anew so that it kills itself at a step of its own work; see `Steps`."""
     victim.kill()
     victim.start(Step(call, place, "kill"))
     with suppress(TimeoutError):  # where it has fewer steps than the calls before it had
-        until(victim.is_gone, patience, f"the step of {victim}")
+        until(victim.is_gone, PATIENCE, f"the step of {victim}")
     return _killed(victim)
 
 
 def make_a_zombie(victim: Member, others: Iterable[Member], place: float, replaced: bool) -> bool:
     """Freeze it within a commit, let its units be claimed by others, and wake it: its commit comes late.
 
+    One that is frozen within a transaction may hold a lock that nobody else gets; then it is killed, and counts for
+    nothing.
+
     Args:
+        place: how far into the commit; 0 = before it has sent anything.
         replaced: a new process takes over under the same name, at once; otherwise the other members do, when its
             session has passed.
 
@@ -73,20 +85,20 @@ def make_a_zombie(victim: Member, others: Iterable[Member], place: float, replac
     victim.start(Step("commit", place, "freeze"))
     zombie = victim.process
     try:
-        until(lambda: victim.has_line("step", zombie), 6.0, f"the step of {victim}")
+        until(lambda: victim.has_line("step", zombie), PATIENCE, f"the step of {victim}")
     except TimeoutError:
         return False
-    at, held = time.time(), {partition for _, partition in victim.delivered(zombie)}
     if replaced:
         victim.start()
-    takers = [victim] if replaced else list(others)
 
     def taken() -> bool:
-        lines = [line for taker in takers for line in (taker.look(), taker.lines)[1]]
-        return held <= {line["claimed"][1] for line in lines if "claimed" in line and line["at"] > at}
+        lines = [line for taker in (victim, *others) for line in taker.look() if "claimed" in line]
+        mine = {_unit(line): line["at"] for line in lines if line["process"] == zombie}
+        newer = {_unit(line) for line in lines if line["at"] > mine.get(_unit(line), line["at"])}
+        return newer >= set(mine)
 
     try:
-        until(taken, 30, f"another process taking over from {zombie}")
+        until(taken, 10 if replaced else 20, f"another process taking over from {zombie}")
         victim.thaw(zombie)
         until(lambda: victim.has_line("refused", zombie), 5.0, f"the fence refusing {zombie}")
     except TimeoutError:

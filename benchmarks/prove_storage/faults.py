@@ -1,43 +1,37 @@
-"""One technology under attack: events that flow, workers that fold them, and what must be true afterwards."""
+"""One technology under attack, and what must be true afterwards."""
 
 from __future__ import annotations
 
+import itertools
 import random
 import sys
 import threading
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.prove_storage.attacks import (
     Death,
     describe,
+    hits,
     kill_at_a_random_moment,
     kill_at_a_step,
     make_a_zombie,
     refusals,
 )
 from benchmarks.prove_storage.control import compared
-from benchmarks.prove_storage.member import Line, Member, until
-from benchmarks.prove_storage.nursery import Nursery
-from benchmarks.prove_storage.product import PARTITIONS, event_type, learners, rating_events
-from benchmarks.prove_storage.proxy import Proxy
-from benchmarks.prove_storage.targets import File, Running, Target, free_port
-from learners.declaration import Declaration
-from schemas import RegistryClient
-from storage import Technology, to_frame
-from storage.technologies import opened
-from streams import Kafka, Producer, Topics
+from benchmarks.prove_storage.member import Member
+from benchmarks.prove_storage.stage import MEMBERS, Stage, staged
+from benchmarks.prove_storage.targets import Target
 
-MEMBERS = 2
 CALLS = ("commit", "commit", "commit", "claim", "read")
 """Steps of commits, which matter most, three times as often."""
+GOLDEN = 0.618
+"""Multiples of it, without their whole part, go evenly over all places from 0 to 1."""
 SILENCE = 0.05
-CATCH_UP = 180.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,7 @@ class Plan:
         sleepers: frozen in a commit until their session has passed, and woken.
         restarts: of the server, after SIGKILL.
         cuts: of all its connections.
+        seconds: after so long no further attack begins.
     """
 
     kills: int = 100
@@ -57,14 +52,15 @@ class Plan:
     sleepers: int = 1
     restarts: int = 3
     cuts: int = 20
+    seconds: float = 180.0
 
-    def attacks(self, chance: random.Random) -> list[str]:
+    def attacks(self, chance: random.Random) -> deque[str]:
         """Everything in chance's order; half of the kills at random moments and half at steps of the worker's own."""
         found = ["kill"] * (self.kills // 2) + ["step"] * (self.kills - self.kills // 2)
         found += ["zombie"] * self.zombies + ["sleeper"] * self.sleepers
         found += ["restart"] * self.restarts + ["cut"] * self.cuts
         chance.shuffle(found)
-        return found
+        return deque(found)
 
 
 @dataclass(frozen=True)
@@ -94,79 +90,6 @@ class Faults:
     cuts: int
 
 
-class Stage:
-    """What runs while a technology is attacked."""
-
-    def __init__(
-        self, target: Target, running: Running | File, proxy: Proxy | None, kafka: str, registry: str, folder: Path
-    ) -> None:
-        self.target, self.running, self.proxy = target, running, proxy
-        self.topic = f"faults-{target.name}-{uuid.uuid4().hex[:8]}"
-        self.events: list[dict[str, Any]] = []
-        self._kafka, self._registry = Kafka(kafka), RegistryClient(registry)
-        self._topics = Topics(self._kafka)
-        self._topics.ensure(self.topic, PARTITIONS)
-        self._registry.register(event_type(self.topic))
-        self._nursery = Nursery(folder / "workers.log")
-        arguments = {
-            "kafka": kafka,
-            "registry": registry,
-            "technology": target.technology,
-            "url": running.url if proxy is None else proxy.url,
-            "topic": self.topic,
-        }
-        self.members = [Member(self._nursery, arguments, f"{self.topic}-{n}", folder) for n in range(MEMBERS)]
-        self._enough = threading.Event()
-        self._emitting = threading.Thread(target=self._emit, name="emitter")
-
-    def begin(self) -> None:
-        """Let events flow, and workers fold them."""
-        self._emitting.start()
-        for member in self.members:
-            member.start()
-
-    def lines(self) -> Iterator[Line]:
-        """Everything that was traced."""
-        for member in self.members:
-            member.look()
-            yield from member.lines
-
-    def finish(self) -> dict[str, Any]:
-        """Send no more, wait until every learner has committed all of it, and read all rows: storage name -> frame."""
-        self._enough.set()
-        self._emitting.join()
-        ends = {place[1]: high for place, (_, high) in self._topics.ends([self.topic]).items()}
-        if sum(ends.values()) != len(self.events):
-            raise RuntimeError(f"{len(self.events)} events were sent, and the log holds {sum(ends.values())}.")
-        with closing(opened(self.target.technology, self.running.url)) as technology:
-            return {
-                name: frame
-                for item in learners(self.topic, self.target.technology)
-                for name, frame in _rows(Declaration.of(item, {self.topic: event_type(self.topic)}), technology, ends)
-            }
-
-    def close(self) -> None:
-        """End everything that was begun here."""
-        self._enough.set()
-        self._nursery.close()
-        if self._emitting.is_alive():
-            self._emitting.join()
-        self._topics.close()
-        self._registry.close()
-
-    def _emit(self) -> None:
-        kind, begun = event_type(self.topic), time.monotonic()
-        with Producer(self._kafka, self._registry) as producer:
-            for event in rating_events(seed=3):
-                if self._enough.is_set():
-                    break
-                self.events.append(event)
-                producer.send(kind, event)
-                number = len(self.events)
-                if number % 20 == 0:
-                    time.sleep(max(0.0, begun + number / self.target.pace - time.monotonic()))
-
-
 def attack(target: Target, plan: Plan, kafka: str, registry: str, folder: Path, seed: int = 11) -> Faults:
     """Carry a plan out against a technology, and compare every row with an offline fold. Blocks for minutes.
 
@@ -178,21 +101,17 @@ def attack(target: Target, plan: Plan, kafka: str, registry: str, folder: Path, 
         StackError: the technology cannot be started on this machine.
         TimeoutError: the workers do not recover from what was done to them.
     """
-    chance = random.Random(seed)
-    with _stage(target, kafka, registry, folder) as stage:
+    with staged(target, kafka, registry, folder) as stage:
         stage.begin()
-        for member in stage.members:
-            member.until_line("delivered", member.process, 60.0)
-        deaths, zombies = _carried_out(stage, plan, chance)
-        while sum(death.hit(stage.lines()) for death in deaths) < plan.kills:
-            deaths.append(_kill(stage, chance, "kill", len(deaths)))
+        assault = Assault(stage, plan, seed)
+        assault.run()
         difference = compared(stage.events, stage.finish())
         lines = list(stage.lines())
         steps = describe(lines)
         say(f"{target.name}: ended at {len(steps)} steps: {', '.join(f'{name} x{n}' for name, n in steps.items())}")
         return Faults(
-            kills=sum(death.hit(lines) for death in deaths),
-            zombies=zombies,
+            kills=hits(assault.deaths, lines),
+            zombies=assault.zombies,
             fenced=refusals(lines),
             lost=difference.lost,
             doubled=difference.duplicated,
@@ -204,55 +123,68 @@ def attack(target: Target, plan: Plan, kafka: str, registry: str, folder: Path, 
         )
 
 
+class Assault:
+    """Carries a plan out: each member has a tormentor of its own, so that both may be dead at once.
+
+    Attributes:
+        deaths: of processes that were killed.
+        zombies: see `Faults`.
+    """
+
+    def __init__(self, stage: Stage, plan: Plan, seed: int) -> None:
+        self._stage, self._plan, self._seed = stage, plan, seed
+        self._attacks = plan.attacks(random.Random(seed))
+        self._steps = itertools.count()
+        self._over = threading.Event()
+        self._until = time.monotonic() + plan.seconds
+        self.deaths: list[Death] = []
+        self.zombies = 0
+
+    def run(self) -> None:
+        """Go on until enough kills have hit messages in hand, or the time is over. Blocks."""
+        with ThreadPoolExecutor(MEMBERS, thread_name_prefix="tormentor") as pool:
+            for done in [pool.submit(self._torment, number) for number in range(MEMBERS)]:
+                done.result()
+
+    def _torment(self, number: int) -> None:
+        chance, victim = random.Random(self._seed + number), self._stage.members[number]
+        try:
+            while attack := self._next():
+                self._carry_out(attack, victim, chance)
+        finally:
+            self._over.set()
+
+    def _next(self) -> str | None:
+        if self._over.is_set() or time.monotonic() > self._until:
+            return None
+        with suppress(IndexError):
+            return self._attacks.popleft()
+        if self._plan.zombies and not self.zombies:
+            return "zombie"
+        return "kill" if hits(self.deaths, self._stage.lines()) < self._plan.kills else None
+
+    def _carry_out(self, attack: str, victim: Member, chance: random.Random) -> None:
+        if attack == "kill":
+            self.deaths.append(kill_at_a_random_moment(victim, chance))
+            victim.start()
+        elif attack == "step":
+            number = next(self._steps)
+            self.deaths.append(kill_at_a_step(victim, CALLS[number % len(CALLS)], number * GOLDEN % 1))
+            victim.start()
+        elif attack in ("zombie", "sleeper"):
+            others = [member for member in self._stage.members if member is not victim]
+            target = self._stage.target
+            local = not (target.derived or target).remote  # frozen within a transaction on a file it holds up everybody
+            place = 0.0 if local or self.zombies % 2 == 0 else chance.random() / 2
+            self.zombies += make_a_zombie(victim, others, place, replaced=attack == "zombie")
+        elif attack == "restart":
+            self._stage.running.restart()
+        elif self._stage.proxy is not None:
+            victim.until_line("delivered", victim.process)
+            self._stage.proxy.cut(chance.choice((0.0, SILENCE)))
+
+
 def say(text: str) -> None:
     """Progress, on stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
-
-
-def _carried_out(stage: Stage, plan: Plan, chance: random.Random) -> tuple[list[Death], int]:
-    deaths: list[Death] = []
-    zombies = 0
-    for attack in plan.attacks(chance):
-        if attack in ("kill", "step"):
-            deaths.append(_kill(stage, chance, attack, len(deaths)))
-        elif attack in ("zombie", "sleeper"):
-            victim, *others = chance.sample(stage.members, MEMBERS)
-            zombies += make_a_zombie(victim, others, chance.random() / 2, replaced=attack == "zombie")
-        elif attack == "restart":
-            stage.running.restart()
-        elif stage.proxy is not None:
-            stage.proxy.cut(chance.choice((0.0, SILENCE)))
-    return deaths, zombies
-
-
-def _kill(stage: Stage, chance: random.Random, attack: str, number: int) -> Death:
-    """Kill a member, and start it anew. The steps are gone through evenly, from the first to the last."""
-    victim = chance.choice(stage.members)
-    if attack == "step":
-        death = kill_at_a_step(victim, CALLS[number % len(CALLS)], number * 0.618 % 1)
-    else:
-        death = kill_at_a_random_moment(victim, chance)
-    victim.start()
-    return death
-
-
-def _rows(declaration: Declaration, technology: Technology, ends: dict[int, int]) -> Iterator[tuple[str, Any]]:
-    descriptors = declaration.descriptors(declaration.learner.version)
-
-    def level() -> bool:
-        units = technology.units(descriptors[0])
-        return {state.unit.partition: state.next for state in units} == ends
-
-    until(level, CATCH_UP, f"{declaration.name} reaching the end of the log")
-    for storage, descriptor in zip(declaration.storages.values(), descriptors, strict=True):
-        yield storage.name, to_frame(storage, technology, descriptor)
-
-
-@contextmanager
-def _stage(target: Target, kafka: str, registry: str, folder: Path) -> Iterator[Stage]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as started:
-        running = started.enter_context(closing(target.start(folder, free_port())))
-        proxy = started.enter_context(closing(Proxy(running.url))) if target.remote else None
-        yield started.enter_context(closing(Stage(target, running, proxy, kafka, registry, folder)))

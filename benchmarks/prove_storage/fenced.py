@@ -76,15 +76,15 @@ def _both(spent: Spent, fenced: _Fenced, client: redis.Redis, writes: Writes, pl
         if is_plain:
             spent.plain += _seconds(lambda: plain(client, writes))
         else:
-            before = _scripts_ms(client)
+            before = _held_ms(client)
             spent.fenced += _seconds(lambda: fenced.write(writes))
-            spent.held.append((_scripts_ms(client) - before) * min(1.0, ROWS_PER_COMMIT / writes.rows))
+            spent.held.append((_held_ms(client) - before) * min(1.0, ROWS_PER_COMMIT / writes.rows))
 
 
-def _scripts_ms(client: redis.Redis) -> float:
-    """How long scripts have held up Redis so far."""
+def _held_ms(client: redis.Redis) -> float:
+    """How long commits have held up Redis so far."""
     found: Any = client.info("commandstats")
-    return float(found.get("cmdstat_evalsha", {"usec": 0})["usec"]) / 1000
+    return sum(float(found.get(f"cmdstat_{name}", {"usec": 0})["usec"]) for name in ("evalsha", "exec")) / 1000
 
 
 class _Fenced:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -30,12 +31,33 @@ def until(condition: Callable[[], object], patience: float, what: str) -> None:
         time.sleep(0.003)
 
 
+class Tail:
+    """Reads a trace as it grows. Several threads may."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, threading.Lock()
+        self._read = 0
+
+    def into(self, lines: list[Line]) -> None:
+        """Add the lines traced since the last time; one that a kill has cut off waits for its end."""
+        with self._lock:
+            if not self._path.exists():
+                return
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                raw = file.read()
+            whole = raw[: raw.rfind(b"\n") + 1]
+            self._read += len(whole)
+            lines += [json.loads(line) for line in whole.splitlines()]
+
+
 class Member:
     """One member's name in the consumer group, under which processes follow one another.
 
     Attributes:
         process: id of the one that runs now.
-        lines: what all of them have traced.
+        lines: what all of them have traced, as far as it was looked at.
+        trace: their file.
     """
 
     def __init__(self, nursery: Nursery, arguments: Mapping[str, Any], name: str, folder: Path) -> None:
@@ -43,9 +65,9 @@ class Member:
         self.process = 0
         self.lines: list[Line] = []
         self._nursery = nursery
-        self._trace = folder / f"{name}.jsonl"
-        self._arguments = {**arguments, "member": name, "trace": str(self._trace)}
-        self._read = 0
+        self.trace = folder / f"{name}.jsonl"
+        self._arguments = {**arguments, "member": name, "trace": str(self.trace)}
+        self._tail = Tail(self.trace)
 
     def start(self, step: Step | None = None) -> None:
         """Start a process under this name, whether one runs or not."""
@@ -79,31 +101,20 @@ class Member:
         return f"{self.name} ({self.process})"
 
     def look(self) -> list[Line]:
-        """Lines traced since the last look."""
-        if not self._trace.exists():
-            return []
-        with self._trace.open("rb") as file:
-            file.seek(self._read)
-            raw = file.read()
-        whole = raw[: raw.rfind(b"\n") + 1]
-        self._read += len(whole)
-        news = [json.loads(line) for line in whole.splitlines()]
-        self.lines += news
-        return news
+        """All lines traced so far."""
+        self._tail.into(self.lines)
+        return self.lines
 
-    def until_line(self, kind: str, process: int, patience: float = 30.0) -> None:
+    def until_line(self, kind: str, process: int, patience: float = 60.0) -> None:
         """Wait until a process has traced a new line of this kind, or has ended."""
-        self.look()
-        begin = len(self.lines)
+        begin = len(self.look())
         until(lambda: self.has_line(kind, process, begin) or self._nursery.gone(process), patience, f"{kind} of {self}")
 
     def has_line(self, kind: str, process: int, begin: int = 0) -> bool:
         """Whether there is one among the lines from `begin` on."""
-        self.look()
-        return any(kind in line and line["process"] == process for line in self.lines[begin:])
+        return any(kind in line and line["process"] == process for line in self.look()[begin:])
 
-    def delivered(self, process: int) -> dict[tuple[str, int], int]:
+    def delivered(self, process: int) -> dict[int, int]:
         """How far messages had reached a process, per partition."""
-        self.look()
-        lines = [line["delivered"] for line in self.lines if "delivered" in line and line["process"] == process]
-        return {(topic, partition): position for topic, partition, position in lines}
+        lines = [line["delivered"] for line in self.look() if "delivered" in line and line["process"] == process]
+        return {partition: position for _, partition, position in lines}

@@ -14,8 +14,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from storage.technologies import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,9 +43,9 @@ class Nursery:
                 text=True,
             )
 
-    def born(self, arguments: Mapping[str, Any]) -> int:
-        """Process id of a new worker; see `worker_process.run` for the arguments."""
-        return self._ask({"born": dict(arguments)})
+    def born(self, arguments: Mapping[str, Any], module: str = "worker_process") -> int:
+        """Process id of a new child, which calls the module's `run` with the arguments."""
+        return self._ask({"born": dict(arguments), "module": module})
 
     def gone(self, process: int, wait: bool = False) -> bool:
         """Whether a worker is no more; until then nobody else gets its id. With `wait` it blocks until it is."""
@@ -66,13 +70,15 @@ class Nursery:
 
 def main() -> None:
     """Answer questions, one line each, until there are no more."""
-    from benchmarks.prove_storage import worker_process
-
+    modules = {name: import_module(f"benchmarks.prove_storage.{name}") for name in ("worker_process", "one_commit")}
+    for kind in KINDS.values():
+        with suppress(ImportError):  # a driver that is not installed
+            import_module(kind.module)
     living: set[int] = set()
     while line := sys.stdin.readline():
         question = json.loads(line)
         if "born" in question:
-            process = _forked(worker_process.run, question["born"])
+            process = _forked(modules[question["module"]].run, question["born"])
             living.add(process)
             _say(process)
         else:
@@ -93,7 +99,7 @@ def _forked(run: Any, arguments: dict[str, Any]) -> int:
         run(**arguments)
         status = 0
     except BaseException as error:
-        sys.stderr.write(f"{arguments['member']} has ended: {type(error).__name__}: {error}\n")
+        sys.stderr.write(f"{arguments} has ended: {type(error).__name__}: {error}\n")
     finally:
         sys.stderr.flush()
         os._exit(status)

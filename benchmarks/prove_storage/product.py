@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +13,7 @@ import polars as pl
 
 from learners import EventLearner, FrameLearner, stream
 from schemas import Event, EventType, Record
-from storage import Counters, Ranking, Records
+from storage import Counters, Format, Ranking, Records
 from storage.technologies import kind
 from streams import Batch
 
@@ -97,12 +98,26 @@ def event_type(topic: str) -> EventType:
     return replace(Rating.event_type, topic=topic)
 
 
-def learners(topic: str, technology: str) -> list[type[Any]]:
-    """What the technology can hold, folding a run's own topic."""
+def learners(topic: str, technology: str, derived: str | None = None) -> list[type[Any]]:
+    """What the technology can hold, folding a run's own topic.
+
+    Args:
+        derived: another technology, for one learner that keeps what it reads back in the first, and sums in this one.
+    """
     found: list[type[Any]] = [LastEvents]
-    if "load" not in kind(technology).lacks:
+    if derived is not None:
+        found = [Histories]
+    elif "load" not in kind(technology).lacks:
         found = [StarCounts, Histories, Trend, LastEvents]
-    return [type(learner.__name__, (learner,), {"ratings": stream(topic)}) for learner in found]
+    return [_moved(learner, topic, technology, derived or technology) for learner in found]
+
+
+def _moved(learner: type[Any], topic: str, technology: str, derived: str) -> type[Any]:
+    """The learner with another topic, and its storages elsewhere."""
+    storages = {name: copy.copy(value) for name, value in vars(learner).items() if isinstance(value, Format)}
+    for storage in storages.values():
+        storage.technology = technology if storage.format == "records" else derived
+    return type(learner.__name__, (learner,), {"ratings": stream(topic), **storages})
 
 
 def rating_events(seed: int, users: int = 2_000, items: int = 200) -> Iterator[dict[str, Any]]:

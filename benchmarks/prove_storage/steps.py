@@ -39,8 +39,8 @@ TALKING = {
     "wait",
 }
 """Names of functions, in C or Python, by which a driver speaks and listens."""
-FIRST = 3
-"""The call that is ended is the third for its learner, or a later one: the first ones show how many steps there are."""
+FIRST = 2
+"""The call that is ended is the second for its learner, or a later one: the first shows how many steps there are."""
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -65,10 +65,11 @@ class Watched:
 
     Args:
         tell: is given a line for the worker's trace, which is written at once.
+        steps: where the process is to end: one step or none. Taken out by whichever technology comes to it.
     """
 
-    def __init__(self, technology: Technology, tell: Tell, step: Step | None = None) -> None:
-        self._technology, self._tell, self._step = technology, tell, step
+    def __init__(self, technology: Technology, tell: Tell, steps: list[Step]) -> None:
+        self._technology, self._tell, self._steps = technology, tell, steps
         self._calls: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
 
@@ -76,7 +77,7 @@ class Watched:
         found = getattr(self._technology, name)
         if name in ("commit", "read"):
             found = self._telling(found)
-        return self._stepping(found) if self._step is not None and name == self._step.call else found
+        return self._stepping(found) if any(name == step.call for step in self._steps) else found
 
     def _telling(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -95,9 +96,9 @@ class Watched:
         def call(of: UnitId | Claim, *arguments: Any) -> Any:
             learner = of.unit.learner if isinstance(of, Claim) else of.learner
             self._calls[learner] += 1
-            ready = self._step is not None and self._calls[learner] >= FIRST
-            last = int(self._step.place * self._most[learner]) if ready and self._step is not None else None
-            steps = _Count(last, self._end)
+            ready = self._calls[learner] >= FIRST
+            last = next((int(step.place * self._most[learner]) for step in self._steps if ready), None)
+            steps = Count(last, self._end)
             sys.setprofile(steps)
             try:
                 return method(of, *arguments)
@@ -109,15 +110,18 @@ class Watched:
 
     def _end(self, name: str) -> None:
         sys.setprofile(None)
-        if self._step is None:  # it has been frozen before
+        if not self._steps:  # it has been frozen before
             return
-        step, self._step = self._step, None
+        step = self._steps.pop()
         self._tell({"step": f"{step.call}: {name}"})
         os.kill(os.getpid(), signal.SIGKILL if step.fate == "kill" else signal.SIGSTOP)
 
 
-class _Count:
-    """Counts the steps of one call in one thread, and ends it at the last."""
+class Count:
+    """Counts the steps of one call in one thread, and calls `end` at the one with the number `last`.
+
+    To be given to `sys.setprofile` before the call.
+    """
 
     def __init__(self, last: int | None, end: Callable[[str], None]) -> None:
         self.count = 0
@@ -129,10 +133,12 @@ class _Count:
         if name in TALKING or self._is_new(frame, event, name):
             self.count += 1
             if self.count - 1 == self._last:
-                self._end(f"{'before' if event in ('call', 'c_call') else 'after'} {name}")
+                full = argument.__qualname__ if event.startswith("c_") else frame.f_code.co_qualname
+                self._end(f"{'before' if event in ('call', 'c_call') else 'after'} {full}")
 
     def _is_new(self, frame: FrameType, event: str, name: str) -> bool:
-        if event.startswith("c_") or not str(frame.f_globals.get("__name__")).startswith("storage."):
+        ours = str(frame.f_globals.get("__name__")).startswith("storage.")
+        if event.startswith("c_") or not ours or name.startswith(("<", "__")):
             return False
         place = event, f"{frame.f_code.co_filename}:{name}"
         new = place not in self._seen

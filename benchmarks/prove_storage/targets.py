@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from millrace.stack import StackError
+from millrace.stack.cassandra import CassandraServer
+from millrace.stack.postgresql import PostgresqlServer
 from millrace.stack.redis import RedisServer
+from millrace.stack.search import SearchServer
 from millrace.stack.server import Server
 
 PATIENCE = 90.0
@@ -40,13 +44,17 @@ class Running:
 
     def restart(self) -> None:
         """SIGKILL to all of it, at once, and a start on what it has left. Blocks until it answers again."""
-        self._end(signal.SIGKILL)
+        self._kill()
         self._start()
         self.restarts += 1
 
     def close(self) -> None:
-        """End it in an orderly way."""
-        self._end(signal.SIGTERM)
+        """Ask it to end, and kill it if it does not."""
+        self._process.terminate()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._kill()
 
     def _start(self) -> None:
         with self._log.open("ab") as log:
@@ -59,13 +67,14 @@ class Running:
                 raise StackError(f"{self._server.name} does not start; see {self._log}.")
             time.sleep(0.02)
 
-    def _end(self, number: signal.Signals) -> None:
-        os.killpg(self._process.pid, number)
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+    def _kill(self) -> None:
+        """Its children first are found: PostgreSQL's are in sessions of their own."""
+        family = [self._process, *psutil.Process(self._process.pid).children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self._process.wait()
+        psutil.wait_procs(family[1:], 10)
 
 
 class File:
@@ -90,16 +99,18 @@ class Target:
     Attributes:
         name: as the proof reports it.
         technology: as `storage.technologies` names it.
-        start: starts it in a folder, on a free port.
+        start: starts it in a folder.
         pace: events per second that are sent while it is attacked.
         remote: it is reached by TCP, so that connections can be cut.
+        derived: another technology, for a learner that has storages in both: this one holds its state.
     """
 
     name: str
     technology: str
-    start: Callable[[Path, int], Running | File]
+    start: Callable[[Path], Running | File]
     pace: int
     remote: bool = True
+    derived: Target | None = None
 
 
 class _DurableRedis(RedisServer):
@@ -107,22 +118,52 @@ class _DurableRedis(RedisServer):
 
     def prepare(self) -> None:
         super().prepare()
-        with (self.folder / "redis.conf").open("a", encoding="utf-8") as file:
+        with self._file.open("a", encoding="utf-8") as file:
             file.write("appendfsync always\n")
 
 
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return int(held.getsockname()[1])
+def free_port(beside: int = 0) -> int:
+    """A port that nothing listens on now; nor on so many after it."""
+    while True:
+        with ExitStack() as held, suppress(OSError):
+            first = held.enter_context(socket.socket())
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            for number in range(1, beside + 1):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
+            return port
 
+
+def _redis(folder: Path) -> Running:
+    return Running(_DurableRedis(folder / "data", free_port()), folder / "server.log")
+
+
+def _postgresql(folder: Path) -> Running:
+    return Running(PostgresqlServer(folder / "data", free_port()), folder / "server.log")
+
+
+def _cassandra(folder: Path) -> Running:
+    return Running(CassandraServer(folder / "data", free_port(beside=1)), folder / "server.log")
+
+
+def _search(folder: Path) -> Running:
+    return Running(SearchServer(folder / "data", free_port()), folder / "server.log")
+
+
+def _sqlite(folder: Path) -> File:
+    return File(f"sqlite:///{folder.absolute() / 'storages.db'}")
+
+
+_SQLITE = Target("sqlite", "relational", _sqlite, pace=1_000, remote=False)
 
 TARGETS = {
     target.name: target
     for target in (
-        Target(
-            "redis", "redis", lambda folder, port: Running(_DurableRedis(folder, port), folder / "redis.log"), 2_000
-        ),
+        Target("redis", "redis", _redis, pace=2_000),
+        _SQLITE,
+        Target("postgresql", "relational", _postgresql, pace=1_000),
+        Target("cassandra", "cassandra", _cassandra, pace=500),
+        Target("search", "search", _search, pace=500),
+        Target("redis and sqlite", "redis", _redis, pace=1_000, derived=_SQLITE),
     )
 }

@@ -23,8 +23,7 @@ from streams import DeadLetters, Kafka, Producer
 def run(
     kafka: str,
     registry: str,
-    technology: str,
-    url: str,
+    technologies: Mapping[str, str],
     topic: str,
     member: str,
     trace: str,
@@ -33,21 +32,21 @@ def run(
     """Fold until SIGTERM.
 
     Args:
-        technology: as `storage.technologies` names it.
-        url: where it is, possibly by way of a proxy.
+        technologies: name -> url, possibly by way of a proxy; the one that holds the state first.
         step: a `Step`, for one that is to end at a step of its own.
     """
     logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s {member} %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     broker, schemas = Kafka(kafka), RegistryClient(registry)
-    storage: Any = Watched(opened(technology, url), _Teller(Path(trace)), None if step is None else Step(**step))
+    tell, steps = _Teller(Path(trace)), [] if step is None else [Step(**step)]
+    storages: dict[str, Any] = {name: Watched(opened(name, url), tell, steps) for name, url in technologies.items()}
     with Producer(broker, schemas) as producer:
         Worker(
             kafka=broker,
             codec=Codec(schemas),
-            technology=storage,
-            learners=learners(topic, technology),
+            technologies=storages,
+            learners=learners(topic, *technologies),
             event_types={topic: event_type(topic)},
             dead_letters=DeadLetters(producer),
             group=topic,

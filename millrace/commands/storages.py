@@ -1,17 +1,20 @@
-"""`millrace storages`: what is stored, by whom, and how far each writer is."""
+"""`millrace storages`: what is stored, by whom, and how far each writer is. Its commands are in the files beside it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from millrace.commands import storages_changing, storages_loading, storages_reading
 from millrace.commands.output import Output, OutputOption, write_rows
 
 if TYPE_CHECKING:
-    from millrace.settings import Settings
+    from storage import Catalogue
 
 app = typer.Typer(invoke_without_command=True)
+for part in (storages_reading, storages_changing, storages_loading):
+    app.registered_commands.extend(part.app.registered_commands)
 
 
 @app.callback()
@@ -24,32 +27,37 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
         return
     import asyncio
 
+    from millrace.platform import Platform
     from millrace.settings import Settings
 
-    rows = asyncio.run(_rows(Settings.load()))
-    write_rows(rows, output, "No storage yet; a learner creates its own when it starts: millrace learn FOLDER")
+    async def listed() -> None:
+        async with Platform(Settings.load()).catalogue() as catalogue:
+            await catalogue.refresh()
+            rows = [await _row(catalogue, item) for item in catalogue.storages()]
+            if rows or all(health.error is None for health in catalogue.health().values()):
+                write_rows(rows, output, EMPTY)
+            catalogue.must_answer()
+
+    asyncio.run(listed())
 
 
-async def _rows(settings: Settings) -> list[dict[str, object]]:
-    from datetime import UTC, datetime
+EMPTY = (
+    "No storage yet; a learner creates its own when it starts: millrace learn FOLDER, "
+    "or create one: millrace storages create redis/ranking/popular"
+)
 
-    from millrace.platform import Platform
 
-    async with Platform(settings).catalogue() as catalogue:
-        await catalogue.refresh()
-        states = catalogue.states()
-        rows: list[dict[str, object]] = []
-        for item in catalogue.storages():
-            units = states.get(item.title, [])
-            newest = max((unit.watermark_ms for unit in units if unit.watermark_ms is not None), default=None)
-            rows.append(
-                {
-                    "storage": item.title,
-                    "rows": await catalogue.reads(item.technology).count(item),
-                    "events": sum(unit.next or 0 for unit in units),
-                    "newest_event": None if newest is None else datetime.fromtimestamp(newest / 1000, UTC).isoformat(),
-                    "writer": item.writer,
-                    "topic": item.topic,
-                }
-            )
-        return rows
+async def _row(catalogue: Catalogue, item: Any) -> dict[str, Any]:
+    from millrace.commands.storages_reading import counted, moment
+
+    units, alias = catalogue.states().get(item.title, []), catalogue.alias(item)
+    newest = max((unit.watermark_ms for unit in units if unit.watermark_ms is not None), default=None)
+    return {
+        "storage": item.title,
+        "read": alias is not None and alias.version == item.version,
+        "rows": await counted(catalogue.reads(item.technology).count(item)),
+        "events": sum(unit.next or 0 for unit in units),
+        "newest_event": moment(newest),
+        "writer": item.writer or None,
+        "topic": item.topic or None,
+    }

@@ -31,23 +31,33 @@ _ELSEWHERE = ", or put the cache elsewhere with MILLRACE_HOME"
 
 @dataclass(frozen=True)
 class Artefact:
-    """One jar by its Maven coordinates (`group:artefact:version`), with what it must be."""
+    """One file by its Maven coordinates (`group:artefact:version`, then `:zip` if it is no jar), and what it must be.
+
+    Attributes:
+        size: in bytes.
+        folder: where it belongs below the folder of those that are fetched with it.
+    """
 
     coordinates: str
     sha256: str
     size: int
-    """In bytes."""
+    folder: str = ""
+
+    @property
+    def name(self) -> str:
+        _, artefact, version, *packaging = self.coordinates.split(":")
+        return f"{artefact}-{version}.{packaging[0] if packaging else 'jar'}"
 
     @property
     def file(self) -> str:
-        _, artefact, version = self.coordinates.split(":")
-        return f"{artefact}-{version}.jar"
+        """Where it is below the folder of those that are fetched with it."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
 
     @property
     def path(self) -> str:
         """Its path below the root of a Maven repository."""
-        group, artefact, version = self.coordinates.split(":")
-        return f"{group.replace('.', '/')}/{artefact}/{version}/{self.file}"
+        group, artefact, version, *_ = self.coordinates.split(":")
+        return f"{group.replace('.', '/')}/{artefact}/{version}/{self.name}"
 
     def is_in(self, file: Path) -> bool:
         """Whether the file has exactly this artefact's bytes."""
@@ -83,12 +93,14 @@ def pinned(title: str, name: str) -> Artefacts:
     text = files("millrace.stack").joinpath("pins", f"{name}.txt").read_text("utf-8")
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return Artefacts(title, f"{name}-{digest}", tuple(Artefact(where, sha, int(size)) for sha, size, where in rows))
+    artefacts = (Artefact(where, sha, int(size), *folder) for sha, size, where, *folder in rows)
+    return Artefacts(title, f"{name}-{digest}", tuple(artefacts))
 
 
 KAFKA = pinned("Kafka 4.1.1", "kafka-4.1.1")
 REDIS = pinned("Redis 6.2", "redis-6.2")
 CASSANDRA = pinned("Cassandra 5.0.5", "cassandra-5.0.5")
+OPENSEARCH = pinned("OpenSearch 3.6.0", "opensearch-3.6.0")
 
 
 def cache() -> Path:
@@ -137,6 +149,7 @@ def filling(folder: Path, needed: int, purpose: str) -> Iterator[None]:
 @contextmanager
 def keeping(file: Path) -> Iterator[Path]:
     """A new file beside `file` that takes its name at the end of the block, or vanishes when the block fails."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=_PARTIAL, dir=file.parent)
     os.close(handle)
     try:
@@ -148,7 +161,7 @@ def keeping(file: Path) -> Iterator[Path]:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    for partial in folder.glob(f"{_PARTIAL}*"):
+    for partial in folder.rglob(f"{_PARTIAL}*"):
         with suppress(FileNotFoundError):
             if time.time() - partial.stat().st_mtime > _ABANDONED:
                 partial.unlink()

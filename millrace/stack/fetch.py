@@ -103,7 +103,7 @@ class _Source:
             self._try(artefact, file, advance)
             if not artefact.is_in(file):
                 raise StackError(
-                    f"{artefact.file} from {self._repository} does not have its pinned SHA-256 and was thrown away; "
+                    f"{artefact.name} from {self._repository} does not have its pinned SHA-256 and was thrown away; "
                     "that repository serves something else: name another one with MILLRACE_MAVEN_MIRROR."
                 )
 

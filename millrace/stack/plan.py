@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import fields
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,7 +13,9 @@ from millrace.stack.kafka import KafkaServer
 from millrace.stack.postgresql import PostgresqlServer
 from millrace.stack.redis import RedisServer
 from millrace.stack.registry import RegistryServer
+from millrace.stack.search import SearchServer
 from millrace.stack.server import Server
+from schemas.redaction import redacted
 
 LOOPBACK = ("127.0.0.1", "localhost")  # our parts do not listen on ::1
 
@@ -34,7 +37,7 @@ def servers(settings: Settings) -> dict[str, Server]:
     relational = urlsplit(settings.relational_url)
     if relational.scheme == "postgresql" and relational.hostname in LOOPBACK and not relational.password:
         folder, port = settings.state_dir / "postgresql", _port(relational, 5432, "relational_url")
-        user = relational.username or "millrace"
+        user = relational.username or getpass.getuser()  # as libpq has it
         found["postgresql"] = PostgresqlServer(folder, port, user, relational.path.strip("/") or user)
     cassandra = urlsplit(settings.cassandra_url)
     alone = cassandra.scheme == "cassandra" and "," not in cassandra.netloc
@@ -44,18 +47,23 @@ def servers(settings: Settings) -> dict[str, Server]:
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
+    search = urlsplit(settings.search_url)
+    if search.scheme == "http" and search.hostname in LOOPBACK and not search.password:
+        found["search"] = SearchServer(settings.state_dir / "search", _port(search, 9200, "search_url"))
     return found
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Where each part of the platform is, by name, whether it runs here or not."""
+    """Where each part of the platform is, by name, whether it runs here or not; for people, so without passwords."""
     found = {"kafka": settings.kafka, "registry": settings.registry_url, "redis": settings.redis_url}
-    relational = urlsplit(settings.relational_url)
-    if relational.scheme == "postgresql":
-        found["postgresql"] = _without_password(relational)
+    if settings.relational_url.startswith("postgresql:"):
+        found["postgresql"] = settings.relational_url
     if settings.cassandra_url:
-        found["cassandra"] = _without_password(urlsplit(settings.cassandra_url))
-    return {**found, "service": settings.service_url}
+        found["cassandra"] = settings.cassandra_url
+    if settings.search_url:
+        found["search"] = settings.search_url
+    found["service"] = settings.service_url
+    return {name: redacted(address) for name, address in found.items()}
 
 
 def variables(settings: Settings) -> dict[str, str]:
@@ -64,14 +72,10 @@ def variables(settings: Settings) -> dict[str, str]:
     return {f"MILLRACE_{name.upper()}": str(getattr(settings, name)) for name in names}
 
 
-def _without_password(address: SplitResult) -> str:
-    who, _, where = address.netloc.rpartition("@")
-    user = f"{who.partition(':')[0]}@" if who else ""
-    return f"{address.scheme}://{user}{where}{address.path}"
-
-
 def _port(address: SplitResult, usual: int, setting: str) -> int:
     try:
         return address.port or usual
-    except ValueError as error:
-        raise StackError(f"The setting {setting} has the address {address.netloc!r} ({error}); correct it.") from error
+    except ValueError:  # its words may be a part of a password
+        raise StackError(
+            f"The setting {setting} has the address {redacted(address.geturl())!r}, whose port is no number."
+        ) from None

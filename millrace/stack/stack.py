@@ -22,10 +22,10 @@ from millrace.stack.port import check_free, listens
 from millrace.stack.process import Processes, ProcessRecord, last_lines
 from millrace.stack.server import Port, Server
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a server may take until it answers."""
 _SPACE = 300 << 20
-_LAST_TO_STOP = ("registry", "kafka", "redis", "postgresql", "cassandra")
+_LAST_TO_STOP = ("registry", "kafka", "redis", "postgresql", "cassandra", "search")
 
 Say = Callable[[str], None]
 

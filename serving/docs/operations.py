@@ -34,13 +34,25 @@ class Operation:
 
 
 def grouped(document: Mapping[str, Any]) -> dict[str, list[Operation]]:
-    """Every POST of the document by its tag, in the document's order."""
+    """Every POST that a form can send by its tag, in the document's order: its address has no parameters."""
     schemas = document["components"]["schemas"]
     groups: dict[str, list[Operation]] = {}
     for path, methods in document["paths"].items():
+        if "post" not in methods or "{" in path:
+            continue
         found = _operation(path, methods["post"], schemas)
         groups.setdefault(found.tag, []).append(found)
     return groups
+
+
+def others(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Method, address and summary of what no form sends."""
+    return [
+        (method.upper(), path, operation["summary"])
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if method != "parameters" and (method != "post" or "{" in path)
+    ]
 
 
 def _operation(path: str, post: Mapping[str, Any], schemas: Mapping[str, Schema]) -> Operation:

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from serving.console.shell import HEADERS
-from serving.docs.operations import grouped
+from serving.docs.operations import grouped, others
 
 STATIC = Path(__file__).parent / "static"
 
@@ -36,7 +36,7 @@ def docs(document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
     async def page(request: Request) -> Response:
         root = str(request.scope.get("root_path", "")).rstrip("/")
         found = document()
-        html = template.render(root=root, info=found["info"], groups=grouped(found))
+        html = template.render(root=root, info=found["info"], groups=grouped(found), others=others(found))
         return HTMLResponse(html, headers=HEADERS)
 
     return [Route("/docs", page), Mount("/docs/static", StaticFiles(directory=STATIC))]

@@ -82,7 +82,7 @@ each(writes.puts, 2, must_be('hash'))
 each(writes.ranks, 2, must_be('zset'))
 each(writes.sums, 1, add_integers)
 each(writes.scores, 1, add_scores)
-local added = {}
+local added = {[0] = 0}  -- records are of storage 0: their hash knows how many there are
 for number, storage in ipairs(writes.storages) do
   must_be('hash')(storage.key)
   added[number] = 0

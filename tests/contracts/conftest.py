@@ -23,9 +23,17 @@ from storage.redis_cluster_reads import RedisClusterReads
 from storage.redis_reads import RedisReads
 from storage.relational import Relational
 from storage.relational_reads import RelationalReads
+from storage.search import Search
+from storage.search_index import index_of, rows_body
+from storage.search_reads import SearchReads
+from storage.search_state import make
 from storage.sqlite import Sqlite
 from storage.sqlite_reads import SqliteSource
+from storage.technologies import KINDS
 from storage.technology import Reads, Technology
+from storage.unit import Claim, Outcome
+from storage.writes import Writes
+from tests.contracts.model import storage
 
 T = TypeVar("T")
 
@@ -49,9 +57,50 @@ class Sides:
         self._done += 1
         return self._done > enough.get(self.technology.name, self._done)
 
+    def searchable(self) -> None:
+        """Wait until searches find what was committed: they do so a second later otherwise."""
+        if isinstance(self.technology, DeclaringSearch):
+            self.technology.refresh()
+
     def learner(self) -> str:
         """A name that nothing has been written under."""
         return f"learner_{next(self._numbers)}"
+
+
+def holds(technology: Technology, *formats: str) -> bool:
+    """Whether a technology can hold all of these."""
+    return not KINDS[technology.name].refuses.keys() & set(formats)
+
+
+def needs(technology: Technology, *formats: str, ability: str = "") -> None:
+    """Go on only where the technology can hold these formats, and do that; `technologies.KINDS` says so."""
+    kind = KINDS[technology.name]
+    for format in formats:
+        if why := kind.refuses.get(format):
+            pytest.skip(f"{technology.name} refuses {format}: {why}")
+    if why := kind.lacks.get(ability):
+        pytest.skip(f"{technology.name} lacks {ability}: {why}")
+
+
+class DeclaringSearch(Search):
+    """The suite commits to storages that it has not declared: it makes their indices, as a declaration would."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        super().__init__(url, timeout)
+        self._made: set[tuple[str, str, int]] = set()
+
+    def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
+        unit = claim.unit
+        for name in {address.storage for address in writes.puts}:
+            if (name, unit.learner, unit.generation) not in self._made:
+                descriptor = storage(name, unit.learner, generation=unit.generation)
+                make(self._client, index_of(unit, name), rows_body(descriptor))
+                self._made.add((name, unit.learner, unit.generation))
+        return super().commit(claim, expected, new, writes, watermark_ms)
+
+    def refresh(self) -> None:
+        """Let searches find all that was committed."""
+        self._client.indices.refresh(index="millrace-*")
 
 
 def pointed(sides: Sides) -> dict[Name, int]:
@@ -91,8 +140,19 @@ def _cassandra(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
     return Cassandra(url, timeout=20), CassandraReads(url, timeout=10)
 
 
+def _search(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("search_clean")
+    return DeclaringSearch(url, timeout=20), SearchReads(url, timeout=10)
+
+
 SERVERLESS = {"memory": _memory, "sqlite": _sqlite}
-SERVERS = {"redis": _redis, "redis-cluster": _redis_cluster, "postgresql": _postgresql, "cassandra": _cassandra}
+SERVERS = {
+    "redis": _redis,
+    "redis-cluster": _redis_cluster,
+    "postgresql": _postgresql,
+    "cassandra": _cassandra,
+    "search": _search,
+}
 
 
 @pytest.fixture(params=[*SERVERLESS, *(pytest.param(name, marks=pytest.mark.server) for name in SERVERS)])

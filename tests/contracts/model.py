@@ -16,6 +16,8 @@ from storage.writes import Writes
 
 RECORDS, COUNTS, TREND, PLACES = "records/seen", "counters/views", "ranking/trend", "ranking/places"
 STORAGES = [RECORDS, COUNTS, TREND, PLACES]
+OTHER = "records/other"
+"""A second storage of a format that every technology holds."""
 
 
 def storage(name: str, learner: str = "watching", version: int = 1, **changes: Any) -> Descriptor:

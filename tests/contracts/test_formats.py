@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,11 @@ import pytest
 from storage import (
     Counters,
     CountersReader,
+    Documents,
+    DocumentsReader,
     FormatRefused,
+    Parameters,
+    ParametersReader,
     Ranking,
     RankingReader,
     Records,
@@ -25,7 +29,7 @@ from storage import (
 from storage.technologies import KINDS
 from storage.vector_row import METRICS, row_of
 from storage.vector_scan import nearest
-from tests.contracts.conftest import Sides
+from tests.contracts.conftest import Sides, needs
 from tests.storage.form_stage import START, FormStage, Row
 
 
@@ -48,6 +52,7 @@ def views(count: int) -> pl.DataFrame:
 
 
 def test_counters(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "counters")
     form, frame = Counters("c"), views(100)
     bound, reader = form.bind(stage.session), stage.reader(CountersReader, form)
     for part in (frame[:60], frame[60:]):
@@ -62,6 +67,7 @@ def test_counters(sides: Sides, stage: FormStage) -> None:
 
 
 def test_a_ranking_without_decay(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "ranking")
     form, frame = Ranking("r"), views(100)
     bound, reader = form.bind(stage.session), stage.reader(RankingReader, form)
     for part in (frame[:30], frame[30:]):
@@ -76,6 +82,7 @@ def test_a_ranking_without_decay(sides: Sides, stage: FormStage) -> None:
 
 @pytest.mark.parametrize("half_life", [timedelta(minutes=1), timedelta(hours=1)])
 def test_a_ranking_that_decays(sides: Sides, stage: FormStage, half_life: timedelta) -> None:
+    needs(sides.technology, "ranking")
     form, frame = Ranking("trend", half_life=half_life), views(100)
     bound, reader = form.bind(stage.session), stage.reader(RankingReader, form)
     for part in (frame[50:], frame[:50]):
@@ -104,21 +111,16 @@ def test_records(sides: Sides, stage: FormStage) -> None:
     stage.commit()
     expected = [Row("a", ["x", "é"], 1), Row("b", [], 2**53), None]
     assert sides.ask(reader.get_many(["a", "b", "c"])) == expected
+    assert to_frame(form, stage.technology, stage.describe(form))["user"].to_list() == ["a", "b"]
+    needs(sides.technology, ability="load")
     stage.claim()
     stage.fold(["a"])
     assert form.bind(stage.session).get("a") == expected[0]
-    assert to_frame(form, stage.technology, stage.describe(form))["user"].to_list() == ["a", "b"]
-
-
-def holding(sides: Sides, format: str) -> None:
-    """Go on only where the technology can hold the format; `technologies.KINDS` says so."""
-    if why := KINDS[sides.technology.name].refuses.get(format):
-        pytest.skip(f"{sides.technology.name} refuses {format}: {why}")
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_vectors(sides: Sides, stage: FormStage, metric: Literal["cosine", "dot", "euclidean"]) -> None:
-    holding(sides, "vectors")
+    needs(sides.technology, "vectors")
     form = Vectors("items", dimensions=3, metric=metric)
     stage.describe(form)
     bound, reader = form.bind(stage.session), stage.reader(VectorsReader, form)
@@ -140,7 +142,7 @@ def test_vectors(sides: Sides, stage: FormStage, metric: Literal["cosine", "dot"
 def test_the_nearest_vectors_or_the_words_why_not(
     sides: Sides, stage: FormStage, metric: Literal["cosine", "dot", "euclidean"]
 ) -> None:
-    holding(sides, "vectors")
+    needs(sides.technology, "vectors")
     form = Vectors("items", dimensions=3, metric=metric)
     stage.describe(form)
     bound, reader = form.bind(stage.session), stage.reader(VectorsReader, form)
@@ -150,6 +152,7 @@ def test_the_nearest_vectors_or_the_words_why_not(
     stage.fold(keys)
     bound.put(pl.DataFrame({"user": keys, "v": vectors}), key="user", vector="v")
     stage.commit()
+    sides.searchable()
     if "nearest" in KINDS[sides.technology.name].lacks:
         with pytest.raises(FormatRefused, match=f"{sides.technology.name} cannot .* can"):
             sides.ask(reader.nearest([1, 2, 3], 5))
@@ -163,3 +166,138 @@ def test_the_nearest_vectors_or_the_words_why_not(
     assert [key for key, _ in to_first] == [
         key for key, _ in nearest(rows, rows[0][1], 60, metric) if key not in keys[:2]
     ][:3]
+
+
+def weights() -> dict[str, Any]:
+    """A model that is a dictionary of arrays and numbers."""
+    return {"w": np.zeros(2, np.float32), "by_item": {}, "n": 0}
+
+
+@pytest.mark.parametrize("merge", ["average", "sum"])
+def test_parameters(sides: Sides, stage: FormStage, merge: Literal["average", "sum"]) -> None:
+    needs(sides.technology, "parameters")
+    form = Parameters("like_rate", weights, merge=merge)
+    stage.describe(form)
+    other = FormStage(sides.technology, sides.reads, stage.learner, partition=11)
+    for unit, steps in ((stage, [1.0, 2.0]), (other, [5.0])):
+        train(form.bind(unit.session), unit, steps)
+        unit.claim()
+        train(form.bind(unit.session), unit, [0.5])
+    found = sides.ask(stage.reader(ParametersReader, form).get(weights))
+    scales = [1.0, 1.0] if merge == "sum" else [3 / 5, 2 / 5]
+    assert found["w"] == pytest.approx([scales[0] * 3.5 + scales[1] * 5.5] * 2)
+    assert found["by_item"] == pytest.approx({"é": scales[0] * 3.5 + scales[1] * 5.5})
+    assert found["n"] == pytest.approx(scales[0] * 3 + scales[1] * 2)
+    frame = to_frame(form, stage.technology, stage.describe(form))
+    assert frame.filter(pl.col("path") == "n").rows() == [(0, "n", 3.0), (11, "n", 2.0)]
+
+
+def train(bound: Parameters[dict[str, Any]], unit: FormStage, steps: list[float]) -> None:
+    """Each step is an event, and all are one commit."""
+    for step in steps:
+        unit.fold()
+        model = bound.value
+        model["w"] += np.float32(step)
+        model["by_item"]["é"] = model["by_item"].get("é", 0.0) + step
+        model["n"] += 1
+    unit.commit()
+
+
+def test_a_model_of_a_unit_that_has_learned_nothing_is_left_out(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "parameters")
+    form = Parameters("like_rate", weights, merge="ensemble")
+    stage.describe(form)
+    reader = stage.reader(ParametersReader, form)
+    assert len(sides.ask(reader.get(weights)).models) == 1
+    train(form.bind(stage.session), stage, [1.0])
+    FormStage(sides.technology, sides.reads, stage.learner, partition=1)
+    [model] = sides.ask(reader.get(weights)).models
+    assert model["w"].tolist() == [1.0, 1.0]
+
+
+def test_documents(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "documents")
+    form = Documents("films", fields=["title", "genres", "year"])
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(DocumentsReader, form)
+    films = pl.DataFrame(
+        {
+            "user": ["m1", "m2", "m3"],
+            "title": ["The Matrix", "The Matrix Reloaded", "Amélie"],
+            "genres": [["Action", "Sci-Fi"], ["Action"], None],
+            "year": [1999, 2003, 2001],
+        }
+    )
+    stage.fold(["m1", "m2", "m3", "m4"])
+    bound.put(films, key="user")
+    stage.commit()
+    bound.put_one("m2", {"title": "Matrix, reloaded", "year": 2003})
+    bound.put_one("m4", {"title": "Alien", "genres": ["horror", "sci-fi"]})
+    stage.commit()
+    sides.searchable()
+    matrix = {"title": "The Matrix", "genres": ["Action", "Sci-Fi"], "year": 1999}
+    assert sides.ask(reader.get_many(["m1", "m4", "nobody"])) == [
+        matrix,
+        {"title": "Alien", "genres": ["horror", "sci-fi"]},
+        None,
+    ]
+    [best, *others] = sides.ask(reader.search("MATRIX the? (genres:", 9))
+    assert (best.key, best.fields, [found.key for found in others]) == ("m1", matrix, ["m2"])
+    assert best.relevance > others[0].relevance > 0
+    for text, keys in {
+        "amélie": ["m3"],
+        "2003": ["m2"],
+        "sci": ["m1", "m4"],
+        "action": ["m1"],
+        "wild*": [],
+        "": [],
+    }.items():
+        assert {found.key for found in sides.ask(reader.search(text, 9))} == keys, text
+    assert len(sides.ask(reader.search("matrix", 1))) == 1
+    shown = to_frame(form, stage.technology, stage.describe(form))
+    assert shown["key"].to_list() == ["m1", "m2", "m3", "m4"]
+    assert shown["year"].to_list() == [1999, 2003, 2001, None]
+
+
+def test_documents_that_fit_equally_are_found_by_key(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "documents")
+    form = Documents("films", fields=["title"])
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(DocumentsReader, form)
+    keys = ["é", "b", "", "a", "😀", "B", "\x00", "k" * 3_000]
+    stage.fold(keys)
+    bound.put(pl.DataFrame({"user": keys, "title": ["one two"] * len(keys)}), key="user")
+    stage.commit()
+    sides.searchable()
+    assert [found.key for found in sides.ask(reader.search("two", 99))] == sorted(keys)
+    assert [found.key for found in sides.ask(reader.search("two", 3))] == sorted(keys)[:3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"',
+        "one AND",
+        "NOT one",
+        "one*",
+        "title:one",
+        "one~2",
+        "-one",
+        "(one",
+        "one\\",
+        "\x00one",
+        "{}",
+        "%",
+        "one'; --",
+    ],
+)
+def test_what_people_type_is_never_an_operator(sides: Sides, stage: FormStage, text: str) -> None:
+    needs(sides.technology, "documents")
+    form = Documents("films", fields=["title"])
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(DocumentsReader, form)
+    stage.fold(["k"])
+    bound.put_one("k", {"title": "one and not"})
+    stage.commit()
+    sides.searchable()
+    assert [found.key for found in sides.ask(reader.search(text, 9))] == (["k"] if "one" in text else [])

@@ -17,8 +17,8 @@ from storage.technology import Newest, Technology
 from storage.unit import Outcome
 from storage.versions import trim
 from storage.writes import Writes
-from tests.contracts.conftest import Sides, pointed
-from tests.contracts.model import COUNTS, PLACES, RECORDS, TREND, storage, unit
+from tests.contracts.conftest import Sides, needs, pointed
+from tests.contracts.model import COUNTS, OTHER, PLACES, RECORDS, TREND, storage, unit
 
 ROWS: dict[str, Callable[[str, int], Writes]] = {
     RECORDS: lambda key, value: Writes(puts={Address(RECORDS, key): str(value).encode()}),
@@ -40,29 +40,29 @@ def written(writes: Writes) -> dict[Address, Any]:
 
 
 def test_names_may_be_switched_back_and_then_return_only_when_they_are_told_to(sides: Sides) -> None:
-    one, two = (sides.technology.declare(storage(PLACES, version=version)) for version in (1, 2))
+    one, two = (sides.technology.declare(storage(OTHER, version=version)) for version in (1, 2))
     sides.technology.point([two])
     sides.technology.switch([one])
-    assert pointed(sides) == {("ranking", "places"): 1}
+    assert pointed(sides) == {("records", "other"): 1}
     sides.technology.point([two])
-    assert pointed(sides) == {("ranking", "places"): 1}, "a version that was rolled back came back by itself"
-    three = sides.technology.declare(storage(PLACES, version=3))
+    assert pointed(sides) == {("records", "other"): 1}, "a version that was rolled back came back by itself"
+    three = sides.technology.declare(storage(OTHER, version=3))
     sides.technology.point([three])
     [alias] = sides.technology.aliases().values()
     assert (alias.version, alias.newest, alias.previous) == (3, 3, 1)
     sides.technology.switch([two])
-    assert pointed(sides) == {("ranking", "places"): 2}
+    assert pointed(sides) == {("records", "other"): 2}
 
 
 def test_several_names_are_switched_at_one_moment(sides: Sides) -> None:
-    versions = [[sides.technology.declare(storage(name, version=v)) for name in (RECORDS, PLACES)] for v in (1, 2)]
+    versions = [[sides.technology.declare(storage(name, version=v)) for name in (RECORDS, OTHER)] for v in (1, 2)]
     sides.technology.point(versions[1])
     sides.technology.switch(versions[0])
-    assert pointed(sides) == {("records", "seen"): 1, ("ranking", "places"): 1}
+    assert pointed(sides) == {("records", "seen"): 1, ("records", "other"): 1}
 
 
 def test_many_who_move_a_name_at_once_leave_it_at_the_newest(sides: Sides) -> None:
-    items = [sides.technology.declare(storage(PLACES, version=version)) for version in range(1, 7)]
+    items = [sides.technology.declare(storage(OTHER, version=version)) for version in range(1, 7)]
     barrier = Barrier(len(items))
 
     def move(item: Descriptor) -> None:
@@ -71,7 +71,7 @@ def test_many_who_move_a_name_at_once_leave_it_at_the_newest(sides: Sides) -> No
 
     with ThreadPoolExecutor(len(items)) as pool:
         list(pool.map(move, items))
-    assert pointed(sides) == {("ranking", "places"): 6}
+    assert pointed(sides) == {("records", "other"): 6}
 
 
 def test_a_storage_that_was_created_before_anybody_wrote_it_is_taken_by_its_first_writer(sides: Sides) -> None:
@@ -117,10 +117,12 @@ def test_no_name_leads_to_a_version_that_is_being_filled(sides: Sides) -> None:
 
 @pytest.mark.parametrize("name", list(ROWS))
 def test_what_is_filled_is_there_chunk_after_chunk(sides: Sides, name: str) -> None:
+    needs(sides.technology, name.partition("/")[0])
     item = sides.technology.declare(loaded(name))
     chunks = [ROWS[name](f"k{number}", number) for number in range(5)]
     for chunk in chunks:
         sides.technology.fill(item, chunk)
+    sides.searchable()
     assert dict(sides.technology.dump(item)) == {key: row for chunk in chunks for key, row in written(chunk).items()}
     assert sides.ask(sides.reads.count(item)) in (5, None)
     assert sides.technology.newest(item) == (Newest(3, 4) if name == TREND else Newest())
@@ -132,6 +134,7 @@ def test_what_is_filled_is_there_chunk_after_chunk(sides: Sides, name: str) -> N
 
 @pytest.mark.parametrize("name", list(ROWS))
 def test_what_is_filled_twice_is_refused(sides: Sides, name: str) -> None:
+    needs(sides.technology, name.partition("/")[0])
     item = sides.technology.declare(loaded(name))
     sides.technology.fill(item, ROWS[name]("k", 1))
     with pytest.raises(WriteRefused, match="already"):
@@ -153,19 +156,21 @@ def test_an_erased_version_leaves_nothing_and_the_others_are_as_they_were(sides:
 
 
 def test_a_name_ends_with_the_version_that_it_stands_for(sides: Sides) -> None:
-    [one, two] = [sides.technology.declare(storage(PLACES, version=version)) for version in (1, 2)]
+    [one, two] = [sides.technology.declare(storage(OTHER, version=version)) for version in (1, 2)]
     sides.technology.erase(two)
-    assert pointed(sides) == {("ranking", "places"): 1}
+    assert pointed(sides) == {("records", "other"): 1}
     sides.technology.erase(one)
     assert pointed(sides) == {}
 
 
 def test_who_wrote_an_erased_generation_is_fenced(technology: Technology) -> None:
-    items = [technology.declare(storage(name)) for name in (RECORDS, PLACES)]
+    items = [technology.declare(storage(name)) for name in (RECORDS, OTHER)]
     zombie = technology.claim(unit(), "a")
     assert technology.commit(zombie, None, 1, ROWS[RECORDS]("k", 1), None) is Outcome.OK
     technology.erase(items[0])
-    assert technology.commit(zombie, 1, 2, ROWS[PLACES]("k", 1), None) is Outcome.OK, "another storage is left"
+    assert technology.commit(zombie, 1, 2, Writes(puts={Address(OTHER, "k"): b"1"}), None) is Outcome.OK, (
+        "another storage is left"
+    )
     technology.erase(items[1])
     assert technology.commit(zombie, 2, 3, ROWS[RECORDS]("k", 2), None) is Outcome.FENCED
     assert technology.units(storage(RECORDS)) == []
@@ -181,6 +186,7 @@ def test_a_lease_is_seen_by_those_who_write(sides: Sides) -> None:
 
 
 def test_buckets_that_nobody_reads_any_more_are_removed(sides: Sides) -> None:
+    needs(sides.technology, "ranking")
     item = sides.technology.declare(storage(TREND, options={"half_life_ms": 1000}))
     claim = sides.technology.claim(unit(), "a")
     rows = {Address(TREND, key, bucket): {"x": 1.0, "y": 2.0} for key in ("k", "l:1") for bucket in (-1, 5, 6, 7)}

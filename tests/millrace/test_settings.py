@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from millrace.platform import Platform
 from millrace.settings import Settings, SettingsError
+from millrace.stack.plan import variables
+from storage.errors import InsecureStore
 
 
 def test_defaults_are_the_local_stack_on_loopback() -> None:
@@ -48,3 +51,27 @@ def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> No
 def test_a_file_that_was_asked_for_must_exist(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no settings file"):
         Settings.load(tmp_path / "other.toml", {})
+
+
+@pytest.mark.parametrize(("said", "meant"), [("true", True), ("1", True), ("False", False), ("no", False)])
+def test_a_switch_is_said_in_the_usual_words(said: str, meant: bool) -> None:
+    assert Settings.load(environment={"MILLRACE_ALLOW_INSECURE_STORES": said}).allow_insecure_stores is meant
+    with pytest.raises(SettingsError, match="no bool"):
+        Settings.load(environment={"MILLRACE_ALLOW_INSECURE_STORES": f"not {said}"})
+
+
+def test_a_platform_opens_no_store_that_strangers_could_write_unless_it_is_told_to() -> None:
+    address = "redis://db.example.com:6379/0"
+    platform = Platform(Settings(redis_url=address))
+    for side in (platform.technologies, platform.reads()):
+        with pytest.raises(InsecureStore, match="allow_insecure_stores"):
+            side["redis"]
+    told = Platform(Settings(redis_url=address, allow_insecure_stores=True))
+    assert told.technologies["redis"].name == "redis"
+    assert told.reads()["redis"] is not None
+    told.close()
+
+
+def test_children_are_told_the_same() -> None:
+    environment = variables(Settings(allow_insecure_stores=True))
+    assert Settings.load(environment=environment).allow_insecure_stores

@@ -40,6 +40,20 @@ def test_a_part_on_another_machine_or_a_secured_one_is_not_run_here(part: str, s
     assert set(servers(settings)) == {"kafka", "redis", "registry"} - {part}
 
 
+def test_a_relational_database_runs_here_if_it_is_postgresql_on_loopback() -> None:
+    found = servers(Settings(relational_url="postgresql://ada@localhost:7000/models"))["postgresql"]
+    assert (found.address, found.ports[0].number) == ("postgresql://ada@127.0.0.1:7000/models", 7000)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://ada:secret@127.0.0.1/models", "postgresql://ada:secret@db.example/models"]
+)
+def test_a_secured_postgresql_is_not_run_here_and_its_password_is_not_shown(url: str) -> None:
+    settings = Settings(relational_url=url)
+    assert "postgresql" not in servers(settings)
+    assert addresses(settings)["postgresql"] == url.replace(":secret", ":***")
+
+
 def test_a_cassandra_on_loopback_is_run_here_with_the_port_after_its_own() -> None:
     here = Settings(cassandra_url="cassandra://ada@localhost:9042/models")
     server = servers(here)["cassandra"]
@@ -73,6 +87,7 @@ def test_the_registry_uses_the_kafka_of_the_settings_wherever_that_is() -> None:
         (Settings(kafka="127.0.0.1:nine"), "kafka"),
         (Settings(redis_url="redis://127.0.0.1:99999/0"), "redis_url"),
         (Settings(registry_url="http://localhost:-1"), "registry_url"),
+        (Settings(relational_url="postgresql://localhost:five/x"), "relational_url"),
         (Settings(cassandra_url="cassandra://localhost:99999/k"), "cassandra_url"),
     ],
 )

@@ -46,7 +46,7 @@ async def test_it_is_a_document_of_version_3_1_with_what_is_loaded_and_nothing_e
     found = await document(client)
     assert found["openapi"] == "3.1.0"
     assert set(found["info"]) >= {"title", "version"}
-    assert list(found["paths"]) == [
+    assert [path for path in found["paths"] if not path.startswith("/storages")] == [
         "/v1/recommend",
         "/v1/recommend/popular_now",
         "/v1/recommend/newest",
@@ -64,11 +64,11 @@ async def test_every_reference_leads_to_a_component_and_every_operation_has_its_
         for part in reference.removeprefix("#/").split("/"):
             place = place[part]
         assert isinstance(place, dict)
-    posts = [methods["post"] for methods in found["paths"].values()]
-    assert len({post["operationId"] for post in posts}) == len(posts)
-    for post in posts:
-        assert {"summary", "description", "tags", "requestBody", "responses"} <= set(post)
-        assert "default" in post["responses"]
+    every = [one for path in found["paths"].values() for method, one in path.items() if method != "parameters"]
+    assert len({one["operationId"] for one in every}) == len(every)
+    for one in every:
+        assert {"summary", "tags", "responses"} <= set(one)
+        assert "default" in one["responses"]
 
 
 async def test_requests_and_answers_have_their_schemas_limits_and_an_example(client: httpx.AsyncClient) -> None:
@@ -174,7 +174,7 @@ async def test_the_page_shows_every_address_and_needs_nothing_from_elsewhere(cli
     paths = (await document(client))["paths"]
     assert paths
     for path in paths:
-        assert f"POST {path}<" in answer.text
+        assert f" {path}<" in answer.text
     assert len(checker.addresses) > 1
     for address in checker.addresses:
         assert address.startswith("/") or address == "data:,"

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -299,3 +300,16 @@ async def test_after_close_what_is_under_way_and_what_comes_later_fails(proxy: P
     for call in (sent, unsent, through.call(("PING",))):
         with pytest.raises(StorageUnavailable, match="closed"):
             await call
+
+
+async def test_it_can_be_closed_at_every_step_of_connecting(redis_clean: str) -> None:
+    """Also where an attempt fails, or succeeds, in the very tick in which it is given up."""
+    for url in (f"redis://127.0.0.1:{free_ports(1)[0]}", redis_clean, "rediss" + redis_clean.removeprefix("redis")):
+        for ticks in range(60):
+            connection = Connection(url, timeout=5)
+            call = connection.call(("PING",))
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            await asyncio.wait_for(connection.close(), 3)
+            with suppress(StorageUnavailable):
+                await call

@@ -1,0 +1,128 @@
+"""A load as a person sees it: a bar while it runs, a way to stop it, and one sentence when it is done."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from schemas import MillraceError
+from schemas.avro import of_text
+from storage.load import Loaded
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)]))
+
+
+class Bar:
+    """Rows, rows a second and the time that is left, on stderr; nothing where that is no terminal, or nobody looks.
+
+    Args:
+        shown: whether a person looks.
+    """
+
+    def __init__(self, file: Path, shown: bool) -> None:
+        self._name, self._shown = file.name, shown and sys.stderr.isatty()
+        self._open = ExitStack()
+        self._progress: Any = None
+
+    def __enter__(self) -> Self:
+        if self._shown:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+            columns = "{task.description}", "{task.fields[rows]:,} rows", "{task.fields[rate]:,.0f} rows/s"
+            name, rows, rate = (TextColumn(column) for column in columns)
+            bar = Progress(
+                name,
+                BarColumn(),
+                TaskProgressColumn(),
+                rows,
+                rate,
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._progress = self._open.enter_context(bar)
+            self._task = bar.add_task(self._name, total=1.0, rows=0, rate=0.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def seen(self, rows: int, part: float) -> None:
+        """See `storage.load.Seen`."""
+        if self._progress is not None:
+            elapsed = self._progress.tasks[self._task].elapsed or 1.0
+            self._progress.update(self._task, completed=part, rows=rows, rate=rows / elapsed)
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end what is inside once, by an exception; while that is cleaned up, they do nothing
+    more. SIGKILL still ends it at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        with suppress(OSError):
+            sys.stderr.write("\nStopping: what was loaded is erased, unless it was complete already.\n")
+        raise SystemExit(128 + number)
+
+    before = {each: signal.signal(each, stop) for each in _SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def read_schema(path: Path) -> Mapping[str, Any]:
+    """The Avro schema in a file.
+
+    Raises:
+        MillraceError: there is none.
+    """
+    try:
+        found: Mapping[str, Any] = of_text(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise MillraceError(f"{path} cannot be read as a schema: {error}.") from error
+    return found
+
+
+def outcome(done: Loaded) -> dict[str, Any]:
+    """A load for programs."""
+    item, alias = done.descriptor, done.alias
+    return {
+        "storage": item.title,
+        "version": item.version,
+        "rows": done.rows,
+        "seconds": round(done.seconds, 3),
+        "rows_per_second": round(_rate(done)),
+        "stands_for": None if alias is None else alias.version,
+        "before": None if alias is None else alias.previous,
+    }
+
+
+def sentence(done: Loaded, file: Path) -> str:
+    """A load for people."""
+    item, alias = done.descriptor, done.alias
+    storage = f"{item.technology}/{item.storage}"
+    speed = f"{done.seconds:.1f} s ({_rate(done):,.0f} rows/s)"
+    loaded = f"Loaded {done.rows:,} rows of {file.name} into {item.title} in {speed}"
+    if alias is None or alias.version != item.version:
+        now = "nothing" if alias is None else f"@{alias.version}"
+        return f"{loaded}; {item.name} still stands for {now}. Switch to it: millrace storages switch {item.title}"
+    if alias.previous is None:
+        return f"{loaded}; {item.name} stands for it now."
+    return (
+        f"{loaded}; {item.name} stands for it now, and stood for @{alias.previous}. "
+        f"Back to that: millrace storages rollback {storage}"
+    )
+
+
+def _rate(done: Loaded) -> float:
+    return done.rows / max(done.seconds, 1e-9)

@@ -1,0 +1,179 @@
+"""Storages as the service's users look at them and change them: the work behind their addresses and the console.
+
+What blocks runs in threads of its own; what a technology answers late holds up nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from serving.problem import Problem
+from serving.threads import Threads
+from storage import (
+    Alias,
+    Catalogue,
+    Descriptor,
+    OptionRefused,
+    StorageConflict,
+    StorageError,
+    StorageMissing,
+    Technology,
+    browsing,
+    versions,
+)
+from storage.blank import blank
+from storage.naming import Place, place
+from storage.retention import Present
+
+T = TypeVar("T")
+PATIENCE = 10.0
+"""Seconds that a change may take before whoever asked is told that its outcome is not known."""
+GLANCE = 2.0
+"""Seconds that something which is only nice to know is waited for."""
+
+
+class Storages:
+    """Every method may raise Problem, which says to the user what is wrong.
+
+    Args:
+        technologies: the writing sides by name; none is opened before it is needed.
+        changed: awaited after each change, so that whoever looks next sees it.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, technologies: Mapping[str, Technology], changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.catalogue, self._technologies, self._changed = catalogue, technologies, changed
+        self._threads = Threads(4)
+
+    @property
+    def technologies(self) -> Sequence[str]:
+        """Names of those that storages can be created in."""
+        return tuple(self._technologies)
+
+    def versions(self, where: Place) -> list[Descriptor]:
+        """All versions of a storage, oldest first; 404 if there is none."""
+        found = [item for item in self.catalogue.storages() if (item.technology, *item.place) == where.whole]
+        if not found:
+            raise _missing(f"There is no storage {where.storage}; {self._known()}")
+        return found
+
+    def version(self, where: Place) -> Descriptor:
+        """The version that was named, or else the one that readers get; 404 if there is none."""
+        every = self.versions(where)
+        alias = self.catalogue.alias(every[0])
+        wanted = where.version or (alias.version if alias is not None else every[-1].version)
+        for item in every:
+            if item.version == wanted:
+                return item
+        there = ", ".join(f"@{item.version}" for item in every)
+        raise _missing(f"{where.storage} has no version @{wanted}; it has {there}.")
+
+    async def row(self, item: Descriptor, key: str, size: int) -> Any:
+        """A row's value as JSON knows it; None if there is none."""
+        return await _answer(browsing.row(self.catalogue.reads(item.technology), item, key, size), PATIENCE)
+
+    async def keys(self, item: Descriptor, size: int) -> list[str]:
+        """Some keys that have rows; none where they cannot be told now."""
+        try:
+            return sorted(await _answer(self.catalogue.reads(item.technology).keys(item, size), GLANCE))
+        except (Problem, StorageError):
+            return []
+
+    async def create(
+        self, technology: str, format: str, name: str, options: Mapping[str, Any], schema: Any, made_by: str
+    ) -> Descriptor:
+        """Make a storage, empty; see `versions.create`."""
+        self._must_be_set_up(technology)
+        item = _checked(partial(blank, technology, format, name, options, schema))
+        return await self._change(technology, lambda it: versions.create(it, item, made_by))
+
+    async def switch(self, where: Place, version: int) -> Alias:
+        """Let the name stand for a version; see `versions.switch`."""
+        self.versions(where)
+        return await self._change(where.technology, lambda it: versions.switch(it, where.format, where.name, version))
+
+    async def rollback(self, where: Place) -> Alias:
+        """Let the name stand for what it stood for before; see `versions.rollback`."""
+        self.versions(where)
+        return await self._change(where.technology, lambda it: versions.rollback(it, where.format, where.name))
+
+    async def delete(self, where: Place, force: bool) -> int:
+        """Remove a storage, or one version of it; returns how many versions are gone. See `versions.delete`."""
+        self.version(where)
+        return await self._change(
+            where.technology, lambda it: versions.delete(it, where.format, where.name, where.version, force)
+        )
+
+    async def present(self, technology: str) -> Present | None:
+        """What a technology knows of who reads and writes; None if it cannot tell now."""
+        try:
+            return await self._run(technology, versions.present, GLANCE)
+        except Problem:
+            return None
+
+    def _must_be_set_up(self, technology: str) -> None:
+        if technology not in self._technologies:
+            known = ", ".join(self._technologies) or "none"
+            raise Problem(
+                404,
+                "unknown-technology",
+                f"No technology {technology!r} is set up here; set up are {known}.",
+                field="technology",
+                known=list(self._technologies),
+            )
+
+    def _known(self) -> str:
+        names = sorted({f"{item.technology}/{item.storage}" for item in self.catalogue.storages()})
+        return f"there are {', '.join(names)}." if names else "there is none yet."
+
+    async def _change(self, technology: str, change: Callable[[Technology], T]) -> T:
+        self._must_be_set_up(technology)
+        try:
+            return await self._run(technology, change, PATIENCE)
+        finally:
+            await self._changed()
+
+    async def _run(self, technology: str, change: Callable[[Technology], T], patience: float) -> T:
+        return await _answer(self._threads.run(lambda: change(self._technologies[technology])), patience)
+
+
+def parsed(text: str) -> Place:
+    """A storage's place from its name in full; 404 if the text is none."""
+    return _checked(partial(place, text))
+
+
+def _checked(made: Callable[[], T]) -> T:
+    try:
+        return made()
+    except StorageError as error:
+        raise problem(error) from error
+
+
+async def _answer(asked: Awaitable[T], patience: float) -> T:
+    try:
+        async with asyncio.timeout(patience):
+            return await asked
+    except TimeoutError as error:
+        text = f"The storage has not answered within {patience:.0f} s; what was asked for may still happen."
+        raise Problem(503, "storage-late", text) from error
+    except StorageError as error:
+        raise problem(error) from error
+
+
+def problem(error: StorageError) -> Problem:
+    """What the client is told of it."""
+    if isinstance(error, StorageMissing):
+        return _missing(str(error))
+    if isinstance(error, StorageConflict):
+        return Problem(409, "storage-conflict", str(error))
+    if isinstance(error, OptionRefused):
+        return Problem(422, "storage-refused", str(error), field=error.field)
+    return Problem(503, "storage-unavailable", str(error))
+
+
+def _missing(text: str) -> Problem:
+    return Problem(404, "unknown-storage", text)

@@ -1,0 +1,154 @@
+"""A process is killed, or frozen and woken, at every single step of a commit: what follows is exactly the fold."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from benchmarks.prove_storage.member import until
+from benchmarks.prove_storage.nursery import Nursery
+from benchmarks.prove_storage.one_commit import AFTER, BEFORE, END, commit, storages, unit, writes
+from benchmarks.prove_storage.targets import TARGETS, Target
+from storage.errors import StorageUnavailable
+from storage.technologies import kind, opened
+from storage.technology import Technology
+from storage.unit import Claim
+
+STEPS = int(os.environ.get("MILLRACE_STEPS", "8"))
+"""So many steps of each technology are tried, evenly; `make faults` tries all of them."""
+
+
+@dataclass
+class Stage:
+    """One technology, and the processes that commit to it."""
+
+    target: Target
+    technology: Technology
+    url: str
+    nursery: Nursery
+    folder: Path
+
+    def begin(self, last: int | None, fate: str = "SIGKILL") -> Run:
+        """A learner of its own, whose process commits until this step."""
+        learner = f"steps_{uuid4().hex}"
+        for descriptor in storages(self.target.technology, learner):
+            self.technology.declare(descriptor)
+        trace = self.folder / f"{learner}.jsonl"
+        name = self.target.technology
+        arguments = {"technology": name, "url": self.url, "learner": learner, "last": last, "fate": fate}
+        process = self.nursery.born({**arguments, "trace": str(trace)}, "one_commit")
+        return Run(self, learner, trace, process)
+
+
+@dataclass
+class Run:
+    """One process, and the rows of its learner."""
+
+    stage: Stage
+    learner: str
+    trace: Path
+    process: int
+
+    def said(self, kind: str) -> list[Any]:
+        """What it has traced."""
+        lines = self.trace.read_text("utf-8").splitlines() if self.trace.exists() else []
+        return [line[kind] for line in map(json.loads, lines) if kind in line]
+
+    def gone(self, wait: bool = True) -> bool:
+        return self.stage.nursery.gone(self.process, wait=wait)
+
+    def tell(self, number: signal.Signals) -> None:
+        os.kill(self.process, number)
+
+    def take_over(self) -> None:
+        """Claim the unit, look at what can be read back, and fold the rest of the log."""
+        technology, name = self.stage.technology, self.stage.target.technology
+        claim = technology.claim(unit(self.learner), uuid4().hex)
+        assert claim.next in (BEFORE, AFTER)
+        self._read_back(claim, claim.next)
+        if claim.next == BEFORE:
+            assert commit(technology, claim, name, BEFORE, AFTER) == "OK"
+        assert commit(technology, claim, name, AFTER, END) == "OK"
+
+    def compare(self) -> None:
+        """Every row is that of the whole log."""
+        name, found = self.stage.target.technology, {}
+        for descriptor in storages(name, self.learner):
+            found.update(dict(self.stage.technology.dump(descriptor)))
+        wanted = writes(name, self.learner, 0, END)
+        assert found == {**wanted.puts, **wanted.sums}
+        [state] = self.stage.technology.units(storages(name, self.learner)[0])
+        assert state.next == END
+
+    def _read_back(self, claim: Claim, position: int) -> None:
+        if "load" not in kind(self.stage.target.technology).lacks:
+            rows = writes(self.stage.target.technology, self.learner, 0, position).puts
+            assert self.stage.technology.read(claim, position, list(rows)) == list(rows.values())
+
+
+@pytest.fixture(scope="module", params=[name for name, target in TARGETS.items() if target.derived is None])
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    target, folder = TARGETS[request.param], tmp_path_factory.mktemp("steps")
+    url = (
+        f"sqlite:///{folder / 'rows.db'}" if target.name == "sqlite" else request.getfixturevalue(f"{target.name}_url")
+    )
+    with (
+        closing(opened(target.technology, url)) as technology,
+        closing(Nursery(folder / "processes.log")) as nursery,
+    ):
+        yield Stage(target, technology, url, nursery, folder)
+
+
+def numbers(stage: Stage) -> list[int]:
+    """The steps to be tried."""
+    run = stage.begin(None)
+    assert run.gone()
+    [count] = run.said("steps")
+    return sorted({round(place * (count - 1) / max(1, STEPS - 1)) for place in range(STEPS)})
+
+
+@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.timeout(900)
+def test_killed_at_any_step_of_a_commit_its_successor_makes_it_whole(stage: Stage) -> None:
+    steps = {}
+    for number in numbers(stage):
+        run = stage.begin(number)
+        assert run.gone()
+        run.take_over()
+        run.compare()
+        steps[number] = run.said("step")
+    print(steps)
+    assert all(len(step) == 1 for step in steps.values())
+
+
+@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.timeout(900)
+def test_frozen_at_any_step_of_a_commit_and_woken_it_changes_nothing(stage: Stage) -> None:
+    for number in numbers(stage):
+        run = stage.begin(number, "SIGSTOP")
+        until(lambda run=run: run.said("step") or run.gone(wait=False), 20, "the step")  # type: ignore[misc]
+        held = not taken_over(run)
+        run.tell(signal.SIGCONT)
+        assert run.gone()
+        assert run.said("outcome") == ["OK", "OK"] if held else run.said("outcome")[-1:] in ([], ["FENCED"])
+        run.compare()
+
+
+def taken_over(run: Run) -> bool:
+    """False where the frozen process holds a lock: SQLite's file is one process's at a time."""
+    with suppress(StorageUnavailable):
+        run.take_over()
+        return True
+    assert run.stage.target.name == "sqlite"
+    return False

@@ -1,0 +1,135 @@
+"""`millrace storages`: storages created, looked at, switched, rolled back, deleted and collected, on a real Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage import Address, Descriptor, Ranking, Technology, UnitId, Writes
+from storage.technologies import opened
+
+ROOT = Path(__file__).parents[2]
+
+
+class Shell:
+    """A folder in which commands are run."""
+
+    def __init__(self, folder: Path, redis: str) -> None:
+        self._folder = folder
+        elsewhere = {"MILLRACE_RELATIONAL_URL": "", "MILLRACE_CASSANDRA_URL": "", "MILLRACE_SEARCH_URL": ""}
+        self._environment = {**os.environ, **elsewhere, "PYTHONPATH": str(ROOT), "MILLRACE_REDIS_URL": redis}
+
+    def run(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "millrace", "storages", *arguments]
+        return subprocess.run(
+            command, cwd=self._folder, env=self._environment, input=typed, capture_output=True, text=True, timeout=60
+        )
+
+    def says(self, *arguments: str, typed: str = "") -> str:
+        done = self.run(*arguments, typed=typed)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.says(*arguments, "--output", "json"))
+
+    def refuses(self, *arguments: str, typed: str = "") -> str:
+        done = self.run(*arguments, typed=typed)
+        assert done.returncode == 1
+        assert done.stderr.startswith("millrace: ")
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+
+
+@pytest.fixture
+def shell(tmp_path: Path, redis_clean: str) -> Shell:
+    return Shell(tmp_path, redis_clean)
+
+
+@pytest.fixture
+def technology(redis_clean: str) -> Iterator[Technology]:
+    with closing(opened("redis", redis_clean)) as technology:
+        yield technology
+
+
+def learned(technology: Technology, version: int) -> Descriptor:
+    item = technology.declare(Ranking("popular").describe("popular", version, version, "clicks"))
+    claim = technology.claim(UnitId("popular", version, version, "clicks", 0), f"owner-{version}")
+    row = Address("ranking/popular", "all")
+    technology.commit(claim, None, 7, Writes(scores={row: {"old": 1.0, f"v{version}": 2.0}}), 1_800_000_000_000)
+    technology.point([item])
+    return item
+
+
+def test_a_storage_is_created_listed_shown_and_deleted(shell: Shell) -> None:
+    assert shell.says("create", "redis/ranking/popular", "--half-life", "30d", "--size", "100") == (
+        "Created redis/ranking/popular@1, empty.\n"
+    )
+    [row] = shell.json()
+    assert (row["storage"], row["read"], row["rows"], row["writer"]) == ("redis/ranking/popular@1", True, 0, None)
+    shown = shell.json("show", "popular")
+    assert shown["options"] == {"half_life_ms": 2_592_000_000, "size": 100}
+    assert "@" in shown["made_by"]
+    assert "exists already, created by" in shell.refuses("create", "redis/ranking/popular")
+    assert "nothing was deleted" in shell.refuses("delete", "popular", typed="populaire\n")
+    assert "Deleted redis/ranking/popular: 1 version." in shell.says("delete", "popular", typed="popular\n")
+    assert shell.json() == []
+
+
+def test_what_cannot_be_created_is_one_sentence(shell: Shell, tmp_path: Path) -> None:
+    assert "write technology/format/name" in shell.refuses("create", "popular")
+    assert "ranking has no option 'merge'" in shell.refuses("create", "redis/ranking/popular", "--merge", "sum")
+    assert "records needs schema" in shell.refuses("create", "redis/records/films")
+    assert "cannot be read as a schema" in shell.refuses("create", "redis/records/films", "--schema", "none.avsc")
+    assert "cassandra is not set up" in shell.refuses("create", "cassandra/counters/clicks")
+    schema = tmp_path / "film.avsc"
+    schema.write_text('{"type": "record", "name": "Film", "fields": [{"name": "title", "type": "string"}]}')
+    assert shell.json("create", "redis/records/films", "--schema", str(schema))["schema"]["name"] == "Film"
+
+
+def test_versions_are_read_switched_and_rolled_back(shell: Shell, technology: Technology) -> None:
+    for version in (1, 2):
+        learned(technology, version)
+    assert [(row["version"], row["state"]) for row in shell.json("versions", "popular")] == [
+        ("@1", "ready"),
+        ("@2", "read"),
+    ]
+    found = shell.json("read", "redis/ranking/popular", "all", "--size", "1")
+    assert found == {"storage": "redis/ranking/popular@2", "key": "all", "value": [{"member": "v2", "score": 2.0}]}
+    assert shell.json("read", "popular@1", "all")["value"][0]["member"] == "v1"
+    assert "has no row 'nobody'" in shell.refuses("read", "popular", "nobody")
+    shown = shell.json("show", "popular")
+    assert [(place["partition"], place["position"]) for place in shown["positions"]] == [("clicks/0", 7)]
+    assert shown["bytes"] > 0
+
+    assert "stands for @1 now. To undo it: millrace storages switch redis/ranking/popular@2" in shell.says(
+        "rollback", "popular"
+    )
+    assert shell.json("read", "popular", "all")["value"][0]["member"] == "v1"
+    assert "stands for @2 now" in shell.says("switch", "popular@2")
+    assert "Say which version" in shell.refuses("switch", "popular")
+    assert "ready are: @1, @2" in shell.refuses("switch", "popular@9")
+    assert "its learner popular@1 writes it" in shell.refuses("delete", "popular", "--yes")
+    assert "2 versions" in shell.says("delete", "popular", "--yes", "--force")
+
+
+def test_what_may_go_is_listed_before_it_is_collected(shell: Shell, technology: Technology) -> None:
+    learned(technology, 1)
+    learned(technology, 2)
+    dead = technology.declare(
+        Descriptor("redis", "counters", "load", 1, "load@1", 1, "", {}, None, "2026-11-25", "filling", "ada", 1)
+    )
+    wanted = [{"storage": dead.title, "state": "filling", "created": "2026-11-25"}]
+    assert shell.json("collect", "--previous", "1", "--age", "0s", "--dry-run") == wanted
+    assert shell.json("collect", "--previous", "0", "--age", "0s") == wanted, "a learner has just written version 1"
+    assert shell.json("collect") == []
+    assert len(technology.storages()) == 2
+    assert "--age: 'soon' is no span of time" in shell.refuses("collect", "--age", "soon")

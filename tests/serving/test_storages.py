@@ -1,0 +1,209 @@
+"""Storages over HTTP: listed, looked at, created, changed, deleted, and refused in words."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from storage import Address, Catalogue, Counters, Descriptor, Memory, MemoryReads, StorageUnavailable, UnitId, Writes
+from tests.serving.shop import NOON, Shop
+
+POPULAR = "/storages/memory/ranking/popular"
+
+
+class Stock(Shop):
+    """A shop whose service may change storages."""
+
+    def service(self, **options: Any) -> Any:
+        return super().service(**{"technologies": {"memory": self.memory}, **options})
+
+
+@pytest.fixture
+def stock() -> Stock:
+    return Stock()
+
+
+@pytest.fixture
+async def client(stock: Stock) -> AsyncIterator[httpx.AsyncClient]:
+    async with stock.running() as client:
+        yield client
+
+
+def problem(answer: httpx.Response) -> tuple[int, str, str]:
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert document["status"] == answer.status_code
+    return answer.status_code, document["type"].rpartition(":")[2], document["detail"]
+
+
+async def test_a_storage_is_created_and_is_there_at_once(client: httpx.AsyncClient) -> None:
+    made = await client.put(POPULAR, json={"options": {"half_life": "30d"}, "made_by": "ada"})
+    assert made.status_code == 201
+    assert (made.json()["version"], made.json()["options"]["half_life_ms"]) == (1, 2_592_000_000)
+    [listed] = (await client.get("/storages")).json()["storages"]
+    assert (listed["storage"], listed["read"], listed["made_by"]) == ("memory/ranking/popular@1", True, "ada")
+    assert (await client.get("/readyz")).status_code == 200, "the implementation that waited for it is bound"
+    assert (await client.post("/v1/recommend", json={"user": "u1"})).json() == {"items": []}
+
+
+async def test_a_body_is_not_needed_where_there_are_no_options(client: httpx.AsyncClient) -> None:
+    assert (await client.put("/storages/memory/counters/clicks")).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "field"),
+    [
+        ("/storages/mongo/ranking/popular", {}, 404, "technology"),
+        ("/storages/memory/graph/popular", {}, 422, "format"),
+        ("/storages/memory/ranking/Top-10", {}, 422, "name"),
+        (POPULAR, {"options": {"half_life": "soon"}}, 422, "half_life"),
+        (POPULAR, {"options": {"colour": "red"}}, 422, "colour"),
+        (POPULAR, {"option": {}}, 422, "option"),
+        (POPULAR, {"options": []}, 422, "options"),
+        ("/storages/memory/records/films", {}, 422, "schema"),
+        ("/storages/memory/records/films", {"schema": {"type": "string"}}, 422, "schema"),
+    ],
+)
+async def test_what_cannot_be_created_is_refused_by_its_field(
+    client: httpx.AsyncClient, path: str, body: Any, status: int, field: str
+) -> None:
+    answer = await client.put(path, json=body)
+    assert problem(answer)[0] == status
+    assert answer.json()["field"] == field
+    assert (await client.get("/storages")).json() == {"storages": []}
+
+
+async def test_a_body_that_is_no_json_is_refused(client: httpx.AsyncClient) -> None:
+    assert problem(await client.put(POPULAR, content=b"{"))[:2] == (400, "no-json")
+    assert problem(await client.put(POPULAR, content=b"[" * 99))[:2] == (400, "nested-too-deep")
+    assert problem(await client.put(POPULAR, content=b" " * 300_000))[:2] == (413, "body-too-large")
+
+
+async def test_of_two_who_create_one_name_at_once_one_is_told_who_was_first(client: httpx.AsyncClient) -> None:
+    answers = await asyncio.gather(*(client.put(POPULAR, json={"made_by": who}) for who in ("ada", "bob")))
+    assert sorted(answer.status_code for answer in answers) == [201, 409]
+    refused = next(answer for answer in answers if answer.status_code == 409)
+    first = next(answer for answer in answers if answer.status_code == 201).json()["made_by"]
+    assert f"exists already, created by {first}" in problem(refused)[2]
+
+
+async def test_one_storage_is_shown_with_its_versions_positions_and_readers(stock: Stock) -> None:
+    stock.learner()
+    stock.learned(a=1.0)
+    service = stock.service()
+    async with stock.running(service) as client:
+        await service.measurements.sample()
+        shown = (await client.get(POPULAR)).json()
+    assert [(one["topic"], one["partition"], one["position"]) for one in shown["positions"]] == [("clicks", 0, 1)]
+    assert [one["version"] for one in shown["versions"]] == [1]
+    assert shown["readers"] == {"recommend": ["popular_now"]}
+    assert shown["keys"] == ["all"]
+
+
+async def test_a_row_of_any_format_is_read_by_its_key(stock: Stock, client: httpx.AsyncClient) -> None:
+    stock.learner()
+    stock.learned(a=1.0, b=2.0)
+    item = stock.memory.declare(Counters("clicks", technology="memory").describe("clicks", 1, 1, "clicks"))
+    claim = stock.memory.claim(UnitId("clicks", 1, 1, "clicks", 0), "owner")
+    stock.memory.commit(claim, None, 1, Writes(sums={Address(item.storage, "a/b c"): {"count": 3}}), None)
+    await stock.catalogue.refresh()
+    top = await client.get(f"{POPULAR}/rows/all", params={"size": 1})
+    assert top.json() == {
+        "storage": "memory/ranking/popular@1",
+        "key": "all",
+        "value": [{"member": "b", "score": 2.0}],
+    }
+    counted = await client.get("/storages/memory/counters/clicks/rows/a/b%20c")
+    assert counted.json()["value"] == {"count": 3}
+    assert problem(await client.get(f"{POPULAR}/rows/nobody"))[:2] == (404, "unknown-row")
+    assert problem(await client.get(f"{POPULAR}/rows/all?size=many"))[0] == 422
+
+
+async def test_a_name_is_switched_and_rolled_back_and_answers_follow(stock: Stock, client: httpx.AsyncClient) -> None:
+    for version in (1, 2):
+        stock.learner(version=version)
+        stock.learned(NOON, "popular", version, **{f"v{version}": 1.0})
+    await stock.catalogue.refresh()
+    back = (await client.post(f"{POPULAR}/rollback")).json()
+    assert (back["version"], back["previous"]) == (1, 2)
+    assert (await client.post("/v1/recommend", json={"user": "u1"})).json() == {"items": ["v1"]}
+    assert (await client.post(f"{POPULAR}/switch", json={"version": 2})).json()["version"] == 2
+    assert (await client.post("/v1/recommend", json={"user": "u1"})).json() == {"items": ["v2"]}
+    assert problem(await client.post(f"{POPULAR}/switch", json={"version": 9}))[0] == 404
+    assert problem(await client.post(f"{POPULAR}/switch", json={}))[0] == 422
+    assert (await client.get(f"{POPULAR}@1")).json()["version"] == 1
+
+
+async def test_what_is_in_use_is_deleted_only_by_force(stock: Stock, client: httpx.AsyncClient) -> None:
+    stock.learner()
+    stock.learned(a=1.0)
+    await stock.catalogue.refresh()
+    assert problem(await client.delete(POPULAR))[:2] == (409, "storage-conflict")
+    assert (await client.delete(POPULAR, params={"force": "true"})).json() == {"deleted": 1}
+    assert (await client.get("/storages")).json() == {"storages": []}
+    assert problem(await client.delete(POPULAR))[:2] == (404, "unknown-storage")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"}]
+)
+async def test_pages_of_other_sites_change_nothing(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    for method, path in (("PUT", POPULAR), ("DELETE", POPULAR), ("POST", f"{POPULAR}/rollback")):
+        assert problem(await client.request(method, path, headers=headers))[:2] == (403, "cross-site")
+    assert (await client.get("/storages", headers=headers)).json() == {"storages": []}
+    own = {"origin": "http://shop", "sec-fetch-site": "same-origin"}
+    assert (await client.put(POPULAR, headers=own)).status_code == 201
+
+
+async def test_a_technology_that_blocks_holds_up_no_answer(stock: Stock) -> None:
+    blocked, free = threading.Event(), threading.Event()
+
+    class Stuck(Memory):
+        def storages(self) -> list[Descriptor]:
+            blocked.set()
+            free.wait(10)
+            return super().storages()
+
+    service = stock.service(technologies={"memory": Stuck()})
+    async with stock.running(service) as client:
+        creating = asyncio.create_task(client.put(POPULAR))
+        await asyncio.to_thread(blocked.wait, 5)
+        assert (await client.get("/healthz")).status_code == 200
+        free.set()
+        assert (await creating).status_code == 201
+
+
+async def test_a_technology_that_is_away_is_a_problem_and_the_others_can_be_used(stock: Stock) -> None:
+    class Away(MemoryReads):
+        async def catalogue(self) -> list[Descriptor]:
+            raise StorageUnavailable("nobody there")
+
+    class Broken(Memory):
+        def storages(self) -> list[Descriptor]:
+            raise StorageUnavailable("nobody there")
+
+    stock.catalogue = Catalogue({"memory": MemoryReads(stock.memory), "redis": Away(Memory())})
+    service = stock.service(technologies={"memory": stock.memory, "redis": Broken()})
+    async with stock.running(service) as client:
+        assert problem(await client.put("/storages/redis/ranking/popular")) == (
+            503,
+            "storage-unavailable",
+            "nobody there",
+        )
+        assert (await client.put(POPULAR)).status_code == 201
+        connections = {one.name: one.error for one in service.measurements.flow().connections}
+    assert (connections["Memory"], connections["Redis"]) == (None, "nobody there")
+
+
+async def test_versions_that_are_read_are_leased(stock: Stock) -> None:
+    stock.learner()
+    async with stock.running():
+        async with asyncio.timeout(5):
+            while not stock.memory.leases():
+                await asyncio.sleep(0.01)
+    assert set(stock.memory.leases()) == {"memory/ranking/popular@1"}
