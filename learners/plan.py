@@ -14,7 +14,8 @@ from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, U
 from storage.unit import Outcome
 
 ROWS_PER_COMMIT = 2_000
-"""A commit is cut at the first event at which it holds this many rows, so that readers never wait long for it."""
+"""A commit is cut at the first event at which it holds this many rows, as `Writes.rows` counts them, so that readers
+never wait long for it."""
 
 RESENDS = 5
 GAPS_IN_A_ROW = 3

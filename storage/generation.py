@@ -10,12 +10,9 @@ from storage.address import Address
 from storage.errors import WriteRefused
 from storage.ranked_row import RankedRow
 from storage.technology import Newest, Row
-from storage.writes import Writes
+from storage.writes import EXACT, Writes
 
 R = TypeVar("R")
-
-EXACT = 2**53
-"""The largest integer that every technology tells from its neighbours."""
 
 
 class Generation:
@@ -86,6 +83,12 @@ class Generation:
             for address in [address for address in rows if address.storage == storage]:
                 del rows[address]
         self._newest.pop(storage, None)
+
+    def trim(self, storage: str, bucket: int) -> None:
+        """Forget the rows of earlier buckets."""
+        old = [row for row in self.ranked if row.storage == storage and row.bucket is not None and row.bucket < bucket]
+        for address in old:
+            del self.ranked[address]
 
     def rows(self, storage: str) -> Iterator[tuple[Address, Row]]:
         """Copies of all rows of a storage."""

@@ -110,6 +110,11 @@ class Memory:
                 for unit in [unit for unit in self._fences if (unit.learner, unit.generation) == writer]:
                     del self._fences[unit]
 
+    def trim(self, descriptor: Descriptor, bucket: int) -> None:
+        """See `Technology.trim`."""
+        with self.lock:
+            self.generation(descriptor).trim(descriptor.storage, bucket)
+
     def leases(self) -> dict[str, int]:
         """See `Technology.leases`."""
         with self.lock:

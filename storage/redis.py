@@ -13,11 +13,11 @@ from storage.descriptor import Descriptor
 from storage.errors import Fenced, Gap, SuspectGeneration, WriteRefused
 from storage.redis_catalogue import RedisCatalogue
 from storage.redis_dump import dumped
-from storage.redis_fill import erase, fill
+from storage.redis_fill import erase, fill, trim
 from storage.redis_keys import NEWEST, UNIT, Keys, newest, unit_name, unit_names, unit_state
 from storage.redis_scripts import CLAIM, COMMIT, READ, Script, discovering, harmless, pool, run, run_command
 from storage.redis_slots import is_cluster
-from storage.redis_writes import packed, packed_keys
+from storage.redis_writes import as_text, packed, packed_keys
 from storage.technologies import must_hold
 from storage.technology import Newest, Reads, Row, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState
@@ -84,6 +84,11 @@ class Redis:
         self.erase_rows(descriptor, self.is_last(descriptor))
         self.forget(descriptor)
 
+    def trim(self, descriptor: Descriptor, bucket: int) -> None:
+        """See `Technology.trim`. Goes through all keys of the database, in pages that hold nobody up."""
+        with discovering(self._pool):
+            trim(self._client, descriptor, bucket)
+
     def is_last(self, descriptor: Descriptor) -> bool:
         """Whether no other storage of its generation is left."""
         writer = descriptor.learner, descriptor.generation
@@ -120,9 +125,11 @@ class Redis:
         return found
 
     def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
-        """See `Technology.commit`. It holds up all else in Redis: 1 us a row in wide rows, 5 us in narrow ones."""
+        """See `Technology.commit`. It holds up all else in Redis: 1 us for a record, 1.5 us for an item of a
+        wide row, 3 us for a row of one item."""
         payload = packed(Keys.of(claim.unit), writes)
-        reply = self._fenced(COMMIT, claim, expected, new, "" if watermark_ms is None else watermark_ms, *payload)
+        with as_text():
+            reply = self._fenced(COMMIT, claim, expected, new, "" if watermark_ms is None else watermark_ms, *payload)
         return Outcome[_code(claim.unit, reply)]
 
     def units(self, descriptor: Descriptor) -> list[UnitState]:
@@ -167,7 +174,7 @@ class Redis:
         values = {storage: iter(found) for storage, found in zip(storages, reply[1], strict=True)}
         return [next(values[row.storage]) for row in rows]
 
-    def _fenced(self, script: Script, claim: Claim, expected: int | None, *arguments: str | bytes | int) -> Any:
+    def _fenced(self, script: Script, claim: Claim, expected: int | None, *arguments: str | bytes | float) -> Any:
         fence = (claim.epoch, claim.owner, "" if expected is None else expected)
         unit = Keys.of(claim.unit).unit(unit_name(claim.unit))
         return run(self._pool, script, (unit,), *fence, *arguments)

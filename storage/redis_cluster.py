@@ -79,6 +79,10 @@ class RedisCluster:
         self._ask(_place(descriptor), lambda node: node.erase_rows(descriptor, last))
         self._ask(STORAGES, lambda node: node.forget(descriptor))
 
+    def trim(self, descriptor: Descriptor, bucket: int) -> None:
+        """See `Technology.trim`."""
+        self._ask(_place(descriptor), lambda node: node.trim(descriptor, bucket))
+
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
         return self._ask(_place(unit), lambda node: node.claim(unit, owner))

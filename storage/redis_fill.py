@@ -1,4 +1,4 @@
-"""A load's rows, and the end of a version's rows: plain pipelines, as nobody else reads or writes these rows."""
+"""A load's rows, and the end of rows: plain commands, as nobody else reads or writes these rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import redis
 from storage.descriptor import Descriptor
 from storage.errors import WriteRefused
 from storage.redis_keys import Keys
-from storage.redis_writes import checked
 from storage.writes import Writes
 
 _PAGE = 1_000
@@ -22,7 +21,7 @@ _Row = tuple[str, str, list[Any], int]
 def fill(client: redis.Redis, descriptor: Descriptor, writes: Writes) -> None:
     """See `Technology.fill`."""
     keys, storage = Keys.of(descriptor), descriptor.storage
-    checked(writes)
+    writes.check()
     rows = list(_rows(keys, writes))
     pipeline = client.pipeline(transaction=False)
     for command, key, arguments, _ in rows:
@@ -48,6 +47,17 @@ def erase(client: redis.Redis, descriptor: Descriptor, last: bool) -> None:
     found = client.scan_iter(keys.rows(storage), _PAGE)
     while page := list(islice(found, _PAGE)):
         client.unlink(*page)
+
+
+def trim(client: redis.Redis, descriptor: Descriptor, bucket: int) -> None:
+    """See `Technology.trim`. What is counted falls with the rows."""
+    keys, storage = Keys.of(descriptor), descriptor.storage
+    for key in client.scan_iter(keys.rows(storage), _PAGE):
+        row = keys.address(storage, key)
+        if row.bucket is not None and row.bucket < bucket:
+            members = client.zcard(key)
+            if client.unlink(key):
+                client.hincrby(keys.storage(storage), "rows", -members)
 
 
 def _rows(keys: Keys, writes: Writes) -> Iterator[_Row]:

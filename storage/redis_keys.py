@@ -60,8 +60,11 @@ class Keys:
 
     def row(self, address: Address) -> str:
         """One row of sums or scores."""
-        storage, key, bucket = address
-        return f"{self._prefix}{storage}:{'' if bucket is None else bucket}:{key}"
+        return self.prefix(address.storage, address.bucket) + address.key
+
+    def prefix(self, storage: str, bucket: int | None) -> str:
+        """What rows of sums or scores have before their own key."""
+        return f"{self._prefix}{storage}:{'' if bucket is None else bucket}:"
 
     def rows(self, storage: str) -> str:
         """The glob pattern of all rows of sums or scores."""

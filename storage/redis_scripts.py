@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
+import hiredis
 from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool
 from redis.exceptions import (
@@ -95,7 +96,7 @@ def pool(url: str, timeout: float) -> Pool:
     )
 
 
-def run(pool: Pool, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int) -> Any:
+def run(pool: Pool, script: Script, keys: tuple[str, ...], *arguments: str | bytes | float) -> Any:
     """The script's reply. Blocks.
 
     Raises:
@@ -131,14 +132,15 @@ def discovering(pool: Pool) -> Iterator[None]:
         raise StorageUnavailable(f"Redis at {_place(pool)} does not answer: {error}") from error
 
 
-def run_command(pool: Pool, *command: str | bytes | int) -> Any:
+def run_command(pool: Pool, *command: str | bytes | float) -> Any:
     """One command, sent once: redis-py's own way of sending hides whether a command may have arrived."""
+    packed = [hiredis.pack_command(cast(Any, command))]  # redis-py looks at every argument first
     try:
         connection = pool.get_connection()
     except RedisError as error:
         raise StorageUnavailable(f"Redis at {_place(pool)} cannot be reached: {error}") from error
     try:
-        connection.send_command(*command)
+        connection.send_packed_command(packed)
         return connection.read_response()
     except NoScriptError:
         raise

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
-from math import isfinite
-from typing import TypeVar
+from operator import itemgetter
 
 import msgspec
 
@@ -14,49 +14,50 @@ from storage.errors import WriteRefused
 from storage.redis_keys import Keys
 from storage.writes import Writes
 
-EXACT = 2**53
-"""The largest integer that a script's numbers, which are doubles, tell from its neighbours."""
 ITEMS = 1_000
 """Items in one command: Lua spreads at most some 7,900 arguments."""
 
-Value = TypeVar("Value", int, float)
+Text = str | bytes | float
+_STORAGE, _KEY = itemgetter(0), itemgetter(1)
+"""Of an address, many times sooner than by a loop."""
 
 
-class _Row(msgspec.Struct, array_like=True, gc=False):
-    """What one command writes. `commit.lua` reads it, and the next, by position."""
-
-    storage: int
-    key: str
-    items: list[str]
-    values: Sequence[float]
-
-
-class _Storage(msgspec.Struct, array_like=True):
+class _Storage(msgspec.Struct, omit_defaults=True):
     """What a commit changes of a storage as a whole. In the script they are numbered from 1, in this order."""
 
-    number: int
     key: str
     bucket: int | None = None
     at_ms: int | None = None
 
 
-def packed(keys: Keys, writes: Writes) -> list[bytes]:
-    """The last arguments of `commit.lua`: rows by what is done to them, as MessagePack, then the records.
+class _Numbers(msgspec.Struct):
+    """The numbers of a commit. Rows are pairs: a storage's number, and how many items the row has in the texts."""
+
+    storages: list[_Storage]
+    puts: list[int]
+    ranks: list[int]
+    sums: list[int]
+    scores: list[int]
+    amounts: list[float]
+
+
+def packed(keys: Keys, writes: Writes) -> list[Text]:
+    """The last arguments of `commit.lua`: the numbers, as MessagePack, then the texts as they are.
+
+    Texts are row by row the row's key and its items: of a put field and record, of a rank score and member, each; of
+    what is added the items alone, and its amounts, in the same order, are numbers.
 
     Raises:
         WriteRefused: a value that cannot be held.
     """
-    checked(writes)
-    storages = _Storages(keys)
-    records: list[bytes] = []
-    content = {
-        "puts": list(storages.puts(writes.puts, records)),
-        "sums": list(storages.rows(writes.sums)),
-        "scores": list(storages.rows(writes.scores)),
-        "ranks": list(storages.rows(writes.ranks)),
-        "storages": storages.changes(writes.newest),
-    }
-    return [_encoded(content), *records]
+    writes.check()
+    packing = _Packing(keys)
+    puts, ranks = packing.puts(writes.puts), packing.ranks(writes.ranks)
+    sums, scores = packing.added(writes.sums), packing.added(writes.scores)
+    storages = packing.changed(writes.newest)
+    numbers = _Numbers(storages, puts, ranks, sums, scores, packing.amounts)
+    with as_text():
+        return [msgspec.msgpack.encode(numbers), *packing.texts]
 
 
 def packed_keys(wanted: Sequence[tuple[str, Sequence[str]]]) -> bytes:
@@ -65,49 +66,85 @@ def packed_keys(wanted: Sequence[tuple[str, Sequence[str]]]) -> bytes:
     Raises:
         WriteRefused: a key that could never have been written.
     """
-    return _encoded(wanted)
+    with as_text():
+        return msgspec.msgpack.encode(wanted)
 
 
-class _Storages:
-    """The storages that a commit touches, as they come."""
+class _Packing:
+    """Texts and amounts of a commit, and the storages that it touches, as they come."""
 
     def __init__(self, keys: Keys) -> None:
+        self.texts: list[Text] = []
+        self.amounts: list[float] = []
         self._keys = keys
-        self._found: dict[str, _Storage] = {}
+        self._storages: dict[str, _Storage] = {}
+        self._numbers: dict[str, int] = {}
 
-    def puts(self, rows: Mapping[Address, bytes], records: list[bytes]) -> Iterator[_Row]:
-        """MessagePack's bytes are newer than Redis's: records travel beside it, and their numbers in it."""
-        by_storage: dict[str, dict[str, int]] = {}
-        for number, (address, record) in enumerate(rows.items()):
-            by_storage.setdefault(address.storage, {})[address.key] = number
-            records.append(record)
-        for storage, numbers in by_storage.items():
-            number, key = self._of(storage).number, self._keys.records(storage)
-            for part in _parts(numbers):
-                yield _Row(number, key, list(part), list(part.values()))
-
-    def rows(self, rows: Mapping[Address, Mapping[str, float]]) -> Iterator[_Row]:
-        for address, values in rows.items():
-            storage = self._of(address.storage)
-            if address.bucket is not None:
-                storage.bucket = address.bucket if storage.bucket is None else max(storage.bucket, address.bucket)
-            key = self._keys.row(address)
-            for part in _parts(values):
-                yield _Row(storage.number, key, list(part), list(part.values()))
-
-    def changes(self, newest: Mapping[str, int]) -> list[_Storage]:
-        for storage, at_ms in newest.items():
-            self._of(storage).at_ms = at_ms
-        return list(self._found.values())
-
-    def _of(self, storage: str) -> _Storage:
-        found = self._found.get(storage)
-        if found is None:
-            found = self._found[storage] = _Storage(len(self._found) + 1, self._keys.storage(storage))
+    def puts(self, rows: Mapping[Address, bytes]) -> list[int]:
+        """Rows that were put are fields of one hash for each storage."""
+        found: list[int] = []
+        storages = dict.fromkeys(map(_STORAGE, rows))
+        for storage in storages:
+            own = rows if len(storages) == 1 else {row: rows[row] for row in rows if row.storage == storage}
+            pairs: list[Text] = [*chain.from_iterable(zip(map(_KEY, own), own.values(), strict=True))]
+            number, key = self._number(storage), self._keys.records(storage)
+            for start in range(0, len(pairs), 2 * ITEMS):
+                part = pairs[start : start + 2 * ITEMS]
+                found += number, len(part) // 2
+                self.texts += (key, *part)
         return found
 
+    def ranks(self, rows: Mapping[Address, Mapping[str, float]]) -> list[int]:
+        """Members with their scores, negated as they are kept."""
+        found: list[int] = []
+        for number, key, part in self._rows(rows):
+            found += number, len(part)
+            self.texts.append(key)
+            for member, score in part.items():
+                self.texts += 0.0 - score, member
+        return found
 
-def _parts(row: Mapping[str, Value]) -> Iterable[Mapping[str, Value]]:
+    def added(self, rows: Mapping[Address, Mapping[str, float]]) -> list[int]:
+        """Fields or members; what is added to them goes to the amounts."""
+        found: list[int] = []
+        for number, key, part in self._rows(rows):
+            found += number, len(part)
+            self.texts += (key, *part)
+            self.amounts += part.values()
+        return found
+
+    def changed(self, newest: Mapping[str, int]) -> list[_Storage]:
+        for storage, at_ms in newest.items():
+            self._number(storage)
+            self._storages[storage].at_ms = at_ms
+        return list(self._storages.values())
+
+    def _number(self, storage: str) -> int:
+        found = self._numbers.get(storage)
+        if found is None:
+            self._storages[storage] = _Storage(self._keys.storage(storage))
+            found = self._numbers[storage] = len(self._storages)
+        return found
+
+    def _rows(self, rows: Mapping[Address, Mapping[str, float]]) -> Iterator[tuple[int, str, Mapping[str, float]]]:
+        """Each row's storage, key in Redis and items, in pieces that one command can take."""
+        places: dict[tuple[str, int | None], tuple[int, str]] = {}
+        for (storage, key, bucket), row in rows.items():
+            place = places.get((storage, bucket))
+            if place is None:
+                place = places[storage, bucket] = self._number(storage), self._keys.prefix(storage, bucket)
+                self._see(storage, bucket)
+            number, prefix = place
+            for part in _parts(row):
+                yield number, prefix + key, part
+
+    def _see(self, storage: str, bucket: int | None) -> None:
+        found = self._storages[storage]
+        if bucket is not None and (found.bucket is None or found.bucket < bucket):
+            found.bucket = bucket
+
+
+def _parts(row: Mapping[str, float]) -> Iterable[Mapping[str, float]]:
     """A row in pieces that one command each can take; nothing for nothing."""
     if len(row) <= ITEMS:
         return (row,) if row else ()
@@ -115,26 +152,10 @@ def _parts(row: Mapping[str, Value]) -> Iterable[Mapping[str, Value]]:
     return iter(lambda: dict(islice(items, ITEMS)), {})
 
 
-def checked(writes: Writes) -> None:
-    """Raise WriteRefused for a value that cannot be held, whatever the storage holds."""
-    for address, amounts in writes.sums.items():
-        for field, amount in amounts.items():
-            if not isinstance(amount, int) or not -EXACT <= amount <= EXACT:
-                raise _refused(address, field, amount, "an integer within 2^53")
-    for address, scores in chain(writes.scores.items(), writes.ranks.items()):
-        for member, score in scores.items():
-            if not isfinite(score):
-                raise _refused(address, member, score, "finite")
-
-
-def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRefused:
-    return WriteRefused(
-        f"{address.storage} of {address.key!r} cannot take {value!r} for {item!r}: it must be {wanted}."
-    )
-
-
-def _encoded(content: object) -> bytes:
+@contextmanager
+def as_text() -> Iterator[None]:
+    """Raise WriteRefused where a text cannot be sent."""
     try:
-        return msgspec.msgpack.encode(content)
+        yield
     except UnicodeEncodeError as error:
         raise WriteRefused(f"A key, field or member is no text that UTF-8 can write: {error.object!r}.") from error

@@ -125,6 +125,10 @@ class Technology(Commits, Protocol):
         rows, its alias if that points to it, at last its descriptor. Done again after a crash it goes on. Does nothing
         where there is none."""
 
+    def trim(self, descriptor: Descriptor, bucket: int) -> None:
+        """Remove the rows of buckets before this one, which no reader looks at any more. A late event may write one of
+        them again."""
+
     def leases(self) -> dict[str, int]:
         """Title -> until when, in ms since 1970, some service reads that version; see `Reads.lease`."""
 

@@ -115,6 +115,22 @@ def collect(technology: Technology, retention: Retention) -> list[Descriptor]:
     return [item for item in removable(present(technology), retention) if _remove(technology, item, unless_read=True)]
 
 
+def trim(technology: Technology, trimmed: dict[str, int]) -> None:
+    """Remove what has decayed: the rows of every ranking whose bucket no reader looks at any more.
+
+    Args:
+        trimmed: title -> the newest bucket when it was last looked at; is kept up to date, so that a storage is looked
+            through only when a new bucket has begun.
+    """
+    for item in technology.storages():
+        if item.state != "ready" or not item.options.get("half_life_ms"):
+            continue
+        newest = technology.newest(item).bucket
+        if newest is not None and trimmed.get(item.title) != newest:
+            technology.trim(item, newest - 1)
+            trimmed[item.title] = newest
+
+
 def present(technology: Technology) -> Present:
     """The technology as it is now."""
     descriptors = technology.storages()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
+from itertools import chain
+from math import isfinite
 
 from storage.address import Address
+from storage.errors import WriteRefused
+
+EXACT = 2**53
+"""The largest integer that every technology tells from its neighbours."""
 
 
 @dataclass(slots=True)
 class Writes:
-    """Rows to write in one commit. A commit holds at most 2,000 of them, which is its caller's duty.
+    """Rows to write in one commit. A commit holds about 2,000 of them, as `rows` counts, which is its caller's duty.
 
     Attributes:
         puts: rows replaced.
@@ -27,9 +34,14 @@ class Writes:
 
     @property
     def rows(self) -> int:
-        """How many rows, fields and members would be written."""
-        nested = sum(map(len, self.sums.values())) + sum(map(len, self.scores.values()))
-        return len(self.puts) + nested + sum(map(len, self.ranks.values()))
+        """How much it is, as a record put counts: a counter's row is one and each of its fields one, a ranking's row is
+        one and each of its members two.
+
+        That is how long a store is held up: records go into few commands, each other row needs its own, and a member
+        moves among the others.
+        """
+        ranked = len(self.scores) + len(self.ranks) + 2 * (_items(self.scores) + _items(self.ranks))
+        return len(self.puts) + len(self.sums) + _items(self.sums) + ranked
 
     def see(self, storage: str, at_ms: int) -> None:
         """Note that something of this event time is written to a storage."""
@@ -40,3 +52,24 @@ class Writes:
         """Forget all of it."""
         for rows in (self.puts, self.sums, self.scores, self.ranks, self.newest):
             rows.clear()
+
+    def check(self) -> None:
+        """Raise WriteRefused for a value that cannot be held, whatever the storage holds."""
+        for address, amounts in self.sums.items():
+            for item, amount in amounts.items():
+                if not isinstance(amount, int) or not -EXACT <= amount <= EXACT:
+                    raise _refused(address, item, amount, "an integer within 2^53")
+        for address, scores in chain(self.scores.items(), self.ranks.items()):
+            for member, score in scores.items():
+                if not isfinite(score):
+                    raise _refused(address, member, score, "finite")
+
+
+def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRefused:
+    return WriteRefused(
+        f"{address.storage} of {address.key!r} cannot take {value!r} for {item!r}: it must be {wanted}."
+    )
+
+
+def _items(rows: Mapping[Address, Sized]) -> int:
+    return sum(map(len, rows.values()))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from benchmarks.prove_loop.stage import Stage, stage
@@ -25,7 +26,15 @@ from millrace.stack import Stack, StackError
 from schemas.errors import MillraceError
 from tests.redis_cluster import flush, redis_cluster
 
-SERVERS = {"kafka", "redis_url", "redis_clean", "redis_cluster_ports", "registry_url", "running_movies"}
+SERVERS = {
+    "kafka",
+    "redis_url",
+    "redis_clean",
+    "redis_cluster_ports",
+    "postgresql_url",
+    "registry_url",
+    "running_movies",
+}
 RATINGS = 20_000
 """So many ratings of the data set are learned before a test that needs the whole loop begins."""
 
@@ -82,6 +91,15 @@ def redis_cluster_url(redis_cluster_ports: list[int]) -> str:
 
 
 @pytest.fixture(scope="session")
+def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real PostgreSQL with pgvector; what earlier tests wrote is still there, see `postgresql_clean`."""
+    url = f"postgresql://millrace@127.0.0.1:{free_ports(1)[0]}/millrace"
+    settings = _nothing(tmp_path_factory.mktemp("postgresql"), relational_url=url)
+    with _running(settings):
+        yield url
+
+
+@pytest.fixture(scope="session")
 def registry_url(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of our schema registry over `kafka`."""
     registry = f"http://127.0.0.1:{free_ports(1)[0]}"
@@ -116,12 +134,21 @@ def redis_clean(redis_url: str) -> Iterator[str]:
     _flush(redis_url)
 
 
+@pytest.fixture
+def postgresql_clean(postgresql_url: str) -> Iterator[str]:
+    """`postgresql_url`, emptied before the test and after it."""
+    _empty(postgresql_url)
+    yield postgresql_url
+    _empty(postgresql_url)
+
+
 def _nothing(folder: Path, **changes: object) -> Settings:
     """Settings under which the stack starts nothing but what is changed: everything else is on another machine."""
     elsewhere: dict[str, object] = {
         "kafka": "elsewhere:9092",
         "registry_url": "http://elsewhere",
         "redis_url": "redis://elsewhere",
+        "relational_url": "postgresql://elsewhere/millrace",
         "state_dir": folder,
     }
     return Settings(**{**elsewhere, **changes})  # type: ignore[arg-type]
@@ -153,3 +180,9 @@ def _flush(url: str) -> None:
     with socket.create_connection((parts.hostname or "", parts.port or 6379), timeout=5.0) as connection:
         connection.sendall(b"FLUSHALL\r\n")
         assert connection.recv(64) == b"+OK\r\n"
+
+
+def _empty(url: str) -> None:
+    """Drop everything that is in the database."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from millrace.settings import Settings
 from millrace.stack.errors import StackError
 from millrace.stack.kafka import KafkaServer
+from millrace.stack.postgresql import PostgresqlServer
 from millrace.stack.redis import RedisServer
 from millrace.stack.registry import RegistryServer
 from millrace.stack.server import Server
@@ -29,6 +30,11 @@ def servers(settings: Settings) -> dict[str, Server]:
     redis = urlsplit(settings.redis_url)
     if redis.scheme == "redis" and redis.hostname in LOOPBACK and not redis.password:
         found["redis"] = RedisServer(settings.state_dir / "redis", _port(redis, 6379, "redis_url"))
+    relational = urlsplit(settings.relational_url)
+    if relational.scheme == "postgresql" and relational.hostname in LOOPBACK and not relational.password:
+        folder, port = settings.state_dir / "postgresql", _port(relational, 5432, "relational_url")
+        user = relational.username or "millrace"
+        found["postgresql"] = PostgresqlServer(folder, port, user, relational.path.strip("/") or user)
     registry = urlsplit(settings.registry_url)
     if registry.scheme == "http" and registry.hostname in LOOPBACK:
         found["registry"] = RegistryServer(settings.kafka, _port(registry, 80, "registry_url"))
@@ -37,12 +43,13 @@ def servers(settings: Settings) -> dict[str, Server]:
 
 def addresses(settings: Settings) -> dict[str, str]:
     """Where each part of the platform is, by name, whether it runs here or not."""
-    return {
-        "kafka": settings.kafka,
-        "registry": settings.registry_url,
-        "redis": settings.redis_url,
-        "service": settings.service_url,
-    }
+    found = {"kafka": settings.kafka, "registry": settings.registry_url, "redis": settings.redis_url}
+    relational = urlsplit(settings.relational_url)
+    if relational.scheme == "postgresql":
+        who, _, where = relational.netloc.rpartition("@")
+        user = f"{who.partition(':')[0]}@" if who else ""
+        found["postgresql"] = f"postgresql://{user}{where}{relational.path}"
+    return {**found, "service": settings.service_url}
 
 
 def variables(settings: Settings) -> dict[str, str]:

@@ -25,7 +25,7 @@ from millrace.stack.server import Port, Server
 PATIENCE = 60.0
 """Seconds that a server may take until it answers."""
 _SPACE = 300 << 20
-_LAST_TO_STOP = ("registry", "kafka", "redis")
+_LAST_TO_STOP = ("registry", "kafka", "redis", "postgresql")
 
 Say = Callable[[str], None]
 

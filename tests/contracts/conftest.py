@@ -13,10 +13,16 @@ import pytest
 from storage.alias import Name
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
+from storage.postgresql import Postgresql
+from storage.postgresql_reads import PostgresqlSource
 from storage.redis import Redis
 from storage.redis_cluster import RedisCluster
 from storage.redis_cluster_reads import RedisClusterReads
 from storage.redis_reads import RedisReads
+from storage.relational import Relational
+from storage.relational_reads import RelationalReads
+from storage.sqlite import Sqlite
+from storage.sqlite_reads import SqliteSource
 from storage.technology import Reads, Technology
 
 T = TypeVar("T")
@@ -47,21 +53,40 @@ def pointed(sides: Sides) -> dict[Name, int]:
     return {name: alias.version for name, alias in aliases.items()}
 
 
-@pytest.fixture(
-    params=["memory", *(pytest.param(name, marks=pytest.mark.server) for name in ("redis", "redis-cluster"))]
-)
+def _memory(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    memory = Memory()
+    return memory, MemoryReads(memory)
+
+
+def _redis(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("redis_clean")
+    return Redis(url, timeout=20), RedisReads(url, timeout=10)
+
+
+def _redis_cluster(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("redis_cluster_url")
+    return RedisCluster(url, timeout=20), RedisClusterReads(url, timeout=10)
+
+
+def _sqlite(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = f"sqlite:///{request.getfixturevalue('tmp_path') / 'rows.db'}"
+    return Relational(Sqlite(url, timeout=20)), RelationalReads(SqliteSource(url, timeout=10))
+
+
+def _postgresql(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("postgresql_clean")
+    return Relational(Postgresql(url, timeout=20)), RelationalReads(PostgresqlSource(url, timeout=10))
+
+
+SERVERLESS = {"memory": _memory, "sqlite": _sqlite}
+SERVERS = {"redis": _redis, "redis-cluster": _redis_cluster, "postgresql": _postgresql}
+
+
+@pytest.fixture(params=[*SERVERLESS, *(pytest.param(name, marks=pytest.mark.server) for name in SERVERS)])
 def sides(request: pytest.FixtureRequest) -> Iterator[Sides]:
     """An empty storage."""
     with asyncio.Runner() as runner:
-        if request.param == "memory":
-            memory = Memory()
-            made = Sides(memory, MemoryReads(memory), runner)
-        elif request.param == "redis-cluster":
-            url = request.getfixturevalue("redis_cluster_url")
-            made = Sides(RedisCluster(url, timeout=20), RedisClusterReads(url, timeout=10), runner)
-        else:
-            url = request.getfixturevalue("redis_clean")
-            made = Sides(Redis(url, timeout=20), RedisReads(url, timeout=10), runner)
+        made = Sides(*{**SERVERLESS, **SERVERS}[request.param](request), runner)
         yield made
         runner.run(made.reads.close())
         made.technology.close()

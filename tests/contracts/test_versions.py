@@ -15,6 +15,7 @@ from storage.descriptor import Descriptor
 from storage.errors import StorageConflict, WriteRefused
 from storage.technology import Newest, Technology
 from storage.unit import Outcome
+from storage.versions import trim
 from storage.writes import Writes
 from tests.contracts.conftest import Sides, pointed
 from tests.contracts.model import COUNTS, PLACES, RECORDS, TREND, storage, unit
@@ -177,3 +178,17 @@ def test_a_lease_is_seen_by_those_who_write(sides: Sides) -> None:
     sides.ask(sides.reads.lease(["x/ranking/places@1"], 70))
     sides.ask(sides.reads.lease([], 90))
     assert sides.technology.leases() == {"x/ranking/places@1": 70, "x/records/seen@2": 50}
+
+
+def test_buckets_that_nobody_reads_any_more_are_removed(sides: Sides) -> None:
+    item = sides.technology.declare(storage(TREND, options={"half_life_ms": 1000}))
+    claim = sides.technology.claim(unit(), "a")
+    rows = {Address(TREND, key, bucket): {"x": 1.0, "y": 2.0} for key in ("k", "l:1") for bucket in (-1, 5, 6, 7)}
+    sides.technology.commit(claim, None, 1, Writes(scores=rows, newest={TREND: 1}), None)
+    trimmed: dict[str, int] = {}
+    for _ in range(2):
+        trim(sides.technology, trimmed)
+        left = {address: row for address, row in rows.items() if address.bucket in (6, 7)}
+        assert dict(sides.technology.dump(item)) == left
+        assert sides.ask(sides.reads.count(item)) in (8, None)
+    assert trimmed == {item.title: 7}

@@ -19,11 +19,11 @@ ROOMS = ("schemas", "streams", "learners", "storage", "serving", "millrace")
 
 def test_every_port_is_on_loopback_and_that_of_the_settings() -> None:
     published = re.findall(r'ports: \["(.+?)"\]', COMPOSE)
-    assert len(published) == COMPOSE.count("ports:") == 4
+    assert len(published) == COMPOSE.count("ports:") == 6
     outside = {
         port.removeprefix("127.0.0.1:").rpartition(":")[0] for port in published if port.startswith("127.0.0.1:")
     }
-    assert outside == {"19092", "18081", "16379", "${MILLRACE_SERVICE_PORT:-18080}"}
+    assert outside == {"19092", "18081", "16379", "15432", "19042", "${MILLRACE_SERVICE_PORT:-18080}"}
     settings = Settings()
     for address in (settings.kafka, settings.registry_url, settings.redis_url, settings.service_url):
         assert any(port.strip("}").endswith(re.findall(r":(\d+)", address)[0]) for port in outside)
@@ -31,7 +31,8 @@ def test_every_port_is_on_loopback_and_that_of_the_settings() -> None:
 
 def test_every_setting_that_the_containers_get_is_one() -> None:
     names = {item.name for item in fields(Settings)}
-    assert {name.lower() for name in re.findall(r"MILLRACE_(\w+):", COMPOSE)} - {"service_port"} <= names
+    asked = {"service_port", "postgresql_password"}  # of who starts them, in the shell
+    assert {name.lower() for name in re.findall(r"MILLRACE_(\w+):", COMPOSE)} - asked <= names
 
 
 def test_the_image_holds_every_room_and_the_locked_packages() -> None:
