@@ -115,7 +115,7 @@ class StoragesPage:
         made = await self._storages.create(
             form.get("technology", ""), format, form.get("name", ""), given, schema, "console"
         )
-        return {"storage": f"{made.technology}/{made.storage}", "done": "created"}
+        return {"storage": f"{form['technology']}/{made.storage}", "done": "created"}
 
     async def _switch(self, form: Query) -> Query:
         where, version = _place(form), form.get("version", "")

@@ -132,6 +132,8 @@ function startLive() {
 function update(part, html) {
   const made = document.createElement("template");
   made.innerHTML = html;
+  if (part.querySelector("[data-revisit]") && !made.content.querySelector("[data-revisit]"))
+    visit(location.href, {}, false).catch(() => location.reload());  // the page was sent before anything was known
   if (part.querySelector(".wait")) part.replaceChildren(made.content);
   else morph(part, made.content);
 }

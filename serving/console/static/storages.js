@@ -5,13 +5,13 @@ function showCreation() {
   if (!technology) return;
   const format = form.elements.format;
   const show = () => {
+    const refused = new Set();
     for (const list of form.querySelectorAll("[data-refusals]")) {
       list.hidden = list.dataset.refusals !== technology.value;
-      if (list.hidden) continue;
-      const refused = new Set([...list.children].map((line) => line.dataset.format));
-      for (const option of format.options) option.disabled = refused.has(option.value);
-      if (format.selectedOptions[0]?.disabled) format.value = [...format.options].find((one) => !one.disabled).value;
+      if (!list.hidden) for (const line of list.children) refused.add(line.dataset.format);
     }
+    for (const option of format.options) option.disabled = refused.has(option.value);
+    if (format.selectedOptions[0]?.disabled) format.value = [...format.options].find((one) => !one.disabled).value;
     for (const options of form.querySelectorAll("[data-options]")) {
       options.hidden = options.disabled = options.dataset.options !== format.value;
       for (const field of options.querySelectorAll("[data-required]")) field.required = !options.hidden;

@@ -57,17 +57,28 @@ class SetTopics:
 
 
 class Stage:
-    """Storages, topics and answers that a test moves, measured and shown by the real console."""
+    """Storages, topics and answers that a test moves, measured and shown by the real console.
 
-    def __init__(self, pages: Sequence[ProductPage] = (), experiments: Sequence[Declared] = (Declared(),)) -> None:
+    Args:
+        more: further technologies by name, with both sides.
+    """
+
+    def __init__(
+        self,
+        pages: Sequence[ProductPage] = (),
+        experiments: Sequence[Declared] = (Declared(),),
+        more: Mapping[str, tuple[Memory, MemoryReads]] | None = None,
+    ) -> None:
         self.topics = SetTopics()
         self.memory = Memory()
         self.answers: dict[str, AnswerCounts] = {}
         self.facts: list[EndpointFacts] = []
         self._claims: dict[str, Claim] = {}
         self._positions: dict[str, int | None] = {}
-        self.catalogue = Catalogue({"memory": MemoryReads(self.memory)})
-        self.storages = Storages(self.catalogue, {"memory": self.memory}, self.look)
+        technologies = {"memory": (self.memory, MemoryReads(self.memory)), **(more or {})}
+        self.catalogue = Catalogue({name: reads for name, (_, reads) in technologies.items()})
+        writing = {name: technology for name, (technology, _) in technologies.items()}
+        self.storages = Storages(self.catalogue, writing, self.look)
         self.measurements = Measurements(
             self.topics,
             self.catalogue,
