@@ -72,7 +72,8 @@ def _version(item: StorageFigures, back: int | None, until: int | None) -> Versi
     if alias is None:
         return VersionWords(item, "off", "not read", "switch")
     if item.named:
-        return VersionWords(item, "ok", f"read since {wording.day(alias.since_ms / 1000)}")
+        since = "read since" if item.readings else "current since"
+        return VersionWords(item, "ok", f"{since} {wording.day(alias.since_ms / 1000)}")
     if descriptor.version > alias.newest and descriptor.topic:
         waiting = f", {wording.plural(item.behind.events, 'event')} to fold" if item.behind else ""
         return VersionWords(item, "busy", f"catching up{waiting}", "switch")

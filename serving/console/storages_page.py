@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,8 +23,19 @@ MEMBERS = 8
 """So many members of a ranking are shown unless more are asked for."""
 
 
-def context(measurements: Measurements, query: Query, retention: Retention | None = None) -> dict[str, Any]:
-    """What is measured: values for storages.html, live. `storage` in the query names the one to show."""
+def context(
+    measurements: Measurements,
+    query: Query,
+    retention: Retention | None = None,
+    technologies: Collection[str] = (),
+) -> dict[str, Any]:
+    """What is measured: values for storages.html, live.
+
+    Args:
+        query: `storage` in it names the one to show.
+        retention: by which rule versions are collected; None = nothing can be changed here.
+        technologies: those that are set up, whether they hold a storage or not.
+    """
     nothing: dict[str, Any] = {
         "dialog": None,
         "row": None,
@@ -40,7 +51,7 @@ def context(measurements: Measurements, query: Query, retention: Retention | Non
     places = storage_words.by_place(flow)
     listed = sorted((storage_words.shown(every) for every in places.values()), key=_order)
     chosen = _chosen(places, listed, query)
-    note = away(flow, {item.descriptor.technology for item in listed})
+    note = away(flow, {*technologies, *(item.descriptor.technology for item in listed)})
     return {
         "flow": flow,
         "listed": listed,
@@ -72,7 +83,7 @@ class StoragesPage:
 
     def context(self, measurements: Measurements, query: Query) -> dict[str, Any]:
         """See `context`."""
-        return context(measurements, query, self._retention)
+        return context(measurements, query, self._retention, self._storages.catalogue.health())
 
     async def prepare(self, measurements: Measurements, query: Query) -> dict[str, Any]:
         """A row of the chosen storage, and the dialog that is asked for: `ask` in the query."""

@@ -72,7 +72,7 @@ def test_a_storage_is_created_by_the_form_and_seen_at_once_without_a_reload(
     expect(dialog).to_be_hidden()
     expect(page.locator("#done")).to_contain_text("Created memory/ranking/trending_fr@1, empty.")
     expect(page.locator("#done")).to_be_focused()
-    expect(listed(page, "trending_fr@1")).to_contain_text("nobody writes it yet")
+    expect(listed(page, "trending_fr@1")).to_contain_text("created, empty")
     expect(page.locator("#chosen")).to_contain_text("Half-life 6 h")
     assert page.evaluate("document.body.dataset.same") == "yes"
     expect(page.get_by_label("Filter storages")).to_have_value("fr")
@@ -152,7 +152,7 @@ def test_a_name_is_rolled_back_and_back_again(page: Page, stage: Stage, base: st
     dialog.get_by_role("button", name="Roll back").click()
 
     expect(page.locator("#done")).to_contain_text("popular stands for @1 now")
-    expect(versions(page).filter(has_text="@1")).to_contain_text("read since")
+    expect(versions(page).filter(has_text="@1")).to_contain_text("current since")
     expect(versions(page).filter(has_text="@2")).to_contain_text("rolled back")
     expect(listed(page, "popular@1")).to_be_visible()
     expect(page.locator("#row")).to_contain_text("v1")
