@@ -31,6 +31,7 @@ class Fold:
         self.watermark_ms: int | None = None
         self.session = Session(read)
         self.session.key_field = declaration.event_type.key
+        self.session.partition = partition
         self.learner = declaration.learner()
         for attribute, storage in declaration.storages.items():
             setattr(self.learner, attribute, storage.bind(self.session))
@@ -42,7 +43,7 @@ class Fold:
             FoldFailed: the learner raised; the writes collected so far are half done and must be dropped.
         """
         done = 0
-        self.session.begin(lambda: self._keys(batch.frame))
+        self.session.begin(lambda: self._keys(batch.frame), 1 if self.declaration.events else batch.rows)
         try:
             if self.declaration.events is None:
                 self.learner.learn(batch)
@@ -51,6 +52,7 @@ class Fold:
                 for event in self.declaration.events(batch.frame):
                     learn(event)
                     done += 1
+                    self.session.step += 1
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # polars' panics are no `Exception`

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from learners.errors import LearnerRefused
 from learners.homes import Homes
 from learners.lane import Lane
 from learners.rows import Rows
-from schemas import EventType, Record, decode_record
-from storage import Descriptor, Format, Memory, to_frame
+from schemas import EventType, Record
+from storage import Descriptor, Format, Memory, items_of, to_frame
 from streams import partition_of
 
 
@@ -27,7 +28,8 @@ class Replay:
 
     Args:
         event_types: by topic; those that event learners declare need not be among them.
-        partitions: units per learner, to which events go by their key, as in Kafka.
+        partitions: units per learner, to which events go by their key, as in Kafka; a learner that asks for a total
+            order has one.
     """
 
     def __init__(
@@ -43,10 +45,15 @@ class Replay:
         self._places: dict[Any, int] = {}
         self._storages: list[tuple[Format, Descriptor]] = []
         self._lanes: dict[str, list[list[Lane]]] = {}
+        self._total: dict[str, list[Lane]] = {}
         for declaration in self.declarations:
             lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
+            total = self._total.setdefault(declaration.topic, [])
             generation = Homes.single(declaration, self.memory).declare()
             self._storages += self._described(declaration, generation)
+            if declaration.total_order:
+                total.append(Lane(declaration, generation, 0, self.memory))
+                continue
             for partition in range(partitions):
                 lanes[partition].append(Lane(declaration, generation, partition, self.memory))
 
@@ -76,6 +83,8 @@ class Replay:
         for partition, part in self._split(topic, frame):
             for lane in self._lanes[topic][partition]:
                 lane.fold(part, cuts(part.height))
+        for lane in self._total[topic]:
+            lane.fold(frame, cuts(frame.height))
 
     def restart(self) -> None:
         """Drop what every learner has in memory and go on from what is committed, as after a crash."""
@@ -84,7 +93,8 @@ class Replay:
 
     def lanes(self) -> Iterator[Lane]:
         """All units."""
-        return (lane for partitions in self._lanes.values() for lanes in partitions for lane in lanes)
+        split = (lane for partitions in self._lanes.values() for lanes in partitions for lane in lanes)
+        return chain(split, *self._total.values())
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """Per storage its rows as readers would see them: see `storage.to_frame`. By the storage's name, or by format
@@ -100,7 +110,7 @@ class Replay:
         return {
             (address.storage, address.key, address.bucket): row
             if isinstance(row, dict)
-            else decode_record(descriptor.schema or {}, row)
+            else items_of(descriptor, address.key, row)
             for _, descriptor in self._storages
             for address, row in self.memory.dump(descriptor)
         }
@@ -119,13 +129,17 @@ class Replay:
                 split.setdefault(self._place(topic, event), []).append(event)
             parts = dict(split)
         for partition, part in parts.items():
-            frame = None
-            for lane in self._lanes[topic][partition]:
-                if lane.declaration.events is not None:
-                    lane.fold_events(part)
-                else:
-                    frame = self.event_types[topic].frame(part) if frame is None else frame
-                    lane.fold(frame)
+            self._feed(topic, self._lanes[topic][partition], part)
+        self._feed(topic, self._total[topic], events)
+
+    def _feed(self, topic: str, lanes: Sequence[Lane], events: Sequence[Record]) -> None:
+        frame = None
+        for lane in lanes:
+            if lane.declaration.events is not None:
+                lane.fold_events(events)
+            else:
+                frame = self.event_types[topic].frame(events) if frame is None else frame
+                lane.fold(frame)
 
     def _place(self, topic: str, event: Record) -> int:
         key = self.event_types[topic].key

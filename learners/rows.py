@@ -9,7 +9,7 @@ from typing import Any
 Place = tuple[str, str, int | None]
 """Storage ("ranking/popular"), key, and the bucket of a decayed ranking's row."""
 Rows = Mapping[Place, Mapping[str, Any]]
-"""Of every row its items: members with scores, fields with sums, or a record's fields."""
+"""Of every row its items: members with scores, fields with sums, or those of `storage.items_of`."""
 
 SHOWN = 3
 EQUAL = 1e-9

@@ -18,7 +18,7 @@ from learners.fold import Fold
 from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
-from storage.errors import StorageError
+from storage.errors import StorageError, SuspectGeneration
 from storage.technology import Commits
 from streams import Batch
 
@@ -140,7 +140,8 @@ class Unit:
         pending = self._fold.session.writes.rows
         size = self._size.next(pending)
         late = time.monotonic() - self._sent_at >= self._interval
-        if pending and (size == 0 or late or self._hurdle is not None):
+        folded = self.position != self._sent  # a model is no row before it is committed
+        if folded and (size == 0 or late or self._hurdle is not None):
             self._commit()
             size = max(1, self._size.next(0))
         part = rest if rest.rows <= size else next(iter(rest.split(size)))
@@ -161,6 +162,8 @@ class Unit:
         try:
             self._fold.fold(part)
         except FoldFailed as error:
+            if isinstance(error.__cause__, SuspectGeneration):  # a row that was read and makes no sense
+                raise error.__cause__ from None
             if self._unread is None:
                 self._hurdle = error.next
                 raise

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from storage import (
         Counters,
         CountersReader,
+        Parameters,
+        ParametersReader,
         Ranking,
         RankingReader,
         Records,
@@ -36,6 +38,8 @@ _HOME = {
     "storage": (
         "Counters",
         "CountersReader",
+        "Parameters",
+        "ParametersReader",
         "Ranking",
         "RankingReader",
         "Records",
@@ -65,6 +69,8 @@ __all__ = [
     "Golden",
     "Learner",
     "MillraceError",
+    "Parameters",
+    "ParametersReader",
     "Producer",
     "Ranking",
     "RankingReader",

@@ -7,7 +7,7 @@ a class or a constant changes, in whatever file of its product that stands.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -15,11 +15,17 @@ from typing import Any
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
-def content_hash(function: Callable[..., Any]) -> str:
-    """Eight hexadecimal digits. Reads the files of the product, so it is to be called soon after they were loaded."""
+def content_hash(function: Callable[..., Any], given: Sequence[Any] = ()) -> str:
+    """Eight hexadecimal digits. Reads the files of the product, so it is to be called soon after they were loaded.
+
+    Args:
+        given: what the function gets from outside and does not name in its code: factories of models.
+    """
     root = _package(function.__module__)
     parts: dict[str, str] = {}
     _collect(function, root, parts)
+    for place, item in enumerate(given):
+        _add(f"given[{place}]", item, root, parts)
     return sha256("\n".join(f"{name}\n{parts[name]}" for name in sorted(parts)).encode()).hexdigest()[:8]
 
 

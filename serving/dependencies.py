@@ -1,7 +1,8 @@
 """What an implementation reads, told by its parameters: the name is the storage's name, the annotation its format.
 
 `popular: RankingReader` reads the ranking `popular`; `near: Annotated[RankingReader, "co_watched"]` reads `co_watched`;
-`titles: RecordsReader[Film]` reads records as `Film`. Looked at once, when the code is loaded.
+`titles: RecordsReader[Film]` reads records as `Film`; `like_rate: Annotated[ParametersReader, like_model]` reads
+parameters as the model that `like_model` makes. Looked at once, when the code is loaded.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from schemas import Record
 from serving.errors import EndpointRefused
-from storage import Catalogue, Reader, RecordsReader
+from storage import Catalogue, ParametersReader, Reader, RecordsReader
 
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One storage that an implementation reads: by which reader, its name, and for records the class of its rows.
+    """One storage that an implementation reads: by which reader, its name, for records the class of its rows, and for
+    parameters what makes the model.
 
     The name may say more, as the catalogue takes it: "popular@3", "redis/ranking/popular".
     """
@@ -26,6 +28,7 @@ class Dependency:
     kind: type[Reader]
     name: str
     record: type[Record] | None = None
+    factory: Callable[[], Any] | None = None
 
     def reader(self, catalogue: Catalogue) -> Reader:
         """A reader that follows the storage's name from version to version.
@@ -34,7 +37,8 @@ class Dependency:
             StorageMissing: no such storage; the message lists what exists.
             StorageError: it exists and cannot be read like this.
         """
-        return catalogue.reader(self.kind, self.name, record=self.record)
+        found = catalogue.reader(self.kind, self.name, record=self.record)
+        return found if self.factory is None or not isinstance(found, ParametersReader) else found.making(self.factory)
 
     @property
     def plain_name(self) -> str:
@@ -71,6 +75,7 @@ def dependencies_of(function: Callable[..., Any], owner: str) -> tuple[Dependenc
 
 
 def _dependency(name: str, annotation: Any, owner: str) -> Dependency:
+    notes: Sequence[Any] = ()
     if get_origin(annotation) is Annotated:
         annotation, *notes = get_args(annotation)
         name = next((note for note in notes if isinstance(note, str)), name)
@@ -78,7 +83,12 @@ def _dependency(name: str, annotation: Any, owner: str) -> Dependency:
     if not (isinstance(kind, type) and issubclass(kind, Reader) and kind is not Reader):
         known = ", ".join(reader.__name__ for reader in Reader.__subclasses__())
         raise EndpointRefused(f"{owner} has the parameter {name} of type {_named(annotation)}; use one of {known}.")
-    return Dependency(kind, name, _record(name, arguments, owner) if kind is RecordsReader else None)
+    return Dependency(
+        kind,
+        name,
+        record=_record(name, arguments, owner) if kind is RecordsReader else None,
+        factory=next(filter(callable, notes), None) if kind is ParametersReader else None,
+    )
 
 
 def _record(name: str, arguments: Sequence[Any], owner: str) -> type[Record]:

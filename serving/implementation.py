@@ -48,7 +48,7 @@ class Implementation(Generic[Request, Response]):
     @cached_property
     def hash(self) -> str:
         """Identity of its code: see `content_hash`."""
-        return content_hash(self.function)
+        return content_hash(self.function, [item.factory for item in self.dependencies if item.factory is not None])
 
     @property
     def title(self) -> str:

@@ -33,11 +33,14 @@ from storage.frames import to_frame
 from storage.memory import Memory
 from storage.memory_reads import MemoryReads
 from storage.opening import Opening
+from storage.parameters import Parameters
+from storage.parameters_reader import ParametersReader
 from storage.ranking import Ranking
 from storage.ranking_reader import RankingReader
 from storage.reader import Reader
 from storage.records import Records
 from storage.records_reader import RecordsReader
+from storage.row_items import items_of
 from storage.section import Health
 from storage.session import Session
 from storage.technology import Newest, Reads, Technology
@@ -70,6 +73,8 @@ __all__ = [
     "Opening",
     "OptionRefused",
     "Outcome",
+    "Parameters",
+    "ParametersReader",
     "PutRefused",
     "Ranking",
     "RankingReader",
@@ -93,6 +98,7 @@ __all__ = [
     "VectorsReader",
     "WriteRefused",
     "Writes",
+    "items_of",
     "to_frame",
 ]
 

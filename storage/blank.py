@@ -16,6 +16,8 @@ from storage.counters import Counters
 from storage.descriptor import Descriptor
 from storage.errors import FormatRefused, OptionRefused
 from storage.format import Format
+from storage.merging import MERGES
+from storage.parameters import Parameters
 from storage.ranking import Ranking
 from storage.span import span
 from storage.technologies import KINDS, kind, must_hold
@@ -54,6 +56,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("dimensions", "Dimensions", "whole", "numbers in each vector", required=True),
         Option("metric", "Metric", "choice", "what makes two of them near", choices=METRICS),
     ),
+    "parameters": (Option("merge", "Merge", "choice", "how the units' models become one", choices=MERGES),),
 }
 """By format, in the order in which people meet them."""
 
@@ -122,6 +125,7 @@ FORMS: dict[str, Callable[[str, str, Values], Format]] = {
     "ranking": lambda name, technology, values: Ranking(name, technology=technology, **values),
     "records": lambda name, technology, values: _Rows(name, technology, values["schema"]),
     "vectors": lambda name, technology, values: Vectors(name, technology=technology, **values),
+    "parameters": lambda name, technology, values: Parameters(name, dict, technology=technology, **values),
 }
 """How each format is declared from checked options."""
 

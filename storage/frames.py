@@ -12,6 +12,8 @@ from schemas import decode_record
 from schemas.columns import frame_of, frame_schema
 from storage.decay import factor
 from storage.descriptor import Descriptor
+from storage.row_items import scalars_of
+from storage.snapshot import Snapshot
 from storage.technology import Technology
 from storage.vector_row import Vector, vector_of
 
@@ -40,7 +42,8 @@ def to_frame(form: Format, technology: Technology, descriptor: Descriptor) -> pl
 
     Returns:
         Of a ranking key, member and score, decayed to the newest event; of counters key, field and value; of records
-        their columns; of vectors key and vector. Sorted by these.
+        their columns; of vectors key and vector; of parameters unit, path and value, with a row for each number in
+        an array or a mapping. Sorted by key or unit.
     """
     match form.format:
         case "ranking":
@@ -49,6 +52,8 @@ def to_frame(form: Format, technology: Technology, descriptor: Descriptor) -> pl
             return _counters(technology, descriptor)
         case "vectors":
             return _vectors(technology, descriptor)
+        case "parameters":
+            return _parameters(technology, descriptor)
         case _:
             return _records(technology, descriptor)
 
@@ -84,12 +89,27 @@ def _counters(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
 def _records(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
     schema = descriptor.schema
     assert schema is not None
-    found = {address.key: row for address, row in technology.dump(descriptor) if isinstance(row, bytes)}
+    found = _put(technology, descriptor)
     return record_frame(schema, [decode_record(schema, found[key]) for key in sorted(found)])
 
 
 def _vectors(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
     dimensions = int(descriptor.options["dimensions"])
-    rows = {address.key: row for address, row in technology.dump(descriptor) if isinstance(row, bytes)}
+    rows = _put(technology, descriptor)
     found = [(key, vector_of(rows[key], dimensions, f"{descriptor.title} of {key!r}")) for key in sorted(rows)]
     return vector_frame(found, dimensions)
+
+
+def _parameters(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
+    rows = _put(technology, descriptor)
+    found = [
+        (int(unit), path, float(value))
+        for unit in sorted(rows, key=int)
+        for path, value in scalars_of(Snapshot.of_bytes(rows[unit], f"{descriptor.title} of unit {unit}"))
+        if isinstance(value, int | float)
+    ]
+    return pl.DataFrame(found, {"unit": pl.Int64, "path": pl.String, "value": pl.Float64}, orient="row")
+
+
+def _put(technology: Technology, descriptor: Descriptor) -> dict[str, bytes]:
+    return {address.key: row for address, row in technology.dump(descriptor) if isinstance(row, bytes)}

@@ -77,10 +77,11 @@ def _set(part: Any, step: str, value: Value, path: str) -> None:
         part[key] = _settled(_item(part, key, path) if filled else part.get(key), value)
     else:
         name = str(key_of(step))
-        found = attributes_of(part)
-        if found is None:
-            raise NoPlace(f"{path} is no part of it")
-        set_attribute(part, name, _settled(found.get(name), value))
+        found = attributes_of(part) or {}
+        try:
+            set_attribute(part, name, _settled(found.get(name), value))
+        except AttributeError as error:
+            raise NoPlace(f"{path} is no part of it") from error
 
 
 def _replace(part: Any, place: int, settled: Any, path: str) -> None:

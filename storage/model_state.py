@@ -6,7 +6,7 @@ as the nodes of a growing tree, cannot be put back and is refused by its name.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -22,7 +22,12 @@ from storage.model_parts import (
 from storage.model_path import joined, step_of
 from storage.snapshot_value import DTYPES, Key, Numbers, Scalar, Value
 
-_ABSENT = object()
+
+class _Absent:
+    """What stands for a part that a fresh model does not have."""
+
+
+_ABSENT = _Absent()
 
 
 class NotHeld(ValueError):
@@ -179,14 +184,14 @@ class _Walk:
         return True
 
 
-def _numbers(value: Any) -> dict[Key, float] | dict[Key, int] | None:
+def _numbers(value: Any) -> dict[Any, float] | None:
     """A mapping's items, if its keys are of one plain type and its values numbers."""
     found = dict(value.items())
     keys, kinds = set(map(type, found)), set(map(type, found.values()))
     if len(keys) > 1 or not keys <= {str, int, bool} or not kinds <= {int, float, np.float64}:
         return None
     if kinds <= {float} or kinds == {int}:
-        return cast("dict[Key, float]", found)
+        return found
     return {key: float(number) for key, number in found.items()}
 
 

@@ -17,23 +17,40 @@ class Session:
 
     Attributes:
         key_field: the event type's key; only rows under it may be put. None = its events have no key.
+        partition: the unit's.
+        step: grows with each event, or batch, that is learned; `examples` is how many events it is.
         writes: what is to be committed next.
     """
 
     def __init__(self, read: Callable[[Sequence[Address]], list[bytes | None]]) -> None:
         self._read = read
         self.key_field: str | None = None
+        self.partition = 0
+        self.step, self.examples = 0, 0
         self.writes = Writes()
         self._taken: Writes | None = None
         self._keys: Callable[[], Collection[str]] = tuple
         self._owned: Collection[str] | None = None
+        self._last: list[Callable[[], None]] = []
 
-    def begin(self, keys: Callable[[], Collection[str]]) -> None:
-        """Note the keys of the events that are folded now; `keys` is only called if a row is put."""
+    def begin(self, keys: Callable[[], Collection[str]], examples: int = 1) -> None:
+        """Note what is folded now.
+
+        Args:
+            keys: gives the keys of the events; only called if a row is put.
+            examples: how many events are learned at each step: all of a batch, or one by one.
+        """
         self._keys, self._owned = keys, None
+        self.step, self.examples = self.step + 1, examples
+
+    def before_taking(self, write: Callable[[], None]) -> None:
+        """Call this each time before writes are taken: for what is written once per commit, not per event."""
+        self._last.append(write)
 
     def take(self) -> Writes:
-        """Hand over what was collected, for a commit."""
+        """Hand over what was collected, for a commit. Raises WriteRefused where something cannot be held."""
+        for write in self._last:
+            write()
         self._taken, self.writes = self.writes, Writes()
         return self._taken
 

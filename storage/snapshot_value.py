@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -28,11 +29,11 @@ class Numbers:
     """Numbers by key: sparse weights, counts.
 
     Attributes:
-        by_key: all its keys are of one type, and all its numbers are integers, or all are floats.
+        by_key: all its keys are texts, or integers, or booleans, and all its numbers integers, or floats.
         maker: what makes the mapping where the model's factory makes none; see `model_state.MAKERS`. 0 = the factory.
     """
 
-    by_key: dict[Key, float] | dict[Key, int] = field(default_factory=dict)
+    by_key: Mapping[Any, float] = field(default_factory=dict)
     maker: int = 0
 
 
@@ -164,19 +165,39 @@ def _read_array(contents: Contents) -> Array:
 def _write_numbers(numbers: Numbers, parts: list[bytes]) -> None:
     keys, values = list(numbers.by_key), list(numbers.by_key.values())
     kind = _kind_of(keys)
-    whole = bool(values) and all(type(value) is int for value in values)
+    whole = set(map(type, values)) == {int}
     parts += [bytes([NUMBERS, numbers.maker, kind, INTEGER if whole else NUMBER]), _LENGTH.pack(len(keys))]
     if kind == TEXT:
-        encoded = [key.encode() for key in cast(list[str], keys)]
-        parts += [np.fromiter(map(len, encoded), "<u4", len(encoded)).tobytes(), *encoded]
+        parts += _texts_bytes(cast(list[str], keys))
     elif kind == BOOLEAN:
         parts.append(bytes(cast(list[bool], keys)))
     else:
-        parts += map(_integer_bytes, cast(list[int], keys))
-    if whole:
-        parts += map(_integer_bytes, cast(list[int], values))
-    else:
-        parts.append(np.array(values, "<f8").tobytes())
+        parts.append(_integers_bytes(cast(list[int], keys)))
+    parts.append(_integers_bytes(cast(list[int], values)) if whole else np.array(values, "<f8").tobytes())
+
+
+def _integers_bytes(values: list[int]) -> bytes:
+    try:
+        return np.array(values, "<i8").tobytes()
+    except OverflowError:
+        return b"".join(map(_integer_bytes, values))  # which says what is wrong
+
+
+def _texts_bytes(texts: list[str]) -> list[bytes]:
+    """The lengths of many texts, then all of them: where they are ASCII, as they nearly always are, in one go."""
+    joined = "".join(texts)
+    encoded: list[Any] = texts if joined.isascii() else [text.encode() for text in texts]
+    lengths = np.fromiter(map(len, encoded), "<u4", len(texts))
+    return [lengths.tobytes(), joined.encode()]
+
+
+def _read_texts(contents: Contents, count: int) -> list[str]:
+    ends = np.cumsum(contents.array("<u4", count), dtype=np.int64).tolist()
+    data = contents.take(ends[-1] if ends else 0)
+    text = _decoded(data)
+    if len(text) == len(data):
+        return [text[start:end] for start, end in pairwise([0, *ends])]
+    return [_decoded(data[start:end]) for start, end in pairwise([0, *ends])]
 
 
 def _kind_of(keys: Sequence[Key]) -> int:
@@ -191,7 +212,7 @@ def _read_numbers(contents: Contents) -> Numbers:
     count = contents.length()
     keys: list[Any]
     if kind == TEXT:
-        keys = [_decoded(contents.take(length)) for length in contents.array("<u4", count).tolist()]
+        keys = _read_texts(contents, count)
     elif kind in (BOOLEAN, INTEGER):
         keys = contents.array("|b1" if kind == BOOLEAN else "<i8", count).tolist()
     else:

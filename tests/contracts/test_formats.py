@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,8 @@ from storage import (
     Counters,
     CountersReader,
     FormatRefused,
+    Parameters,
+    ParametersReader,
     Ranking,
     RankingReader,
     Records,
@@ -163,3 +165,50 @@ def test_the_nearest_vectors_or_the_words_why_not(
     assert [key for key, _ in to_first] == [
         key for key, _ in nearest(rows, rows[0][1], 60, metric) if key not in keys[:2]
     ][:3]
+
+
+def weights() -> dict[str, Any]:
+    """A model that is a dictionary of arrays and numbers."""
+    return {"w": np.zeros(2, np.float32), "by_item": {}, "n": 0}
+
+
+@pytest.mark.parametrize("merge", ["average", "sum"])
+def test_parameters(sides: Sides, stage: FormStage, merge: Literal["average", "sum"]) -> None:
+    holding(sides, "parameters")
+    form = Parameters("like_rate", weights, merge=merge)
+    stage.describe(form)
+    other = FormStage(sides.technology, sides.reads, stage.learner, partition=11)
+    for unit, steps in ((stage, [1.0, 2.0]), (other, [5.0])):
+        train(form.bind(unit.session), unit, steps)
+        unit.claim()
+        train(form.bind(unit.session), unit, [0.5])
+    found = sides.ask(stage.reader(ParametersReader, form).get(weights))
+    scales = [1.0, 1.0] if merge == "sum" else [3 / 5, 2 / 5]
+    assert found["w"] == pytest.approx([scales[0] * 3.5 + scales[1] * 5.5] * 2)
+    assert found["by_item"] == pytest.approx({"é": scales[0] * 3.5 + scales[1] * 5.5})
+    assert found["n"] == pytest.approx(scales[0] * 3 + scales[1] * 2)
+    frame = to_frame(form, stage.technology, stage.describe(form))
+    assert frame.filter(pl.col("path") == "n").rows() == [(0, "n", 3.0), (11, "n", 2.0)]
+
+
+def train(bound: Parameters[dict[str, Any]], unit: FormStage, steps: list[float]) -> None:
+    """Each step is an event, and all are one commit."""
+    for step in steps:
+        unit.fold()
+        model = bound.value
+        model["w"] += np.float32(step)
+        model["by_item"]["é"] = model["by_item"].get("é", 0.0) + step
+        model["n"] += 1
+    unit.commit()
+
+
+def test_a_model_of_a_unit_that_has_learned_nothing_is_left_out(sides: Sides, stage: FormStage) -> None:
+    holding(sides, "parameters")
+    form = Parameters("like_rate", weights, merge="ensemble")
+    stage.describe(form)
+    reader = stage.reader(ParametersReader, form)
+    assert len(sides.ask(reader.get(weights)).models) == 1
+    train(form.bind(stage.session), stage, [1.0])
+    FormStage(sides.technology, sides.reads, stage.learner, partition=1)
+    [model] = sides.ask(reader.get(weights)).models
+    assert model["w"].tolist() == [1.0, 1.0]

@@ -16,6 +16,8 @@ def near(size: int) -> list[str]:
     return ["near"] * min(size, DEPTH)
 """
 ENDPOINTS = """
+from typing import Annotated
+
 import msgspec
 import millrace as mr
 from . import near as nearby
@@ -46,6 +48,13 @@ async def other(request: Ask) -> Answer:
 
 ENDPOINTS += """
 STEPS = (own, near)
+
+def factory() -> dict[str, float]:
+    return {"rate": 0.5}
+
+@recommend.implementation
+async def fourth(request: Ask, rates: Annotated[mr.ParametersReader, factory]) -> Answer:
+    return Answer(list(await rates.get()))
 
 @recommend.implementation
 async def third(request: Ask) -> Answer:
@@ -83,7 +92,8 @@ def test_the_same_code_has_the_same_hash(folder: Path) -> None:
         ("endpoints.py", '"first"', '"second"', {"one", "third"}),
         ("near.py", '["near"]', '["far"]', {"other", "third"}),
         ("near.py", "DEPTH = 5", "DEPTH = 6", {"other", "third"}),
-        ("endpoints.py", "items: list[str]", "items: list[str] = []", {"one", "other", "third"}),
+        ("endpoints.py", "items: list[str]", "items: list[str] = []", {"one", "other", "third", "fourth"}),
+        ("endpoints.py", '"rate": 0.5', '"rate": 0.6', {"fourth"}),
         ("endpoints.py", "[2, 3]", "[2, 4]", {"third"}),
         ("endpoints.py", "{4,", "{5,", {"third"}),
         ("endpoints.py", "(6, 7)", "(6, 8)", {"third"}),

@@ -16,9 +16,13 @@ from storage import (
     CountersReader,
     Memory,
     MemoryReads,
+    Parameters,
+    ParametersReader,
     RankingReader,
     RecordsReader,
+    Session,
     StorageMissing,
+    UnitId,
 )
 from tests.serving.shop import NOON, Recommend, Recommendations, Shop, popular, recommend
 
@@ -117,6 +121,35 @@ def test_parameters_say_what_is_read() -> None:
         ("records", "titles", Film),
         ("ranking", "co_watched", None),
     ]
+
+
+def rates() -> dict[str, float]:
+    return {"b": 0.0}
+
+
+async def test_parameters_are_read_as_the_model_that_the_annotations_factory_makes() -> None:
+    async def rated(
+        request: Recommend,
+        plain: Annotated[ParametersReader, "rates"],
+        rates: Annotated[ParametersReader, rates],
+        named: Annotated[ParametersReader, "memory/parameters/rates@1", lambda: {"other": 1.0}],
+    ) -> Recommendations:
+        return Recommendations([*await plain.get(), *await rates.get(), *sorted(await named.get())])
+
+    shop = Shop()
+    form = Parameters("rates", rates, technology="memory")
+    shop.memory.declare(form.describe("rating", 1, 1, "clicks"))
+    session = Session(lambda addresses: [None] * len(addresses))
+    bound = form.bind(session)
+    session.begin(tuple)
+    bound.value["b"] = 2.0
+    claim = shop.memory.claim(UnitId("rating", 1, 1, "clicks", 0), "owner")
+    shop.memory.commit(claim, None, 1, session.take(), None)
+    await shop.catalogue.refresh()
+    implementation = implemented(rated)
+    assert [item.factory is None for item in implementation.dependencies] == [True, False, False]
+    assert [item.name for item in implementation.dependencies] == ["rates", "rates", "memory/parameters/rates@1"]
+    assert await implementation.bind(shop.catalogue)(Recommend("u1")) == Recommendations(["b", "b", "b", "other"])
 
 
 def nothing() -> None: ...

@@ -42,11 +42,18 @@ class Row(Record):
 class FormStage:
     """A learner's unit on one partition, its storages and their readers."""
 
-    def __init__(self, technology: Technology | None = None, reads: Reads | None = None, learner: str = "l") -> None:
+    def __init__(
+        self,
+        technology: Technology | None = None,
+        reads: Reads | None = None,
+        learner: str = "l",
+        partition: int = 0,
+    ) -> None:
         memory = Memory()
         self.technology: Technology = technology or memory
         self.reads: Reads = reads or MemoryReads(memory)
-        self._unit = UnitId(learner, 1, 1, "clicks", 0)
+        self.learner = learner
+        self._unit = UnitId(learner, 1, 1, "clicks", partition)
         self._position = 0
         self.asked: list[str] = []
         self.claim()
@@ -55,7 +62,7 @@ class FormStage:
         """Begin anew, with nothing in memory."""
         self._claim = self.technology.claim(self._unit, f"owner {datetime.now(UTC).timestamp()}")
         self.session = Session(self._read)
-        self.session.key_field = "user"
+        self.session.key_field, self.session.partition = "user", self._unit.partition
 
     def fold(self, keys: Collection[str] = ()) -> None:
         """Say which keys the events have that are folded next."""
