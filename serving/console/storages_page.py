@@ -157,24 +157,23 @@ class StoragesPage:
 
     async def _row(self, chosen: StorageFigures, query: Query) -> dict[str, Any]:
         """The row that is asked for, or that of some key."""
-        item, size = chosen.descriptor, _members(query)
-        keys = await self._storages.keys(item, KEYS)
+        item, size, wrong = chosen.descriptor, _members(query), self._storages.away(chosen.descriptor)
+        keys = [] if wrong else await self._storages.keys(item, KEYS)
         key = query.get("key") or (keys[0] if keys else "")
-        found: dict[str, Any] = {
+        value = None
+        if key and not wrong:
+            try:
+                value = await self._storages.row(item, key, size)
+            except Problem as problem:
+                wrong = problem.detail
+        return {
             "keys": keys,
             "key": key,
             "members": size,
-            "words": None,
-            "wrong": "",
+            "words": None if value is None else storage_words.row(item.format, value),
+            "wrong": wrong,
             "at": time.time(),
         }
-        if not key:
-            return found
-        try:
-            value = await self._storages.row(item, key, size)
-        except Problem as problem:
-            return found | {"wrong": problem.detail}
-        return found | {"words": None if value is None else storage_words.row(item.format, value)}
 
 
 def _place(form: Query) -> Place:

@@ -269,10 +269,13 @@ def test_a_technology_that_is_away_keeps_its_last_figures_with_their_time(page: 
 
     reads.away = True
     expect(listed(page, "trending@1")).to_contain_text(re.compile(r"as of \d\d:\d\d:\d\d"))
-    expect(page.locator(".note.bad")).to_contain_text("Redis has not answered for")
+    expect(page.locator(".notes .note.bad")).to_contain_text("Redis has not answered for")
     expect(listed(page, "co_watched@1")).not_to_contain_text("as of")
+    page.get_by_role("combobox", name="Key").fill("all")
+    page.get_by_role("button", name="Read row").click()
+    expect(page.locator("#row")).to_contain_text("redis does not answer: nobody there")
     reads.away = False
-    expect(page.locator(".note.bad")).to_have_count(0)
+    expect(page.locator(".notes .note")).to_have_count(0)
 
 
 @pytest.mark.parametrize("ask", ["create", "delete", "rollback"])
