@@ -65,6 +65,10 @@ class Partition:
         self._lost_place = not self._seen
         return self._head
 
+    def add(self, unit: Unit) -> None:
+        """One more unit, which claims after the next poll; what lies before the reading place is read for it again."""
+        self.units = [*self.units, unit]
+
     def polled(self) -> None:
         """A poll has returned with this partition still assigned: units that dropped out before it may claim again."""
         self._waited = [unit for unit in self.units if unit.state is State.WAITING]

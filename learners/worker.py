@@ -13,6 +13,7 @@ from threading import Event
 from learners.declaration import Contract, Declaration, declarations
 from learners.errors import LearnerRefused
 from learners.homes import Homes
+from learners.latecomers import Latecomers
 from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.placement import Placement
@@ -22,7 +23,6 @@ from learners.unit import Unit
 from schemas import Codec, EventType
 from schemas.errors import RegistryUnavailable
 from storage import Technology, UnitId
-from storage.errors import StorageUnavailable
 from streams import Consumer, DeadLetters, Fetched, Kafka, KafkaUnavailable, PositionOutsideLog, Topics
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class Worker:
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._limit = SMALLEST_LIMIT * 8
         self._newcomers: list[Newcomer] = []
+        self._latecomers = Latecomers()
         self._noted: dict[tuple[str, int], int] = {}
         self._note_due = 0.0
 
@@ -106,7 +107,8 @@ class Worker:
         """Claim the units of these partitions; says from where to read each (None = the beginning of its log)."""
         starts: dict[tuple[str, int], int | None] = {}
         for place in partitions:
-            units = [self._unit(item, place[1]) for item in self._declarations if item.topic == place[0]]
+            mine = [item for item in self._declarations if item.topic == place[0] and item.name in self._generations]
+            units = [self._unit(item, place[1]) for item in mine]
             self._partitions[place] = Partition(*place, units, self._dead_letters.send, self._log_range)
             starts[place] = self._partitions[place].start()
         return starts
@@ -147,6 +149,7 @@ class Worker:
         if time.monotonic() >= self._note_due:
             self._note_due = time.monotonic() + NOTE_EVERY
             self._note(consumer)
+            self._welcome()
             self._newcomers = [item for item in self._newcomers if not item.takes_over(self._topics)]
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
             self._limit = next_limit(self._limit, time.monotonic() - started)
@@ -176,19 +179,29 @@ class Worker:
         return self._topics.ends([topic])[topic, partition]
 
     def _declare(self, stop: Event) -> bool:
-        """Make the storages known, waiting for the storage if it does not answer; False if told to stop meanwhile."""
-        for declaration in self._declarations:
-            while True:
-                try:
-                    homes = self._homes[declaration.name]
-                    generation = self._generations[declaration.name] = homes.declare()
-                    self._newcomers.append(Newcomer(homes, generation))
-                    break
-                except StorageUnavailable as error:
-                    log.warning("The storage does not answer yet: %s", error)
-                    if stop.wait(0.5):
-                        return False
-        return not stop.is_set()
+        """Make the storages known. Learners whose storages do not answer come later, but for the first of all: False if
+        told to stop while none answers."""
+        waiting = list(self._homes.values())
+        while not stop.is_set():
+            for homes, generation in self._latecomers.first(waiting):
+                self._declared(homes, generation)
+            if self._generations or not waiting:
+                return True
+            stop.wait(0.5)
+        return False
+
+    def _declared(self, homes: Homes, generation: int) -> None:
+        """From now on the learner's units are part of every partition of its topic."""
+        declaration = homes.declaration
+        self._generations[declaration.name] = generation
+        self._newcomers.append(Newcomer(homes, generation))
+        for (topic, number), partition in self._partitions.items():
+            if topic == declaration.topic:
+                partition.add(self._unit(declaration, number))
+
+    def _welcome(self) -> None:
+        for homes, generation in self._latecomers.arrived():
+            self._declared(homes, generation)
 
     def _refuse_total_order(self) -> None:
         for declaration in self._declarations:
@@ -204,5 +217,6 @@ class Worker:
             yield
         finally:
             self._committer.shutdown(wait=True)
+            self._latecomers.close()
             self._topics.close()
             self._trace.close()

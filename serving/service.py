@@ -159,7 +159,10 @@ class Service:
             Route("/readyz", self._ready),
             Route("/metrics", self._metrics),
         ]
-        return [*routes, *docs(self._openapi), *console(self.measurements, self._watched.pages)]
+        return [*routes, *docs(self._openapi), *self._console()]
+
+    def _console(self) -> list[BaseRoute]:
+        return console(self.measurements, self._watched.pages, self.storages, self._retention)
 
     @asynccontextmanager
     async def _running(self, app: Starlette) -> AsyncIterator[None]:

@@ -1,6 +1,6 @@
 """Storages as the service's users look at them and change them: the work behind their addresses and the console.
 
-What blocks runs in threads of its own; what a technology answers late holds up nobody else.
+What blocks runs in threads, some for each technology: one that answers late holds up nobody else.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Storages:
         self, catalogue: Catalogue, technologies: Mapping[str, Technology], changed: Callable[[], Awaitable[None]]
     ) -> None:
         self.catalogue, self._technologies, self._changed = catalogue, technologies, changed
-        self._threads = Threads(4)
+        self._threads = {name: Threads(2) for name in technologies}
 
     @property
     def technologies(self) -> Sequence[str]:
@@ -75,6 +75,11 @@ class Storages:
     async def row(self, item: Descriptor, key: str, size: int) -> Any:
         """A row's value as JSON knows it; None if there is none."""
         return await _answer(browsing.row(self.catalogue.reads(item.technology), item, key, size), PATIENCE)
+
+    def away(self, item: Descriptor) -> str:
+        """Why its technology does not answer now; empty if it does."""
+        error = self.catalogue.health()[item.technology].error
+        return "" if error is None else f"{item.technology} does not answer: {error}"
 
     async def keys(self, item: Descriptor, size: int) -> list[str]:
         """Some keys that have rows; none where they cannot be told now."""
@@ -111,7 +116,7 @@ class Storages:
     async def present(self, technology: str) -> Present | None:
         """What a technology knows of who reads and writes; None if it cannot tell now."""
         try:
-            return await self._run(technology, versions.present, GLANCE)
+            return await self._run(technology, versions.present, GLANCE) if technology in self._technologies else None
         except Problem:
             return None
 
@@ -138,7 +143,8 @@ class Storages:
             await self._changed()
 
     async def _run(self, technology: str, change: Callable[[Technology], T], patience: float) -> T:
-        return await _answer(self._threads.run(lambda: change(self._technologies[technology])), patience)
+        threads = self._threads[technology]
+        return await _answer(threads.run(lambda: change(self._technologies[technology])), patience)
 
 
 def parsed(text: str) -> Place:

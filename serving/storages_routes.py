@@ -79,7 +79,7 @@ class StoragesRoutes:
         made = await self._storages.create(
             path["technology"], path["format"], path["name"], new.options, new.schema, new.made_by
         )
-        return asdict(made)
+        return {"storage": made.title, **asdict(made)}
 
     async def delete(self, request: Request) -> Any:
         """A storage, or one version of it, with all rows."""

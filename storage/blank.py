@@ -17,6 +17,8 @@ from storage.descriptor import Descriptor
 from storage.documents import Documents
 from storage.errors import FormatRefused, OptionRefused
 from storage.format import Format
+from storage.merging import MERGES
+from storage.parameters import Parameters
 from storage.ranking import Ranking
 from storage.span import span
 from storage.technologies import KINDS, kind, must_hold
@@ -56,6 +58,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("metric", "Metric", "choice", "what makes two of them near", choices=METRICS),
     ),
     "documents": (Option("fields", "Fields", "names", "of a document, all of them searched", required=True),),
+    "parameters": (Option("merge", "Merge", "choice", "how the units' models become one", choices=MERGES),),
 }
 """By format, in the order in which people meet them."""
 
@@ -125,6 +128,7 @@ FORMS: dict[str, Callable[[str, str, Values], Format]] = {
     "records": lambda name, technology, values: _Rows(name, technology, values["schema"]),
     "vectors": lambda name, technology, values: Vectors(name, technology=technology, **values),
     "documents": lambda name, technology, values: Documents(name, technology=technology, **values),
+    "parameters": lambda name, technology, values: Parameters(name, dict, technology=technology, **values),
 }
 """How each format is declared from checked options."""
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import numpy as np
+
 from storage.counters_reader import CountersReader
 from storage.descriptor import Descriptor
 from storage.errors import FormatRefused
 from storage.ranking_reader import RankingReader
 from storage.reader import Located
 from storage.records_reader import RecordsReader
+from storage.snapshot import Snapshot
+from storage.snapshot_value import Numbers, Value
 from storage.technology import Reads
 from storage.vectors_reader import VectorsReader
+
+MOST = 100
+"""So many numbers of one array are shown."""
 
 
 async def row(reads: Reads, descriptor: Descriptor, key: str, size: int = 20) -> Any:
@@ -22,7 +29,8 @@ async def row(reads: Reads, descriptor: Descriptor, key: str, size: int = 20) ->
         size: of rankings so many members.
 
     Returns:
-        Of rankings a list of member and score, best first; of counters and records the fields; of vectors the numbers.
+        Of rankings a list of member and score, best first; of counters and records the fields; of vectors the numbers;
+        of parameters the values by their path, of long arrays the beginning.
 
     Raises:
         StorageError: it cannot be read.
@@ -50,9 +58,29 @@ async def _vectors(locate: Callable[[], Located], key: str, size: int) -> Any:
     return None if found is None else found.tolist()
 
 
+async def _parameters(locate: Callable[[], Located], key: str, size: int) -> Any:
+    reads, descriptor = locate()
+    [found] = await reads.rows(descriptor, [key])
+    if found is None:
+        return None
+    snapshot = Snapshot.of_bytes(found, f"{descriptor.title} of unit {key}")
+    return {"examples": snapshot.examples, **{path: _plain(value) for path, value in snapshot.values.items()}}
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value, Numbers):
+        return {str(key): number for key, number in value.by_key.items()}
+    if isinstance(value, np.ndarray):
+        if value.size <= MOST:
+            return value.tolist()
+        return {"shape": value.shape, "type": str(value.dtype), "beginning": value.ravel()[:MOST].tolist()}
+    return value
+
+
 _ROWS: dict[str, Callable[[Callable[[], Located], str, int], Awaitable[Any]]] = {
     "ranking": _ranking,
     "counters": _counters,
     "records": _records,
     "vectors": _vectors,
+    "parameters": _parameters,
 }

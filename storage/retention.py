@@ -55,6 +55,22 @@ def removable(present: Present, retention: Retention) -> list[Descriptor]:
     return [item for item in present.descriptors if _may_go(item, present, retention)]
 
 
+def kept_until(
+    item: Descriptor, alias: Alias | None, descriptors: Sequence[Descriptor], retention: Retention
+) -> int | None:
+    """When a version that is ready may go if nobody uses it, in ms since 1970; None = not before its name moves."""
+    if alias is None or item.version >= alias.version:
+        return None
+    if retention.previous and item.version == alias.previous:
+        return None
+    between = [
+        other
+        for other in descriptors
+        if other.place == item.place and other.state == "ready" and item.version < other.version < alias.version
+    ]
+    return alias.since_ms + _ms(retention.age) if len(between) >= retention.previous else None
+
+
 def in_use(descriptor: Descriptor, present: Present) -> str | None:
     """Who reads or writes a version now, in words; None = nobody."""
     if present.leases.get(descriptor.title, 0) > present.now_ms:
@@ -70,19 +86,8 @@ def in_use(descriptor: Descriptor, present: Present) -> str | None:
 def _may_go(item: Descriptor, present: Present, retention: Retention) -> bool:
     if item.state != "ready":
         return _is_dead(item, present.now_ms)
-    alias = present.aliases.get(item.place)
-    if alias is None or item.version >= alias.version:
-        return False
-    if retention.previous and item.version == alias.previous:
-        return False
-    if present.now_ms - alias.since_ms < _ms(retention.age):
-        return False
-    between = [
-        other
-        for other in present.descriptors
-        if other.place == item.place and other.state == "ready" and item.version < other.version < alias.version
-    ]
-    return len(between) >= retention.previous and in_use(item, present) is None
+    until = kept_until(item, present.aliases.get(item.place), present.descriptors, retention)
+    return until is not None and until <= present.now_ms and in_use(item, present) is None
 
 
 def _is_dead(item: Descriptor, now_ms: int) -> bool:

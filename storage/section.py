@@ -14,6 +14,8 @@ from storage.errors import StorageError, StorageUnavailable
 from storage.technology import Reads
 from storage.unit import UnitState
 
+PAUSE = 0.5
+"""Seconds from a question that failed to the next one, for those who ask again and again: connecting costs."""
 LATE = 2.5
 """Seconds after which a question that is still open counts as not answered."""
 
@@ -67,6 +69,9 @@ class Section:
     async def refresh(self, patience: float | None) -> None:
         """Wait for an answer to a question that is asked from now on, at most so many seconds; None = until it is
         there. There is one question at a time; an answer that comes later counts when it comes."""
+        failed = self._asking is not None and self._asking.done() and self._health.error is not None
+        if failed and patience is not None and time.monotonic() - self._began < PAUSE:
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 if self._asking is not None:

@@ -74,13 +74,16 @@ def rollback(technology: Technology, format: str, name: str) -> Alias:
         StorageMissing: there is no earlier version.
     """
     alias = technology.aliases().get((format, name))
-    there = {item.version for item in versions(technology, format, name) if item.state == "ready"}
-    earlier = [version for version in there if alias is not None and version < alias.version]
-    if alias is None or not earlier:
+    target = None if alias is None else earlier(alias, versions(technology, format, name))
+    if target is None:
         raise StorageMissing(f"{format}/{name} has no earlier version to go back to.")
-    target = alias.previous if alias.previous in earlier else max(earlier)
-    assert target is not None
     return switch(technology, format, name, target)
+
+
+def earlier(alias: Alias, every: Sequence[Descriptor]) -> int | None:
+    """The version that a name goes back to: what it stood for before, or the newest below; None if none is there."""
+    there = [item.version for item in every if item.state == "ready" and item.version < alias.version]
+    return alias.previous if alias.previous in there else max(there, default=None)
 
 
 def delete(technology: Technology, format: str, name: str, version: int | None = None, force: bool = False) -> int:

@@ -70,6 +70,7 @@ def _settings(folder: Path) -> Settings:
         kafka_controller_port=controller,
         registry_url=f"http://127.0.0.1:{registry}",
         redis_url=f"redis://127.0.0.1:{redis}/0",
+        relational_url=f"sqlite:///{folder.absolute()}/state/relational.db",
         service_port=service,
         state_dir=folder / "state",
     )

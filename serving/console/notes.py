@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from serving.console import wording
-from serving.measurements import Condition, EndpointFigures, Flow, UnitFigures
+from serving.measurements import Condition, Connection, EndpointFigures, Flow, UnitFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,16 @@ class Note:
 
 def note(flow: Flow) -> Note | None:
     """The most urgent thing that is wrong, or None: a server away, then a unit behind, then refused code."""
-    return _away(flow) or _behind(flow) or refused(flow.endpoints)
+    return _away(flow.connections, flow) or _behind(flow) or refused(flow.endpoints)
 
 
-def _away(flow: Flow) -> Note | None:
-    for connection in flow.connections:
+def away(flow: Flow, technologies: Collection[str]) -> Note | None:
+    """A technology of these that does not answer; the storages of the others are live."""
+    return _away([item for item in flow.connections if item.name.lower() in technologies], flow)
+
+
+def _away(connections: Sequence[Connection], flow: Flow) -> Note | None:
+    for connection in connections:
         if connection.error:
             since = "since the service started"
             if connection.answered is not None:

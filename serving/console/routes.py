@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import (
@@ -17,33 +18,53 @@ from starlette.responses import (
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from serving.console import experiments_page, flow_page, lists_pages
+from serving.body import read_body
+from serving.console import endpoints_page, experiments_page, flow_page
 from serving.console.live import stream
-from serving.console.page import Page, ProductPage
+from serving.console.page import Act, Page, ProductPage
 from serving.console.shell import AT, HEADERS, STATIC, Shell
+from serving.console.storages_page import READ_ONLY, StoragesPage
 from serving.measurements import Measurements
+from serving.problem import Problem
+from serving.same_site import must_be_same_site
+from serving.storages import Storages
+from storage.retention import Retention
 
 PAGES = (
     Page("flow", "Flow", "flow.html", flow_page.context),
-    Page("storages", "Storages", "storages.html", lists_pages.storages),
-    Page("endpoints", "Endpoints", "endpoints.html", lists_pages.endpoints),
+    READ_ONLY,
+    Page("endpoints", "Endpoints", "endpoints.html", endpoints_page.context),
     Page("experiments", "Experiments", "experiments.html", experiments_page.context),
 )
 
+FORM = 1024 * 1024
+"""Bytes that a form may have: a schema is the largest part."""
 Answering = Callable[[Request], Awaitable[Response]]
 
 
-def console(measurements: Measurements, pages: Sequence[ProductPage] = ()) -> list[BaseRoute]:
+def console(
+    measurements: Measurements,
+    pages: Sequence[ProductPage] = (),
+    storages: Storages | None = None,
+    retention: Retention | None = None,
+) -> list[BaseRoute]:
     """Routes of the console: mounted at /console, with `/` leading to its Flow page.
+
+    `storages` are looked at and changed on their page, and `retention` is the rule that it tells of; without them it
+    shows only what is measured.
 
     `measurements` must be running (`Measurements.run`) for anything to be live. `pages` are those of data products; a
     page's template is read at every request, so that its author sees a saved change on the next reload.
     """
-    shell = Shell(measurements, [*PAGES, *(Page.of(page) for page in pages)])
+    browsed = [] if storages is None else [StoragesPage(storages, retention or Retention()).page()]
+    own = {page.path: page for page in (*PAGES, *browsed)}
+    shell = Shell(measurements, [*own.values(), *(Page.of(page) for page in pages)])
     inside: list[BaseRoute] = [Route("/", lambda request: RedirectResponse(_base(request) + "/flow"))]
     inside += [Mount("/static", StaticFiles(directory=STATIC))]
     for page in shell.pages:
         inside += [Route(f"/{page.path}", _whole(shell, page)), Route(f"/{page.path}/live", _live(shell, page))]
+        if page.act is not None:
+            inside.append(Route(f"/{page.path}", _form(shell, page, page.act), methods=["POST"]))
         if page.script is not None:
             inside.append(Route(f"/{page.path}/script.js", _script(page.script)))
     inside.append(Route("/{rest:path}", _missing))
@@ -57,8 +78,25 @@ def _base(request: Request) -> str:
 
 def _whole(shell: Shell, page: Page) -> Answering:
     async def answer(request: Request) -> Response:
-        html = shell.page(page, request.query_params, _base(request), request.url.query)
+        html = await shell.page(page, request.query_params, _base(request))
         return HTMLResponse(html, headers=HEADERS)
+
+    return answer
+
+
+def _form(shell: Shell, page: Page, act: Act) -> Answering:
+    async def answer(request: Request) -> Response:
+        try:
+            must_be_same_site(request.headers)
+            body = await read_body(request.receive, FORM)  # type: ignore[arg-type]
+        except Problem as problem:
+            return PlainTextResponse(problem.detail, problem.status, headers=HEADERS)
+        done = await act(dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)))
+        if done.status == 303:
+            address = f"{_base(request)}/{page.path}?{urlencode(done.query)}"
+            return RedirectResponse(address, 303, headers=HEADERS)
+        html = await shell.page(page, done.query, _base(request), done.prepared)
+        return HTMLResponse(html, done.status, headers=HEADERS)
 
     return answer
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -70,11 +71,20 @@ class Shell:
         for name in self._environment.list_templates():
             self._environment.get_template(name)  # compiled now, not while the first reader and others wait
 
-    def page(self, page: Page, query: Mapping[str, str], base: str, search: str) -> str:
-        """The whole page. `base` is the address that the console is mounted at, `search` the query as it was sent."""
-        template = self._template(page)
-        values = self._values(page, query) | {"base": base, "root": base.removesuffix(AT), "search": search}
-        return template.render(values)
+    async def page(
+        self, page: Page, query: Mapping[str, str], base: str, prepared: Mapping[str, Any] | None = None
+    ) -> str:
+        """The whole page.
+
+        Args:
+            base: the address that the console is mounted at.
+            prepared: values that win over what the page prepares.
+        """
+        values = self._values(page, query) | {"search": urlencode(query)}
+        if page.prepare is not None:
+            values |= await page.prepare(self.measurements, query)
+        values |= {"base": base, "root": base.removesuffix(AT), **(prepared or {})}
+        return self._template(page).render(values)
 
     def parts(self, page: Page, query: Mapping[str, str], base: str) -> Iterator[tuple[str, str]]:
         """The live parts of a page, name and HTML, each rendered when it is asked for, all from the same sample."""

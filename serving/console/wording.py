@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from serving.measurements import Behind
+from storage.span import in_words
 
 UNKNOWN = "—"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -25,6 +28,25 @@ def short_count(value: int | float | None) -> str:
 def plural(value: int, noun: str, nouns: str | None = None) -> str:
     """A count with its noun: `1 unit`, `4 units`."""
     return f"{count(value)}{SPACE}{noun if value == 1 else nouns or noun + 's'}"
+
+
+def size(value: int | None) -> str:
+    """Bytes: `0 B`, `96 kB`, `1.4 MB`, `1.7 GB`."""
+    if value is None:
+        return UNKNOWN
+    amount, unit = float(value), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 999.5 or unit == "TB":
+            break
+        amount /= 1000
+    return (
+        f"{amount:,.1f}{SPACE}{unit}" if unit not in ("B", "kB") and amount < 99.95 else f"{amount:,.0f}{SPACE}{unit}"
+    )
+
+
+def number(value: float) -> str:
+    """A score as it is read: `918.4`, `0.00031`."""
+    return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def rate(per_second: float | None) -> str:
@@ -81,6 +103,45 @@ def clock(at: float | None) -> str:
     moment = datetime.fromtimestamp(at).astimezone()
     today = datetime.now().astimezone().date()
     return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment.day}{SPACE}{moment:%b %Y %H:%M}"
+
+
+def day(at: float) -> str:
+    """A day, `17 Nov`; today and yesterday the time of day counts: `14:02`, `24 Nov 14:02`."""
+    moment, now = datetime.fromtimestamp(at).astimezone(), datetime.now().astimezone()
+    if moment.date() == now.date():
+        return f"{moment:%H:%M}"
+    date = f"{moment.day}{SPACE}{moment:%b}" + (f"{SPACE}{moment:%Y}" if moment.year != now.year else "")
+    return f"{date}{SPACE}{moment:%H:%M}" if abs(moment - now) < timedelta(days=2) else date
+
+
+def iso(text: str) -> str:
+    """A time as storages keep it, on the server's clock: `25 Nov 2026 14:02:11`; the text itself where it is none."""
+    try:
+        moment = datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        return text
+    return f"{moment.day}{SPACE}{moment:%b %Y %H:%M:%S}"
+
+
+def options(values: Mapping[str, Any]) -> str:
+    """A storage's options in words: `Half-life 6 h, at most 500 members`."""
+    said = [words(value) for name, words in _OPTIONS.items() if (value := values.get(name)) is not None]
+    hidden = {*_OPTIONS, "index", "layout"}
+    said += [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in values.items()
+        if value is not None and name not in hidden
+    ]
+    text = ", ".join(said)
+    return text[:1].upper() + text[1:]
+
+
+_OPTIONS: dict[str, Callable[[Any], str]] = {
+    "half_life_ms": lambda value: f"half-life {in_words(value).replace(' ', SPACE)}",
+    "size": lambda value: f"at most {plural(value, 'member')} read",
+    "dimensions": lambda value: plural(value, "dimension"),
+    "fields": lambda value: f"searched by {', '.join(map(str, value))}",
+}
 
 
 def ago(at: float | None, now: float) -> str:

@@ -11,12 +11,13 @@ from serving.measurements.history import History
 from serving.measurements.lag import Behind
 from serving.measurements.measurements import Measurements, Topics
 from serving.measurements.results import Declared, ExperimentFigures, VariantFigures
-from serving.measurements.sample import AnswerCounts, Connection, Sample, VariantCounts
+from serving.measurements.sample import Amount, AnswerCounts, Connection, Sample, VariantCounts
 from serving.measurements.storages import LearnerFigures, StorageFigures
 from serving.measurements.topics import TopicFigures
 from serving.measurements.units import Condition, UnitFigures
 
 __all__ = [
+    "Amount",
     "AnswerCounts",
     "Behind",
     "Condition",

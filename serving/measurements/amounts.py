@@ -12,7 +12,9 @@ from serving.measurements.source import Source
 from storage import Catalogue, Descriptor, StorageError
 
 EVERY = 5.0
-"""Seconds between two counts of one technology: counting costs more than looking."""
+"""Seconds between two counts of one storage: counting costs more than looking."""
+TURN = 1.0
+"""Seconds between two looks for storages that are to be counted; a new one is counted in the next."""
 AT_ONCE = 4
 """Storages of one technology that are counted at the same time."""
 
@@ -22,7 +24,7 @@ class Amounts:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._sources = {name: Source(name, partial(self._read, name), every=EVERY) for name in catalogue.health()}
+        self._sources = {name: Source(name, partial(self._read, name), every=TURN) for name in catalogue.health()}
         self._known: dict[str, Amount] = {}
 
     async def refresh(self) -> None:
@@ -41,8 +43,10 @@ class Amounts:
 
     async def _read(self, technology: str) -> None:
         turn = asyncio.Semaphore(AT_ONCE)
+        due = time.time() - EVERY
         mine = [item for item in self._catalogue.storages() if item.technology == technology]
-        await asyncio.gather(*(self._count(item, turn) for item in mine))
+        late = [item for item in mine if (known := self._known.get(item.title)) is None or known.at <= due]
+        await asyncio.gather(*(self._count(item, turn) for item in late))
 
     async def _count(self, item: Descriptor, turn: asyncio.Semaphore) -> None:
         async with turn:

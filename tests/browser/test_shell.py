@@ -116,7 +116,7 @@ def test_a_list_keeps_its_order_while_the_pointer_is_on_it(page: Page, stage: St
     stage.topics.highs["ratings", 0] = 5000
     stage.commit("popular", 5000)
     expect(rows.first).to_have_attribute("data-key", "co_watched/0")
-    expect(rows.first).to_contain_text("stands still")
+    expect(rows.first).to_contain_text("stands still", timeout=10_000)
     rows.first.hover()
 
     stage.topics.highs["ratings", 0] = 9000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 
 from schemas import EventType
 from serving import service as module
-from storage import Catalogue, Counters, Descriptor, MemoryReads, StorageUnavailable, UnitId, Writes
+from storage import Catalogue, Counters, Descriptor, Memory, MemoryReads, StorageUnavailable, UnitId, Writes
 from storage.address import Address
 from tests.serving.shop import SPLIT, Recommendations, Shop, popular
 
@@ -76,6 +77,23 @@ async def test_it_does_not_wait_long_for_storages_that_hang(monkeypatch: pytest.
     shop.catalogue = Catalogue({"memory": Hanging(shop.memory)})
     async with shop.running() as client:
         assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_a_slow_technology_delays_the_discovery_of_no_new_name_in_another() -> None:
+    class Hanging(MemoryReads):
+        async def catalogue(self) -> list[Descriptor]:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    shop = Shop()
+    shop.catalogue = Catalogue({"memory": MemoryReads(shop.memory), "slow": Hanging(Memory())})
+    service = shop.service()
+    async with shop.running(service):
+        assert service.endpoints.obstacles()
+        shop.learner()
+        began = time.monotonic()
+        await until(lambda: not service.endpoints.obstacles())
+        assert time.monotonic() - began < 1
 
 
 async def test_the_index_lists_types_with_schemas_implementations_and_experiment() -> None:

@@ -44,7 +44,10 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
 async def test_a_storage_is_created_and_is_there_at_once(client: httpx.AsyncClient) -> None:
     made = await client.put(POPULAR, json={"options": {"half_life": "30d"}, "made_by": "ada"})
     assert made.status_code == 201
-    assert (made.json()["version"], made.json()["options"]["half_life_ms"]) == (1, 2_592_000_000)
+    assert (made.json()["storage"], made.json()["options"]["half_life_ms"]) == (
+        "memory/ranking/popular@1",
+        2_592_000_000,
+    )
     [listed] = (await client.get("/storages")).json()["storages"]
     assert (listed["storage"], listed["read"], listed["made_by"]) == ("memory/ranking/popular@1", True, "ada")
     assert (await client.get("/readyz")).status_code == 200, "the implementation that waited for it is bound"

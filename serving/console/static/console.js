@@ -12,6 +12,7 @@ addEventListener("DOMContentLoaded", () => {
   startKeys();
   startFilters();
   startLive();
+  startVisits();
 });
 
 function startTheme() {
@@ -71,9 +72,8 @@ function startFilters() {
 
 // Live: an event's name is a part of the page, its data that part's HTML. Hidden tabs disconnect; a broken stream says
 // what time is shown and when it is tried again; nothing moves while it is paused.
+let reconnect = () => {};
 function startLive() {
-  const from = document.body.dataset.liveFrom;
-  const parts = new Map([...document.querySelectorAll("[data-live]")].map((part) => [part.dataset.live, part]));
   const state = document.querySelector("#live"), words = document.querySelector("#live-words");
   const retry = document.querySelector("#live-retry"), pause = document.querySelector("#pause");
   let source = null, paused = false, failures = 0, timer = 0, watch = 0;
@@ -91,10 +91,13 @@ function startLive() {
   }
   function connect() {
     stop();
-    source = new EventSource(from);
+    source = new EventSource(document.body.dataset.liveFrom);
     source.onerror = broken;
-    for (const [name, part] of parts) source.addEventListener(name, (event) => { heard(); update(part, event.data); });
+    for (const part of document.querySelectorAll("[data-live]")) listen(part.dataset.live, part);
     watch = setTimeout(broken, 8000);
+  }
+  function listen(name, part) {
+    source.addEventListener(name, (event) => { heard(); update(part, event.data); });
   }
   function stop() {
     clearTimeout(watch);
@@ -122,12 +125,15 @@ function startLive() {
     if (document.hidden) stop(); else if (!paused) connect();
   });
   addEventListener("pagehide", stop);
+  reconnect = () => { if (source) connect(); };
   if (!document.hidden) connect();
 }
 
 function update(part, html) {
   const made = document.createElement("template");
   made.innerHTML = html;
+  if (part.querySelector("[data-revisit]") && !made.content.querySelector("[data-revisit]"))
+    visit(location.href, {}, false).catch(() => location.reload());  // the page was sent before anything was known
   if (part.querySelector(".wait")) part.replaceChildren(made.content);
   else morph(part, made.content);
 }
@@ -155,10 +161,67 @@ function morph(old, fresh) {
 }
 
 function patch(old, fresh) {
-  if (old.isEqualNode(fresh)) return;
+  if (old.dataset?.keep !== undefined || old.isEqualNode(fresh)) return;
   if (old.nodeType !== 1) { old.nodeValue = fresh.nodeValue; return; }
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   for (const { name } of [...old.attributes])
-    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS") && name !== "hidden") old.removeAttribute(name);
+    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS") && !(name === "hidden" && old.nodeName === "TR")) old.removeAttribute(name);
   morph(old, fresh);
+}
+
+// Visits: a link or a form with data-visit is fetched, and only what differs of the page is put in place: what was
+// typed, opened or focused elsewhere stays. Without this script they are plain links and forms.
+function startVisits() {
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-visit], a[data-closes]");
+    if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    if (link.dataset.closes !== undefined) link.closest("dialog").close();
+    else visit(link.href).catch(() => location.assign(link.href));
+  });
+  addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.dataset.visit === undefined) return;
+    event.preventDefault();
+    const values = new URLSearchParams(new FormData(form));
+    const posted = form.method === "post";
+    form.ariaBusy = "true";
+    visit(posted ? form.action : `${form.action}?${values}`, posted ? { method: "POST", body: values } : {})
+      .catch((error) => refuse(form, error))
+      .finally(() => { form.ariaBusy = null; });
+  });
+  addEventListener("popstate", () => visit(location.href, {}, false).catch(() => location.reload()));
+  showDialogs();
+}
+
+async function visit(address, options = {}, remembered = true) {
+  const answer = await fetch(address, options);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector("#main");
+  if (!fresh) throw new Error(page.body.textContent.trim() || `The service answered ${answer.status}.`);
+  morph(document.querySelector("#main"), fresh);
+  document.title = page.title;
+  document.body.dataset.liveFrom = page.body.dataset.liveFrom;
+  if (remembered && answer.ok) history.pushState(null, "", answer.url);
+  showDialogs();
+  document.querySelector("[data-focus]")?.focus();
+  dispatchEvent(new Event("visited"));
+  reconnect();
+}
+
+function refuse(form, error) {
+  const note = form.querySelector("[data-wrong]");
+  if (!note) { form.submit(); return; }
+  note.hidden = false;
+  note.querySelector("#wrong").textContent = `${error.message} Nothing here has changed; it may have been done.`;
+}
+
+// A dialog that the server sent open is made modal; closed, by Escape too, the page is the one without it.
+function showDialogs() {
+  for (const dialog of document.querySelectorAll("dialog[data-modal][open]")) {
+    if (dialog.matches(":modal")) continue;
+    dialog.removeAttribute("open");
+    dialog.showModal();
+    dialog.onclose = () => { history.replaceState(null, "", dialog.dataset.back); dialog.remove(); };
+  }
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 
 from serving.console import ProductPage, console
 from serving.measurements import AnswerCounts, EndpointFacts, ImplementationFacts, Measurements
+from serving.storages import Storages
 from storage import Address, Catalogue, Claim, Counters, Descriptor, Memory, MemoryReads, Ranking, UnitId, Writes
 
 EXPERIMENT = "liked_more"
@@ -56,40 +57,64 @@ class SetTopics:
 
 
 class Stage:
-    """Storages, topics and answers that a test moves, measured and shown by the real console."""
+    """Storages, topics and answers that a test moves, measured and shown by the real console.
 
-    def __init__(self, pages: Sequence[ProductPage] = (), experiments: Sequence[Declared] = (Declared(),)) -> None:
+    Args:
+        more: further technologies by name, with both sides.
+    """
+
+    def __init__(
+        self,
+        pages: Sequence[ProductPage] = (),
+        experiments: Sequence[Declared] = (Declared(),),
+        more: Mapping[str, tuple[Memory, MemoryReads]] | None = None,
+    ) -> None:
         self.topics = SetTopics()
         self.memory = Memory()
         self.answers: dict[str, AnswerCounts] = {}
         self.facts: list[EndpointFacts] = []
         self._claims: dict[str, Claim] = {}
         self._positions: dict[str, int | None] = {}
+        technologies = {"memory": (self.memory, MemoryReads(self.memory)), **(more or {})}
+        self.catalogue = Catalogue({name: reads for name, (_, reads) in technologies.items()})
+        writing = {name: technology for name, (technology, _) in technologies.items()}
+        self.storages = Storages(self.catalogue, writing, self.look)
         self.measurements = Measurements(
             self.topics,
-            Catalogue({"memory": MemoryReads(self.memory)}),
+            self.catalogue,
             lambda: self.answers,
             lambda: self.facts,
             experiments,
             watched=["ratings", "items", "decisions"],
             interval=0.1,
         )
-        self.routes: list[BaseRoute] = console(self.measurements, pages)
+        self.routes: list[BaseRoute] = console(self.measurements, pages, self.storages)
 
-    def learner(self, name: str, position: int | None = 1000, topic: str = "ratings", counters: str = "") -> Descriptor:
+    async def look(self) -> None:
+        """Somebody has changed storages."""
+        await self.measurements.sample()
+
+    def learner(
+        self, name: str, position: int | None = 1000, topic: str = "ratings", counters: str = "", version: int = 1
+    ) -> Descriptor:
         """Create the storage of a learner (a ranking of its name, or `counters`) and commit its first position."""
         form = Counters(counters, technology="memory") if counters else Ranking(name, technology="memory")
-        descriptor = self.memory.declare(form.describe(name, 1, 1, topic))
+        descriptor = self.memory.declare(form.describe(name, version, version, topic))
         self.topics.highs.setdefault((topic, 0), 0)
-        self._claims[name] = self.memory.claim(UnitId(name, 1, 1, topic, 0), "worker-1")
+        self._claims[name] = self.memory.claim(UnitId(name, version, version, topic, 0), "worker-1")
         self._positions[name] = None
         if position is not None:
             self.commit(name, position)
         return descriptor
 
-    def commit(self, learner: str, position: int, storage: str = "", **sums: int) -> None:
-        """Let a learner commit a position, together with what it adds to the experiment's row of `storage`."""
+    def commit(
+        self, learner: str, position: int, storage: str = "", scores: Mapping[str, float] | None = None, **sums: int
+    ) -> None:
+        """Let a learner commit a position, together with what it adds to the row `all` of its ranking, or to the
+        experiment's row of `storage`."""
         writes = Writes()
+        if scores:
+            writes.scores[Address(f"ranking/{learner}", "all")] = dict(scores)
         if sums:
             writes.sums[Address(f"counters/{storage}", EXPERIMENT)] = sums
         now = round(time.time() * 1000)
