@@ -55,11 +55,7 @@ class _Side:
 
 
 def measure(redis_url: str, cassandra_url: str, rounds: int = ROUNDS, warm_up: int = WARM_UP) -> float:
-<<<<<<< HEAD
-    """Cassandra's rows per second by those of Redis; the figures themselves go to stderr. Takes a minute.
-=======
     """Cassandra's rows per second by those of Redis; the figures go to stderr. Takes up to a minute.
->>>>>>> main
 
     Leaves its rows in both databases.
     """
