@@ -30,8 +30,8 @@ async def row(reads: Reads, descriptor: Descriptor, key: str, size: int = 20) ->
         size: of rankings so many members.
 
     Returns:
-        Of rankings a list of member and score, best first; of counters, records and documents the fields; of vectors the numbers;
-        of parameters the values by their path, of long arrays the beginning.
+        Of rankings a list of member and score, best first; of counters, records and documents the fields; of vectors
+        the numbers; of parameters the values by their path, of long arrays the beginning.
 
     Raises:
         StorageError: it cannot be read.
