@@ -9,6 +9,7 @@ import numpy as np
 
 from storage.counters_reader import CountersReader
 from storage.descriptor import Descriptor
+from storage.documents_reader import DocumentsReader
 from storage.errors import FormatRefused
 from storage.ranking_reader import RankingReader
 from storage.reader import Located
@@ -29,8 +30,8 @@ async def row(reads: Reads, descriptor: Descriptor, key: str, size: int = 20) ->
         size: of rankings so many members.
 
     Returns:
-        Of rankings a list of member and score, best first; of counters and records the fields; of vectors the numbers;
-        of parameters the values by their path, of long arrays the beginning.
+        Of rankings a list of member and score, best first; of counters, records and documents the fields; of vectors
+        the numbers; of parameters the values by their path, of long arrays the beginning.
 
     Raises:
         StorageError: it cannot be read.
@@ -51,6 +52,10 @@ async def _counters(locate: Callable[[], Located], key: str, size: int) -> Any:
 
 async def _records(locate: Callable[[], Located], key: str, size: int) -> Any:
     return await RecordsReader[Any](locate).get(key)
+
+
+async def _documents(locate: Callable[[], Located], key: str, size: int) -> Any:
+    return await DocumentsReader(locate).get(key)
 
 
 async def _vectors(locate: Callable[[], Located], key: str, size: int) -> Any:
@@ -81,6 +86,7 @@ _ROWS: dict[str, Callable[[Callable[[], Located], str, int], Awaitable[Any]]] = 
     "ranking": _ranking,
     "counters": _counters,
     "records": _records,
+    "documents": _documents,
     "vectors": _vectors,
     "parameters": _parameters,
 }
