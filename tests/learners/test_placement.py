@@ -29,5 +29,5 @@ def test_the_product_is_heard_before_the_storage_and_the_storage_before_the_plat
 
 def test_a_place_for_a_storage_that_nobody_writes_is_refused_by_name() -> None:
     Placement("redis", {"default": "relational", "counters/popular": "redis"}).check([FREE, BOUND])
-    with pytest.raises(LearnerRefused, match="'populer'.*popular"):
+    with pytest.raises(LearnerRefused, match=r"'populer'.*popular"):
         Placement("redis", {"populer": "relational"}).check([FREE])
