@@ -6,7 +6,7 @@ ssl_ca_certs=FILE    TLS; servers must show a certificate that these authorities
 ssl_certfile=FILE, ssl_keyfile=FILE     the certificate that this client shows
 replication=dc1:3,dc2:3 or replication=3     how a keyspace that does not exist yet is made; else 3, or fewer nodes
 local_dc=dc1         the data centre to ask first
-slots=16             into how many partitions a storage's rows are spread, when it is first written
+slots=8              into how many partitions a storage's rows are spread, when it is first written
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from storage.errors import StorageError
 _PORT = 9042
 _OPTIONS = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "replication", "local_dc", "slots"}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
-SLOTS = 16
+SLOTS = 8
 """More make each commit slower; fewer make the partitions of a large storage large."""
 
 

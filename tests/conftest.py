@@ -120,6 +120,7 @@ def search_url() -> Iterator[str]:
             yield url
 
 
+@pytest.fixture(scope="session")
 def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real PostgreSQL with pgvector; what earlier tests wrote is still there, see `postgresql_clean`."""
     url = f"postgresql://millrace@127.0.0.1:{free_ports(1)[0]}/millrace"

@@ -23,7 +23,7 @@ def test_an_address_names_nodes_keyspace_user_and_options() -> None:
 def test_what_an_address_leaves_out_has_a_default() -> None:
     found = CassandraAddress.of("cassandra://here")
     assert (found.nodes, found.keyspace, found.user) == ((("here", 9042),), "millrace", "")
-    assert (found.replication, found.slots, found.ssl_context()) == ({}, 16, None)
+    assert (found.replication, found.slots, found.ssl_context()) == ({}, 8, None)
 
 
 @pytest.mark.parametrize(
