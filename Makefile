@@ -1,6 +1,6 @@
 # The commands of this project. `make` alone lists them; each creates the environment it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format faults prove-loop prove-storage backtest lock clean
+.PHONY: help demo test check static format containers faults prove-loop prove-storage backtest lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
 
@@ -25,8 +25,14 @@ test: .venv/.dev ## every test, against the real servers
 check: .venv/.dev ## format, lint, strict types, import contracts, fast tests
 	@scripts/check
 
+static: .venv/.dev ## the part of `make check` that runs no test
+	@scripts/static
+
 format: .venv/.dev ## put the code into its format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+containers: .venv/.dev ## the storages' contracts on Kafka, Redis and Cassandra in containers, where an engine answers
+	@$(BIN)/pytest tests/containers tests/contracts --containers -k "container or redis or cassandra" -rs
 
 faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
 	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 $(BIN)/pytest tests/faults

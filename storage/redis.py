@@ -17,11 +17,10 @@ from storage.redis_fill import erase, fill, trim
 from storage.redis_keys import NEWEST, UNIT, Keys, newest, unit_name, unit_names, unit_state
 from storage.redis_pool import discovering, harmless, pool, run_command
 from storage.redis_scripts import CLAIM, COMMIT, READ, Script, run
-from storage.redis_slots import is_cluster
 from storage.redis_watched import Puts, put_watched
 from storage.redis_writes import as_text, fields_by_hash, only_puts, packed, packed_keys
 from storage.technologies import must_hold
-from storage.technology import Newest, Reads, Row, Technology
+from storage.technology import Newest, Row
 from storage.unit import Claim, Outcome, UnitId, UnitState
 from storage.writes import Writes
 
@@ -202,20 +201,3 @@ def _code(unit: UnitId, reply: Sequence[Any]) -> str:
         row, item = (detail.decode() for detail in details)
         raise WriteRefused(f"{item!r} of {row} would leave what a double holds exactly; nothing was written.")
     return str(code.decode())
-
-
-def opened(address: str) -> Technology:
-    """See `technologies.Kind`. A cluster's url is `redis+cluster://host:port,host:port`, with TLS `rediss+cluster`."""
-    if is_cluster(address):
-        from storage.redis_cluster import RedisCluster
-
-        return RedisCluster(address)
-    return Redis(address)
-
-
-def opened_reads(address: str) -> Reads:
-    """See `technologies.Kind`; addresses are those of `opened`."""
-    from storage.redis_cluster_reads import RedisClusterReads
-    from storage.redis_reads import RedisReads
-
-    return RedisClusterReads(address) if is_cluster(address) else RedisReads(address)

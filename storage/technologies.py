@@ -41,7 +41,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "memory": Kind("storage.memory"),
     "redis": Kind(
-        "storage.redis",
+        "storage.redis_or_cluster",
         "redis",
         refuses={"documents": "it has no full-text index"},
         lacks={"nearest": "it has no vector index", "search": "it has no full-text index"},

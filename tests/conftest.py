@@ -12,9 +12,9 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -31,6 +31,7 @@ from schemas.errors import MillraceError
 from storage.cassandra_address import CassandraAddress
 from storage.cassandra_session import CassandraSession, Flight
 from storage.errors import StorageUnavailable
+from tests.containers import servers as containers
 from tests.redis_cluster import flush, redis_cluster
 
 SERVERS = {
@@ -47,6 +48,11 @@ SERVERS = {
 }
 RATINGS = 20_000
 """So many ratings of the data set are learned before a test that needs the whole loop begins."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--containers`: Kafka, Redis and Cassandra in containers instead of as processes; see `make containers`."""
+    parser.addoption("--containers", action="store_true", help="Kafka, Redis and Cassandra run in containers")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -77,8 +83,11 @@ def pair_of_ports() -> int:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap address of a real Kafka."""
+    if request.config.getoption("--containers"):
+        yield from _contained(containers.kafka)
+        return
     broker, controller = free_ports(2)
     settings = _nothing(tmp_path_factory.mktemp("kafka"), kafka=f"127.0.0.1:{broker}", kafka_controller_port=controller)
     with _running(settings):
@@ -86,8 +95,11 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real Redis; what earlier tests wrote is still there, see `redis_clean`."""
+    if request.config.getoption("--containers"):
+        yield from _contained(containers.redis)
+        return
     settings = _nothing(tmp_path_factory.mktemp("redis"), redis_url=f"redis://127.0.0.1:{free_ports(1)[0]}/0")
     with _running(settings):
         yield settings.redis_url
@@ -130,8 +142,11 @@ def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def cassandra_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def cassandra_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real Cassandra; what earlier tests wrote is still there, see `cassandra_clean`."""
+    if request.config.getoption("--containers"):
+        yield from _contained(containers.cassandra)
+        return
     url = f"cassandra://127.0.0.1:{pair_of_ports()}/millrace"
     settings = _nothing(tmp_path_factory.mktemp("cassandra"), cassandra_url=url)
     with _running(settings):
@@ -238,6 +253,14 @@ def _nothing(folder: Path, **changes: object) -> Settings:
         "state_dir": folder,
     }
     return Settings(**{**elsewhere, **changes})  # type: ignore[arg-type]
+
+
+def _contained(server: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
+    """The address of a server in a container; skips its tests where no engine answers, whoever asks."""
+    if why := containers.engine():
+        pytest.skip(why)
+    with server() as address:
+        yield address
 
 
 @contextmanager

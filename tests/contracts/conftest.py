@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ from storage.search_reads import SearchReads
 from storage.search_state import make
 from storage.sqlite import Sqlite
 from storage.sqlite_reads import SqliteSource
-from storage.technologies import KINDS
+from storage.technologies import KINDS, opened, opened_reads
 from storage.technology import Reads, Technology
 from storage.unit import Claim, Outcome
 from storage.writes import Writes
@@ -145,7 +145,22 @@ def _search(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
     return DeclaringSearch(url, timeout=20), SearchReads(url, timeout=10)
 
 
-SERVERLESS = {"memory": _memory, "sqlite": _sqlite}
+Maker = Callable[[pytest.FixtureRequest], tuple[Technology, Reads]]
+COVERED = ("memory", "redis", "relational", "cassandra", "search")
+
+
+def _new(name: str) -> Maker:
+    """Of a technology that has no fixture of its own yet: its address is a folder."""
+
+    def made(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+        address = f"{name}://{request.getfixturevalue('tmp_path')}"
+        return opened(name, address), opened_reads(name, address)
+
+    return made
+
+
+SERVERLESS: dict[str, Maker] = {"memory": _memory, "sqlite": _sqlite}
+SERVERLESS |= {name: _new(name) for name in KINDS if name not in COVERED}
 SERVERS = {
     "redis": _redis,
     "redis-cluster": _redis_cluster,
