@@ -12,7 +12,7 @@ from millrace.settings import Settings
 from schemas.errors import MillraceError
 from storage import Descriptor
 from storage.retention import Retention, removable
-from storage.versions import collect, present
+from storage.versions import collect, present, trim
 
 LOGGER = logging.getLogger("millrace.collector")
 PATIENCE = 3.0
@@ -25,8 +25,13 @@ def retention_of(settings: Settings) -> Retention:
     return Retention(settings.keep_versions, timedelta(hours=settings.keep_hours))
 
 
-def collected(platform: Platform, rule: Retention, dry_run: bool = False) -> tuple[list[Descriptor], list[str]]:
-    """Collect in each technology that holds anything, whatever becomes of the others. Blocks.
+def collected(
+    platform: Platform, rule: Retention, dry_run: bool = False, trimmed: dict[str, int] | None = None
+) -> tuple[list[Descriptor], list[str]]:
+    """Collect in each technology that holds anything, and trim its rankings, whatever becomes of the others. Blocks.
+
+    Args:
+        trimmed: what earlier calls have trimmed, and this one adds to; see `versions.trim`.
 
     Returns:
         what is gone, or would go, and one sentence for each technology that failed.
@@ -36,7 +41,11 @@ def collected(platform: Platform, rule: Retention, dry_run: bool = False) -> tup
     for name in names:
         try:
             technology = platform.technologies[name]
-            gone += removable(present(technology), rule) if dry_run else collect(technology, rule)
+            if dry_run:
+                gone += removable(present(technology), rule)
+            else:
+                gone += collect(technology, rule)
+                trim(technology, {} if trimmed is None else trimmed)
         except MillraceError as error:
             problems.append(f"{name}: {error}")
     return gone, problems
@@ -59,6 +68,7 @@ class Collector:
     def __init__(self, platform: Platform, every: float = EVERY) -> None:
         self._platform, self._every = platform, every
         self._rule = retention_of(platform.settings)
+        self._trimmed: dict[str, int] = {}
         self._stop = Event()
         self._thread = Thread(target=self._run, name="millrace-collector", daemon=True)
 
@@ -76,7 +86,7 @@ class Collector:
         said: list[str] = []
         while not self._stop.wait(self._every):
             try:
-                gone, problems = collected(self._platform, self._rule)
+                gone, problems = collected(self._platform, self._rule, trimmed=self._trimmed)
             except Exception as error:  # the next turn may do better
                 gone, problems = [], [f"{type(error).__name__}: {error}"]
             for item in gone:

@@ -15,7 +15,7 @@ import pytest
 from millrace.collector import Collector, collected, retention_of
 from millrace.platform import Platform
 from millrace.settings import Settings
-from storage import Descriptor, Technology
+from storage import Address, Descriptor, Ranking, Technology, UnitId, Writes
 from storage.blank import blank
 from storage.retention import Retention
 from storage.versions import create
@@ -53,6 +53,20 @@ def test_one_technology_that_is_away_is_said_and_the_others_are_collected(platfo
     gone, _ = collected(platform, rule)
     assert [item.title for item in gone] == [one.title]
     assert [item.version for item in platform.technologies["relational"].storages()] == [2]
+
+
+def test_what_has_decayed_is_removed_too_and_looked_for_once_per_bucket(platform: Platform) -> None:
+    technology = platform.technologies["relational"]
+    item = technology.declare(Ranking("trend", half_life=timedelta(hours=1)).describe("trends", 1, 1, "clicks"))
+    claim = technology.claim(UnitId("trends", 1, 1, "clicks", 0), "a")
+    rows = {Address("ranking/trend", "all", bucket): {"x": 1.0} for bucket in (1, 7, 8)}
+    technology.commit(claim, None, 1, Writes(scores=rows), None)
+    trimmed: dict[str, int] = {}
+    collected(platform, retention_of(platform.settings), dry_run=True, trimmed=trimmed)
+    assert len(dict(technology.dump(item))) == 3
+    collected(platform, retention_of(platform.settings), trimmed=trimmed)
+    assert sorted(address.bucket or 0 for address, _ in technology.dump(item)) == [7, 8]
+    assert list(trimmed.values()) == [8]
 
 
 def test_it_collects_by_itself_until_it_is_closed_and_says_what_it_removed(
