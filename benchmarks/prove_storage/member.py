@@ -15,6 +15,9 @@ from typing import Any
 from benchmarks.prove_storage.nursery import Nursery
 from benchmarks.prove_storage.steps import Step
 
+LONGEST = 150.0
+"""So many seconds something is waited for: on a busy machine a server may take more than a minute to come back."""
+
 Line = Mapping[str, Any]
 
 
@@ -105,7 +108,7 @@ class Member:
         self._tail.into(self.lines)
         return self.lines
 
-    def until_line(self, kind: str, process: int, patience: float = 60.0) -> None:
+    def until_line(self, kind: str, process: int, patience: float = LONGEST) -> None:
         """Wait until a process has traced a new line of this kind, or has ended."""
         begin = len(self.look())
         until(lambda: self.has_line(kind, process, begin) or self._nursery.gone(process), patience, f"{kind} of {self}")

@@ -39,9 +39,6 @@ TALKING = {
     "wait",
 }
 """Names of functions, in C or Python, by which a driver speaks and listens."""
-FIRST = 2
-"""The call that is ended is the second for its learner, or a later one: the first shows how many steps there are."""
-
 Tell = Callable[[Mapping[str, Any]], None]
 
 
@@ -63,6 +60,8 @@ class Step:
 class Watched:
     """Wraps a technology, and passes everything on.
 
+    The call that is ended is not the first for its learner: that one shows how many steps there are.
+
     Args:
         tell: is given a line for the worker's trace, which is written at once.
         steps: where the process is to end: one step or none. Taken out by whichever technology comes to it.
@@ -70,7 +69,6 @@ class Watched:
 
     def __init__(self, technology: Technology, tell: Tell, steps: list[Step]) -> None:
         self._technology, self._tell, self._steps = technology, tell, steps
-        self._calls: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
 
     def __getattr__(self, name: str) -> Any:
@@ -95,8 +93,7 @@ class Watched:
     def _stepping(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(of: UnitId | Claim, *arguments: Any) -> Any:
             learner = of.unit.learner if isinstance(of, Claim) else of.learner
-            self._calls[learner] += 1
-            ready = self._calls[learner] >= FIRST
+            ready = self._most[learner] > 0  # several threads commit: the second call may begin before the first ends
             last = next((int(step.place * self._most[learner]) for step in self._steps if ready), None)
             steps = Count(last, self._end)
             sys.setprofile(steps)
