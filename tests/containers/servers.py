@@ -5,6 +5,8 @@ The images are the official names. Each server is started on ports of the engine
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,8 +20,15 @@ _SCRIPT = "/tmp/start.sh"
 
 
 def engine() -> str | None:
-    """Why no container can be started; None = one can."""
+    """Why no container can be started; None = one can.
+
+    Docker's client leaves the socket open that it could not connect, so a local engine is looked for without it first.
+    """
     try:
+        host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        if host.startswith("unix://"):
+            with socket.socket(socket.AF_UNIX) as asked:
+                asked.connect(host.removeprefix("unix://"))
         DockerClient().client.ping()
     except Exception as error:  # docker's client has no common error for "there is none"
         return f"no container engine answers ({type(error).__name__}); start one, or set DOCKER_HOST"

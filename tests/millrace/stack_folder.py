@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,11 @@ from millrace.settings import Settings
 from millrace.stack import Stack
 from millrace.stack.plan import variables
 from tests.conftest import free_ports
+
+
+def _heed_hangups() -> None:
+    """The tests themselves may run under nohup, and what they start would ignore SIGHUP as they do."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class StackFolder:
@@ -44,6 +50,7 @@ class StackFolder:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heed_hangups,
         )
 
     def run(self, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
