@@ -1,6 +1,6 @@
 # The commands of this project. `make` alone lists them; each creates the environment it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static format containers faults prove-loop prove-storage backtest lock clean
+.PHONY: help demo test check static format containers faults prove-loop prove-storage prove-models bench-readers bench-client fuzz backtest lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
 
@@ -43,12 +43,24 @@ prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last 
 prove-storage: .venv/.runtime ## the proof of the storages on the real parts; the last line is its figures as JSON
 	@$(BIN)/python -m benchmarks.prove_storage
 
+prove-models: .venv/.runtime ## the proof of the models service on the real parts; the last line is its figures as JSON
+	@$(BIN)/python -m benchmarks.prove_models
+
+bench-readers: .venv/.dev ## what a read costs on each technology, beside what its driver would cost
+	@$(BIN)/python -m benchmarks.prove_storage.readers
+
+bench-client: .venv/.runtime ## what an ask of the client costs, beside plain httpx
+	@$(BIN)/python -m benchmarks.client
+
+fuzz: .venv/.dev ## schemathesis against a running service with keys: no answer is 5xx
+	@scripts/fuzz
+
 backtest: .venv/.runtime ## hit rate of each recommender on MovieLens 100K, through the endpoint code that serves
 	@$(BIN)/millrace backtest examples/movies --from dataset
 
-lock: .venv/.dev ## resolve the dependencies again and write the two lock files
+lock: .venv/.dev ## resolve the dependencies again and write the lock files
 	@scripts/lock
 
 clean: ## stop what runs here, remove the environment and the local state of this folder (not the shared downloads)
 	@[ ! -x $(BIN)/millrace ] || $(BIN)/millrace down || true
-	@rm -rf .venv .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-fuzz .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,16 +5,18 @@ at work), `unit.py` (fold, position and commit of one partition) and `worker.py`
 decisions between them.
 """
 
-from learners.attribution import DecisionCounts, Goal, goal_learner
+from learners.attribution import Goal, goal_learner, rewards_of
+from learners.decision_counts import DecisionCounts
 from learners.errors import FoldFailed, LearnerError, LearnerRefused
 from learners.learner import EventLearner, FrameLearner, Learner
 from learners.placement import Placement
 from learners.replay import Replay
 from learners.stream import Stream, stream
-from learners.supervisor import Supervisor
+from learners.supervisor import REFUSED, Supervisor
 from learners.worker import Worker
 
 __all__ = [
+    "REFUSED",
     "DecisionCounts",
     "EventLearner",
     "FoldFailed",
@@ -29,5 +31,6 @@ __all__ = [
     "Supervisor",
     "Worker",
     "goal_learner",
+    "rewards_of",
     "stream",
 ]

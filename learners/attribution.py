@@ -1,12 +1,13 @@
-"""From decisions and rewards to counts per variant: the learners behind an experiment's page.
+"""From rewards to counts per variant: with `decision_counts.py` the learners behind an experiment's page.
 
-Both are ordinary learners. They need no join, because a decision's id carries its experiment, its variant and its
-time.
+Both are ordinary learners. They need no join, because a decision's id carries its experiment, its variant, its time and
+the group of its unit, over which the results' variance is taken.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,13 +18,15 @@ import polars as pl
 from learners.errors import LearnerRefused
 from learners.learner import FrameLearner
 from learners.stream import stream
-from schemas import DecisionId, EventType, Record
+from schemas import DecisionId, EventType, Record, group_of
 from schemas.errors import MalformedEvent
 from storage import Counters, Records
 from streams import Batch
 
 CLOCK_SKEW = timedelta(seconds=5)
 """A reward may seem to come this much before its decision, because two machines' clocks differ."""
+FOLDS = 1
+"""How often the fold of rewards has changed: a learner's version is its goal's and these."""
 
 
 @dataclass(frozen=True)
@@ -48,20 +51,12 @@ class Goal:
     version: int = 1
 
 
-class DecisionCounts(FrameLearner):
-    """How many decisions each variant of each experiment has made; others are left out."""
-
-    decisions = stream("decisions")
-    counts = Counters("experiment_decisions")
-
-    def learn(self, batch: Batch) -> None:
-        """Count decisions per experiment and variant."""
-        made = batch.frame.filter(pl.col("experiment").is_not_null() & pl.col("variant").is_not_null())
-        self.counts.add(made, key="experiment", field="variant")
-
-
 class Rewards(FrameLearner):
     """How many rewards each variant of each experiment got, by one goal; made by `goal_learner`.
+
+    `groups` has the same by the group of units that the decision's id names (`variant.17`), and under
+    `experiment.weighted` the weights of those decisions together, as `DecisionCounts` has them; an id without a group
+    is counted in that of the event's key, which should be the unit then.
 
     Where a decision counts once, the decisions counted already are remembered with the topic's key: rewards for one
     decision must come under one key, which they do when the key is the experiment's unit.
@@ -72,6 +67,7 @@ class Rewards(FrameLearner):
     time: ClassVar[str]
     record: ClassVar[type[Record]]
     rewards: ClassVar[Counters]
+    groups: ClassVar[Counters]
     rewarded: ClassVar[Records[Any]]
 
     def learn(self, batch: Batch) -> None:
@@ -82,13 +78,20 @@ class Rewards(FrameLearner):
         rows = [(reward.decision.experiment, reward.decision.variant) for reward in found]
         frame = pl.DataFrame(rows, {"experiment": pl.String, "variant": pl.String}, orient="row")
         self.rewards.add(frame, key="experiment", field="variant")
+        placed = [(reward.decision, place) for reward in found if (place := reward.place) is not None]
+        rows = [(decision.experiment, place) for decision, place in placed]
+        frame = pl.DataFrame(rows, {"experiment": pl.String, "place": pl.String}, orient="row")
+        self.groups.add(frame, key="experiment", field="place")
+        for decision, place in placed:
+            if (weight := decision.weight) is not None:
+                self.groups.add_one(f"{decision.experiment}.weighted", place, weight)
 
     def _in_time(self, frame: pl.DataFrame) -> Iterator[_Reward]:
         """The events that reward a decision of an experiment within the window, in order."""
         if self.goal.where is not None:
             frame = frame.filter(pl.sql_expr(self.goal.where))
         frame = frame.filter(pl.col(self.goal.decision).is_not_null() & pl.col(self.time).is_not_null())
-        keys = frame[self.key].cast(pl.String) if self.goal.first else [""] * frame.height
+        keys = frame[self.key].cast(pl.String) if self.key else [None] * frame.height
         for key, text, at in zip(keys, frame[self.goal.decision], frame[self.time], strict=True):
             try:
                 decision = DecisionId.parse(text)
@@ -100,25 +103,34 @@ class Rewards(FrameLearner):
 
     def _first_ones(self, rewards: Sequence[_Reward]) -> Iterator[_Reward]:
         """Those whose decision was not rewarded before; remembers them."""
-        self.rewarded.load(list(dict.fromkeys(reward.key for reward in rewards)))
+        self.rewarded.load(dict.fromkeys(str(reward.key) for reward in rewards))
         for reward in rewards:
-            known = self.rewarded.get(reward.key)
+            key = str(reward.key)
+            known = self.rewarded.get(key)
             decisions = [] if known is None else known.decisions
             newest = reward.at if known is None else max(known.newest, reward.at)
             if reward.text in decisions or reward.decision.at < newest - 2 * self.goal.window:
                 continue
             kept = [text for text in decisions if DecisionId.parse(text).at >= newest - 2 * self.goal.window]
-            row = {self.key: reward.key, "newest": newest, "decisions": [*kept, reward.text]}
-            self.rewarded.put_one(reward.key, self.record(**row))
+            row = {self.key: key, "newest": newest, "decisions": [*kept, reward.text]}
+            self.rewarded.put_one(key, self.record(**row))
             yield reward
 
 
 @dataclass(frozen=True, slots=True)
 class _Reward:
-    key: str
+    key: str | None
     text: str
     decision: DecisionId
     at: datetime
+
+    @property
+    def place(self) -> str | None:
+        """Variant and group of units; None where neither the id nor a key names a group."""
+        group = self.decision.group
+        if group is None and self.key is not None:
+            group = group_of(self.key)
+        return None if group is None else f"{self.decision.variant}.{group}"
 
 
 def goal_learner(goal: Goal, event_type: EventType) -> type[Rewards]:
@@ -135,17 +147,28 @@ def goal_learner(goal: Goal, event_type: EventType) -> type[Rewards]:
         "__module__": __name__,
         "__doc__": f"Rewards by the goal {goal.name}.",
         "name": f"goal_{goal.name}",
-        "version": goal.version,
+        "version": goal.version + FOLDS,
         "goal": goal,
         "key": event_type.key or "",
         "time": _time_of(event_type),
         "events": stream(goal.topic),
         "rewards": Counters(f"experiment_rewards_{goal.name}"),
+        "groups": Counters(f"experiment_rewards_{goal.name}_groups"),
     }
     if event_type.key is not None:
         parts["record"] = _rewarded(goal, event_type.key)
         parts["rewarded"] = Records(f"rewarded_{goal.name}", parts["record"])
     return cast("type[Rewards]", type("Rewards", (Rewards,), parts))
+
+
+def rewards_of(goal: Goal, event_type: EventType, frame: pl.DataFrame) -> Counter[str]:
+    """How often each decision was rewarded in time, by its id: the goal's rule, of events at hand.
+
+    Raises:
+        LearnerRefused: the goal does not fit the event type.
+    """
+    found = Counter(reward.text for reward in goal_learner(goal, event_type)()._in_time(frame))
+    return Counter(dict.fromkeys(found, 1)) if goal.first else found
 
 
 def _rewarded(goal: Goal, key: str) -> type[Record]:

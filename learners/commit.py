@@ -55,7 +55,10 @@ class Commit:
         unit = self.claim.unit
         what = f"{unit.learner}@{unit.version} on {unit.topic}/{unit.partition}, from {self.expected} to {self.new}"
         if outcome is Outcome.FENCED:
-            return Fenced(f"The commit of {what} was refused: another worker has claimed the unit.")
+            return Fenced(
+                f"The commit of {what} was refused: another worker has claimed the unit, or its store has "
+                "forgotten the claim."
+            )
         if outcome is Outcome.GAP:
             return Gap(f"The commit of {what} was refused: the storage is at another position.")
         return UnknownOutcome(f"The commit of {what} was sent {resends + 1} times without an answer.")

@@ -71,8 +71,10 @@ class Homes:
         Raises:
             StorageConflict: a storage exists with other options under this version.
             FormatRefused: a technology cannot hold one of them.
+            LearnerRefused: a storage is new where this version has folded events already, and would miss them.
         """
         version = self.declaration.learner.version
+        self._refuse_empty(version)
         found = {technology.declare(item).generation for technology, item in self._described(version)}
         if len(found) > 1:
             raise LearnerRefused(
@@ -85,11 +87,38 @@ class Homes:
         _, descriptor = next(item for item in self._described(generation) if item[0] is self.technologies[0])
         return self.technologies[0].units(descriptor)
 
+    def positions(self, generation: int) -> list[dict[int, int | None]]:
+        """Partition -> committed position, in each technology. Blocks for an exchange with each."""
+        found = []
+        for technology in self.technologies:
+            descriptor = next(item for owner, item in self._described(generation) if owner is technology)
+            found.append({state.unit.partition: state.next for state in technology.units(descriptor)})
+        return found
+
+    def missing(self, generation: int) -> list[Descriptor]:
+        """The storages that do not describe themselves where they live. Blocks for an exchange with each technology."""
+        known = [{item.title for item in technology.storages()} for technology in self.technologies]
+        places = [(item, self.places[item.storage]) for _, item in self._described(generation)]
+        return [item for item, place in places if item.title not in known[place]]
+
     def point(self, generation: int) -> None:
         """Let the names of its storages point to this version, in each technology at one moment. Blocks."""
         described = self._described(generation)
         for technology in reversed(self.technologies):
             technology.point([descriptor for owner, descriptor in described if owner is technology])
+
+    def _refuse_empty(self, generation: int) -> None:
+        """Positions are asked for first: whoever has folded had declared all of the storages before."""
+        folded = [any(next is not None for next in found.values()) for found in self.positions(generation)]
+        if any(folded):
+            for item in self.missing(generation):
+                if folded[self.places[item.storage]]:
+                    name = f"{self.declaration.name}@{self.declaration.learner.version}"
+                    raise LearnerRefused(
+                        f"{item.title} would stay without what {name} has folded into {item.technology} before, as a "
+                        "version folds each event once. Raise the learner's version: it folds the log anew, and "
+                        "readers change over once it has caught up."
+                    )
 
     def _described(self, generation: int) -> list[tuple[Technology, Descriptor]]:
         found = []

@@ -1,4 +1,4 @@
-"""Keeps workers running: a dead one is started again at once."""
+"""Keeps workers running: a dead one is started again at once, unless it says that this is of no use."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Sequence
 from threading import Event
+
+from learners.errors import LearnerRefused
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ dies, so that no worker outlives its supervisor. Elsewhere it changes nothing.""
 LOOK = 0.02
 SHORT_LIFE = 1.0
 LONGEST_PAUSE = 10.0
+REFUSED = 78
+"""Exit code of a worker that cannot work with what it is given, however often it is started (EX_CONFIG of sysexits)."""
 
 
 def pause_after(lives: Sequence[float]) -> float:
@@ -62,11 +66,19 @@ class Supervisor:
         return [child.process.pid for child in self._children if child.process is not None]
 
     def run(self, stop: Event) -> None:
-        """Keep the children running until `stop` is set, then end them (SIGTERM; after 10 seconds SIGKILL). Blocks."""
+        """Keep the children running until `stop` is set, then end them (SIGTERM; after 10 seconds SIGKILL). Blocks.
+
+        Raises:
+            LearnerRefused: each of them has ended with `REFUSED`. While another one works, it is only started later.
+        """
         try:
             while not stop.is_set():
                 for child in self._children:
                     child.look(time.monotonic())
+                if all(child.refused for child in self._children):
+                    raise LearnerRefused(
+                        "No worker can work with what it is given; each has said why. Change that, and start again."
+                    )
                 stop.wait(LOOK)
         finally:
             self._end()
@@ -85,21 +97,24 @@ class _Child:
         self._lives: list[float] = []
         self._started = self._due = 0.0
         self.process: subprocess.Popen[bytes] | None = None
+        self.refused = False
 
     def look(self, now: float) -> None:
         """Start the process if it is due; notice if it has died."""
         if self.process is not None and self.process.poll() is not None:
             self._lives = [*self._lives[-20:], now - self._started]
-            self._due = now + pause_after(self._lives)
+            self.refused = self.process.returncode == REFUSED
+            self._due = now + (LONGEST_PAUSE if self.refused else pause_after(self._lives))
             log.warning(
-                "Worker process %d ended with %d; it is started again in %.1f s.",
+                "Worker process %d ended with %d; %s is started again in %.1f s.",
                 self.process.pid,
                 self.process.returncode,
+                "where another one works, it" if self.refused else "it",
                 self._due - now,
             )
             self.process = None
         if self.process is None and now >= self._due:
-            self._started = now
+            self._started, self.refused = now, False
             self.process = _start(self._command)
 
     def tell(self, number: signal.Signals) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -14,15 +15,16 @@ from learners.declaration import Contract, Declaration, declarations
 from learners.errors import LearnerRefused
 from learners.homes import Homes
 from learners.latecomers import Latecomers
+from learners.lookout import Forgotten, Lookout
 from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.placement import Placement
 from learners.plan import SMALLEST_LIMIT, next_limit
 from learners.trace import Trace
-from learners.unit import Unit
+from learners.unit import State, Unit
 from schemas import Codec, EventType
 from schemas.errors import RegistryUnavailable
-from storage import Technology, UnitId
+from storage import StorageUnavailable, Technology, UnitId
 from streams import Consumer, DeadLetters, Fetched, Kafka, KafkaUnavailable, PositionOutsideLog, Topics
 
 log = logging.getLogger(__name__)
@@ -75,6 +77,7 @@ class Worker:
         self._limit = SMALLEST_LIMIT * 8
         self._newcomers: list[Newcomer] = []
         self._latecomers = Latecomers()
+        self._lookout = Lookout()
         self._noted: dict[tuple[str, int], int] = {}
         self._note_due = 0.0
 
@@ -150,6 +153,7 @@ class Worker:
             self._note_due = time.monotonic() + NOTE_EVERY
             self._note(consumer)
             self._welcome()
+            self._look()
             self._newcomers = [item for item in self._newcomers if not item.takes_over(self._topics)]
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
             self._limit = next_limit(self._limit, time.monotonic() - started)
@@ -203,6 +207,30 @@ class Worker:
         for homes, generation in self._latecomers.arrived():
             self._declared(homes, generation)
 
+    def _look(self) -> None:
+        """Fold again what a store has forgotten."""
+        for name, generation in self._generations.items():
+            found = self._lookout.look(self._homes[name], generation, partial(self._committed, name))
+            if found is not None:
+                self._again(name, generation, found)
+
+    def _again(self, name: str, generation: int, found: Forgotten) -> None:
+        if found.declared:
+            log.error("The storages of %s were gone, and are declared again; what they held is folded again.", name)
+            self._newcomers.append(Newcomer(self._homes[name], generation))
+        for unit in self._units(name):
+            if found.problem is not None and unit.state is not State.STOPPED:
+                unit.stop(found.problem)
+            elif unit.id.partition in found.behind:
+                unit.postpone(StorageUnavailable(f"{unit}: its store is behind what it has acknowledged"))
+
+    def _committed(self, name: str) -> dict[int, int]:
+        found = {unit.id.partition: unit.committed for unit in self._units(name) if unit.state is State.ACTIVE}
+        return {partition: position for partition, position in found.items() if position is not None}
+
+    def _units(self, name: str) -> list[Unit]:
+        return [unit for partition in self._partitions.values() for unit in partition.units if unit.id.learner == name]
+
     def _refuse_total_order(self) -> None:
         for declaration in self._declarations:
             if declaration.total_order and self._topics.partitions(declaration.topic) > 1:
@@ -218,5 +246,6 @@ class Worker:
         finally:
             self._committer.shutdown(wait=True)
             self._latecomers.close()
+            self._lookout.close()
             self._topics.close()
             self._trace.close()

@@ -8,7 +8,7 @@ from typing import cast
 
 import polars as pl
 
-from millrace.product import Product, ProductError
+from millrace.product import Product
 from schemas import Event, EventType, parse_json
 from schemas.errors import MalformedEvent, MillraceError
 
@@ -45,12 +45,9 @@ def read_events(product: Product, source: str, topic: str, limit: int | None = N
 
 
 def _dataset(product: Product, topic: str, limit: int | None) -> list[Event]:
-    module = product.module(DATASET)
-    if not hasattr(module, "events"):
-        raise ProductError(f"{module.__file__} has no `events(shifted=...)`; it is what a replay reads.")
     found: list[Event] = []
     left = limit
-    for event in module.events(shifted=False):
+    for event in product.events(shifted=False):
         if event.event_type.topic == topic and left is not None:
             if left == 0:
                 break

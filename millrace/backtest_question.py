@@ -19,7 +19,7 @@ class Question:
     """Each positive event of a unit that has an earlier positive one is a question: is its item in the answer?
 
     Attributes:
-        endpoint: name of the endpoint type that is asked.
+        endpoint: name of the endpoint type that is asked, with its version from the second on: `recommend@2`.
         event: topic of the events that are predicted.
         positive: SQL expression over an event's fields; only such events are predicted.
         unit: field of the event that says who, and of the request, which has no other required field.
@@ -55,7 +55,7 @@ class Question:
             names = ", ".join(item.name for item in fields(cls))
             raise ProductError(f"{place} is wrong ({error}); it takes {names}.") from error
         for kind, wanted, known in (
-            ("endpoint", question.endpoint, [item.name for item in product.endpoints]),
+            ("endpoint", question.endpoint, [item.title for item in product.endpoints]),
             ("event", question.event, list(product.event_types)),
         ):
             if wanted not in known:
@@ -66,7 +66,7 @@ class Question:
 
     def endpoint_type(self, product: Product) -> EndpointType[Any, Any]:
         """The endpoint type that is asked."""
-        return next(item for item in product.endpoints if item.name == self.endpoint)
+        return next(item for item in product.endpoints if item.title == self.endpoint)
 
     def positives(self, event_type: EventType, events: Sequence[Event]) -> list[bool]:
         """Which of these events are positive.

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import typer
 
-from millrace.commands import experiments, platform, product, schema, storages
+from millrace.commands import deployments, endpoints, experiments, keys, platform, product, schema, storages
+from millrace.commands.output import printable
 
 app = typer.Typer(
     help="Turn a stream of interaction events into models that live services can ask while events still arrive.",
@@ -19,17 +22,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (platform, product):
+for part in (platform, product, deployments):
     for command in part.app.registered_commands:
         app.registered_commands.append(command)
 app.add_typer(schema.app, name="schemas", help="Event types: register, and check what a change breaks.")
 app.add_typer(storages.app, name="storages")
-app.add_typer(experiments.app, name="experiments", help="Experiments: decisions, rewards and rate per variant.")
+app.add_typer(endpoints.app, name="endpoints", help="Endpoint types: what a change breaks for those who ask.")
+app.add_typer(experiments.app, name="experiments", help="Experiments: start, ramp, ship, stop; counts per variant.")
+
+app.add_typer(keys.app, name="keys", help="Keys of the models service: who may ask, emit and change what.")
 
 
 def main() -> None:
     """Run a command; an error of ours is one sentence on stderr and exit code 1, never a traceback."""
     _without_proxy_on_this_machine()
+    _must_be_text(sys.argv[1:])
     try:
         app()
     except KeyboardInterrupt:
@@ -39,8 +46,21 @@ def main() -> None:
 
         if not isinstance(error, MillraceError):
             raise
-        sys.stderr.write(f"millrace: {error}\n")
-        sys.exit(1)
+        _refuse(str(error), 1)
+
+
+def _must_be_text(arguments: Sequence[str]) -> None:
+    """Python hides bytes that are no UTF-8 in a text that cannot be written anywhere."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            _refuse(f"The argument {os.fsencode(argument)!r} is no UTF-8 text; write it in UTF-8.", 2)
+
+
+def _refuse(why: str, code: int) -> NoReturn:
+    sys.stderr.write(f"millrace: {printable(why)}\n")
+    sys.exit(code)
 
 
 def _without_proxy_on_this_machine() -> None:

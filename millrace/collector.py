@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 from threading import Event, Thread
 
@@ -13,6 +15,7 @@ from schemas.errors import MillraceError
 from storage import Descriptor
 from storage.retention import Retention, removable
 from storage.versions import collect, present, trim
+from storage.watch import Watch
 
 LOGGER = logging.getLogger("millrace.collector")
 PATIENCE = 3.0
@@ -26,12 +29,17 @@ def retention_of(settings: Settings) -> Retention:
 
 
 def collected(
-    platform: Platform, rule: Retention, dry_run: bool = False, trimmed: dict[str, int] | None = None
+    platform: Platform,
+    rule: Retention,
+    dry_run: bool = False,
+    trimmed: dict[str, int] | None = None,
+    watches: Mapping[str, Watch] | None = None,
 ) -> tuple[list[Descriptor], list[str]]:
     """Collect in each technology that holds anything, and trim its rankings, whatever becomes of the others. Blocks.
 
     Args:
         trimmed: what earlier calls have trimmed, and this one adds to; see `versions.trim`.
+        watches: by technology, of whoever collects again and again.
 
     Returns:
         what is gone, or would go, and one sentence for each technology that failed.
@@ -40,14 +48,16 @@ def collected(
     gone: list[Descriptor] = []
     for name in names:
         try:
-            technology = platform.technologies[name]
+            technology, watch = platform.technologies[name], None if watches is None else watches[name]
             if dry_run:
-                gone += removable(present(technology), rule)
+                gone += removable(present(technology, watch), rule)
             else:
-                gone += collect(technology, rule)
+                gone += collect(technology, rule, watch)
                 trim(technology, {} if trimmed is None else trimmed)
         except MillraceError as error:
             problems.append(f"{name}: {error}")
+        except Exception as error:  # of what another program has written there
+            problems.append(f"{name}: {type(error).__name__}: {error}")
     return gone, problems
 
 
@@ -69,6 +79,7 @@ class Collector:
         self._platform, self._every = platform, every
         self._rule = retention_of(platform.settings)
         self._trimmed: dict[str, int] = {}
+        self._watches: dict[str, Watch] = defaultdict(Watch)
         self._stop = Event()
         self._thread = Thread(target=self._run, name="millrace-collector", daemon=True)
 
@@ -86,7 +97,7 @@ class Collector:
         said: list[str] = []
         while not self._stop.wait(self._every):
             try:
-                gone, problems = collected(self._platform, self._rule, trimmed=self._trimmed)
+                gone, problems = collected(self._platform, self._rule, trimmed=self._trimmed, watches=self._watches)
             except Exception as error:  # the next turn may do better
                 gone, problems = [], [f"{type(error).__name__}: {error}"]
             for item in gone:

@@ -39,7 +39,7 @@ def check_product(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 def _events(product: Product) -> dict[str, list[Event]]:
     found: dict[str, list[Event]] = {}
-    for event in islice(product.module("dataset").events(), EVENTS * 2):
+    for event in islice(product.events(), EVENTS * 2):
         mine = found.setdefault(event.event_type.topic, [])
         if len(mine) < EVENTS:
             mine.append(event)

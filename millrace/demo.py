@@ -17,6 +17,7 @@ from millrace.product import Product
 from millrace.replay_dataset import replay_dataset
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
+from millrace.stack.process import ProcessRecord
 
 READY_SECONDS = 30.0
 
@@ -24,7 +25,11 @@ READY_SECONDS = 30.0
 def run_demo(folder: Path, settings: Settings, rate: float | None, limit: int | None) -> None:
     """Start everything, replay the product's data set once, print the console's address, wait for Ctrl-C. Blocks.
 
-    Whatever this call started it stops again, by its own process id; what ran before keeps running.
+    Whatever this call started it stops again, by its own process id; what ran before keeps running, and so does what
+    was started since. It ends too when somebody else has stopped one of its parts, such as `millrace down`.
+
+    Raises:
+        StackError: one of its parts has ended by itself.
     """
     console = Console()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a shell started us with SIGINT ignored
@@ -33,34 +38,35 @@ def run_demo(folder: Path, settings: Settings, rate: float | None, limit: int | 
     product = Product.load(folder)
     with ExitStack() as started:
         try:
-            _start(started, folder, settings, console)
+            stack = Stack(settings)
+            parts = _start(started, stack, folder, settings, console)
             replay_dataset(product, settings, console, rate, limit)
             console.print("Ctrl-C stops it.")
-            while True:
-                signal.pause()
+            console.print(f"{stack.wait(parts)} was stopped. Stopping what else this command started.")
         except KeyboardInterrupt:
             console.print("\nStopping what this command started.")
 
 
-def _start(started: ExitStack, folder: Path, settings: Settings, console: Console) -> None:
-    stack = Stack(settings)
+def _start(started: ExitStack, stack: Stack, folder: Path, settings: Settings, console: Console) -> list[ProcessRecord]:
+    """Start all of it; the processes that this call started."""
     begun = time.monotonic()
-    started.enter_context(_stack(stack, console))
+    parts = started.enter_context(_stack(stack, console))
     with _platform(settings) as platform:
         platform.prepare(Product.load(folder))
     program = [sys.executable, "-m", "millrace"]
     for name, command in (("service", "serve"), ("worker", "learn")):
-        started.enter_context(stack.process(name, [*program, command, str(folder)]))
+        parts.append(started.enter_context(stack.process(name, [*program, command, str(folder)])))
     _wait_until_ready(f"{settings.service_url}/readyz", stack)
     console.print(f"Ready after {time.monotonic() - begun:.1f} s: [bold]{settings.service_url}/console[/bold]")
+    return parts
 
 
 @contextmanager
-def _stack(stack: Stack, console: Console) -> Iterator[None]:
+def _stack(stack: Stack, console: Console) -> Iterator[list[ProcessRecord]]:
     """The local stack for the time of the demo; the parts that ran already are left running."""
-    mine = stack.up(console.print)
+    mine = stack.records(stack.up(console.print))
     try:
-        yield
+        yield list(mine)
     finally:
         stack.down(mine)
 

@@ -25,16 +25,21 @@ async def check(folder: Path, settings: Settings) -> list[str]:
         product = Product.load(folder)
     except MillraceError as error:
         return [str(error)]
-    async with Platform(settings).catalogue() as catalogue:
+    async with Platform(settings).catalogue(product) as catalogue:
         await catalogue.refresh()
-        problems = await run_golden(product.endpoints, catalogue)
-        try:
-            catalogue.must_answer()
-        except StorageUnavailable as error:
-            problems += [
-                f"{title}: its golden requests cannot be asked now: {error}" for title in _unbound(product, catalogue)
-            ]
-        return problems
+        return await check_product(product, catalogue)
+
+
+async def check_product(product: Product, catalogue: Catalogue) -> list[str]:
+    """The same of a product that is loaded, over storages that were asked."""
+    problems = await run_golden(product.endpoints, catalogue)
+    try:
+        catalogue.must_answer()
+    except StorageUnavailable as error:
+        problems += [
+            f"{title}: its golden requests cannot be asked now: {error}" for title in _unbound(product, catalogue)
+        ]
+    return problems
 
 
 def _unbound(product: Product, catalogue: Catalogue) -> Iterator[str]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
+from millrace.commands.output import printable
 from schemas import MillraceError
 from schemas.avro import of_text
-from storage.load import Loaded
+from storage.loads.load import Loaded
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)]))
 
@@ -35,7 +36,7 @@ class Bar:
             from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
             columns = "{task.description}", "{task.fields[rows]:,} rows", "{task.fields[rate]:,.0f} rows/s"
-            name, rows, rate = (TextColumn(column) for column in columns)
+            name, rows, rate = (TextColumn(column, markup=False) for column in columns)
             bar = Progress(
                 name,
                 BarColumn(),
@@ -47,14 +48,14 @@ class Bar:
                 transient=True,
             )
             self._progress = self._open.enter_context(bar)
-            self._task = bar.add_task(self._name, total=1.0, rows=0, rate=0.0)
+            self._task = bar.add_task(printable(self._name), total=1.0, rows=0, rate=0.0)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
     def seen(self, rows: int, part: float) -> None:
-        """See `storage.load.Seen`."""
+        """See `storage.loads.load.Seen`."""
         if self._progress is not None:
             elapsed = self._progress.tasks[self._task].elapsed or 1.0
             self._progress.update(self._task, completed=part, rows=rows, rate=rows / elapsed)
@@ -78,6 +79,25 @@ def stopping() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "key": ("records", "documents"),
+    "schema": ("records",),
+    "metric": ("vectors",),
+}
+"""Which formats each option of a load is for."""
+
+
+def must_suit(format: str, **given: object) -> None:
+    """Check that what was given means something for a format.
+
+    Raises:
+        MillraceError: it does not; the message says which option to leave out.
+    """
+    for name, value in given.items():
+        if value is not None and format not in OPTIONS[name]:
+            raise MillraceError(f"--{name} is for {' and '.join(OPTIONS[name])}, not for {format}; leave it out.")
 
 
 def read_schema(path: Path) -> Mapping[str, Any]:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import cached_property, partial
 from typing import Protocol, TypeVar
 
 from learners import DecisionCounts, Learner, Placement, goal_learner
+from learners.placement import EVERY
 from millrace.product import Product, ProductError
 from millrace.settings import Settings
-from schemas import Codec, Decision, EventType, RegistryClient
-from storage import Catalogue, Opening, Reads, Technology, technologies
-from streams import DeadLetters, Kafka, Producer, Topics
+from schemas import Audit, Codec, Decision, EventType, RegistryClient
+from storage import Catalogue, Opening, Reads, StorageError, Technology, technologies
+from streams import DeadLetters, Kafka, KafkaTable, Producer, Topics
+
+EXPERIMENTS = "experiments"
+"""The topic that definitions of experiments are in."""
+DEPLOYMENTS = "deployments"
+"""The topic that products are deployed by."""
 
 
 class _Closable(Protocol):
@@ -29,7 +35,8 @@ class Platform:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.kafka = Kafka(settings.kafka, settings.kafka_options)
-        self._opened: list[Callable[[], object]] = []
+        self._opened = ExitStack()
+        self._patience = 30.0
 
     @cached_property
     def registry(self) -> RegistryClient:
@@ -49,7 +56,19 @@ class Platform:
     @cached_property
     def producer(self) -> Producer:
         """This process's one producer."""
-        return self._open(Producer(self.kafka, self.registry))
+        producer = Producer(self.kafka, self.registry)
+        self._opened.callback(lambda: producer.close(self._patience))
+        return producer
+
+    @cached_property
+    def experiments(self) -> KafkaTable:
+        """The definitions of experiments, as all replicas share them. Its calls block."""
+        return self._open(KafkaTable(self.kafka, EXPERIMENTS))
+
+    @cached_property
+    def deployments(self) -> KafkaTable:
+        """The products that are deployed, as all services and workers share them. Its calls block."""
+        return self._open(KafkaTable(self.kafka, DEPLOYMENTS))
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
@@ -59,21 +78,29 @@ class Platform:
     @cached_property
     def technologies(self) -> Opening[Technology]:
         """The storages as learners write them, by technology: synchronous, fenced."""
-        self._opened.append(self._close_technologies)
-        return Opening(self._addresses, partial(technologies.opened, insecure=self.settings.allow_insecure_stores))
+        self._opened.callback(self._close_technologies)
+        return Opening(
+            self.settings.addresses, partial(technologies.opened, insecure=self.settings.allow_insecure_stores)
+        )
 
     def reads(self) -> Opening[Reads]:
         """The storages as the service reads them, by technology: asynchronous, coalesced."""
-        return Opening(
-            self._addresses, partial(technologies.opened_reads, insecure=self.settings.allow_insecure_stores)
-        )
+        insecure, room = self.settings.allow_insecure_stores, self.settings.near_cache_mb << 20
+        return Opening(self.settings.addresses, partial(technologies.opened_reads, insecure=insecure, room=room))
 
     @asynccontextmanager
-    async def catalogue(self) -> AsyncIterator[Catalogue]:
-        """Which storages there are, in every technology; not asked yet. For one event loop."""
+    async def catalogue(self, product: Product | None = None) -> AsyncIterator[Catalogue]:
+        """Which storages there are, in every technology; not asked yet. For one event loop.
+
+        Args:
+            product: whose table `[storages]` says which is meant, where a name is in several technologies.
+        """
         reads = self.reads()
+        for name in reads:
+            with suppress(StorageError):  # it is said to whoever reads there
+                reads[name]  # drivers are loaded before anybody waits for an answer
         try:
-            yield Catalogue(reads)
+            yield Catalogue(reads, placed(product, self.settings))
         finally:
             await asyncio.gather(*(one.close() for one in reads.opened.values()), return_exceptions=True)
 
@@ -81,39 +108,45 @@ class Platform:
         for technology in self.technologies.opened.values():
             technology.close()
 
-    @property
-    def _addresses(self) -> Mapping[str, str]:
-        return {
-            "redis": self.settings.redis_url,
-            "cassandra": self.settings.cassandra_url,
-            "relational": self.settings.relational_url,
-            "search": self.settings.search_url,
-        }
-
     def prepare(self, product: Product) -> None:
         """Register the product's event types and create their topics; does nothing where they are there. Blocks.
 
         Raises:
             IncompatibleSchema: the registry refuses a changed event type; the message says what would break.
         """
-        for event_type in all_event_types(product).values():
-            self.registry.register(event_type)
-            partitions = product.options.get("topics", {}).get(event_type.topic, {}).get("partitions")
-            self.topics.ensure(event_type.topic, partitions or self.settings.partitions)
+        for event_type in (*all_event_types(product).values(), Audit.event_type):
+            self.prepare_topic(
+                event_type, product.options.get("topics", {}).get(event_type.topic, {}).get("partitions")
+            )
 
-    def close(self) -> None:
-        """Close what was opened, last first. Blocks while the producer delivers what is left."""
-        while self._opened:
-            self._opened.pop()()
+    def prepare_topic(self, event_type: EventType, partitions: int | None = None) -> int:
+        """Register one event type and create its topic; see `prepare`. Returns the partitions that it has."""
+        self.registry.register(event_type)
+        return self.topics.ensure(event_type.topic, partitions or self.settings.partitions)
+
+    def close(self, patience: float = 30.0) -> None:
+        """Close what was opened, last first. Blocks while the producer delivers what is left, so many seconds at most.
+
+        Raises:
+            DeliveryFailed: Kafka has not acknowledged all of it; the rest is closed all the same.
+        """
+        self._patience = patience
+        self._opened.close()
 
     def _open(self, part: Closing) -> Closing:
-        self._opened.append(part.close)
+        self._opened.callback(part.close)
         return part
 
 
 def all_event_types(product: Product) -> Mapping[str, EventType]:
     """The product's event types and the platform's own, by topic."""
     return {**product.event_types, Decision.event_type.topic: Decision.event_type}
+
+
+def placed(product: Product | None, settings: Settings) -> Mapping[str, str]:
+    """Where storages live of which there are several in several technologies. Raises as `placement` does."""
+    own = {} if product is None else placement(product, settings).product
+    return {EVERY: settings.default_technology, **own}
 
 
 def placement(product: Product, settings: Settings) -> Placement:
@@ -128,13 +161,17 @@ def placement(product: Product, settings: Settings) -> Placement:
     return Placement(settings.default_technology, table)
 
 
-def all_learners(product: Product) -> list[type[Learner]]:
-    """The product's learners, and those that count decisions and rewards where it declares goals.
+def all_learners(product: Product, counting: bool = True) -> list[type[Learner]]:
+    """The product's learners, and those that count decisions and rewards where it declares goals: an experiment needs
+    one, and may be started at any time.
+
+    Args:
+        counting: whether decisions are counted with this product; of several side by side only one may.
 
     Raises:
         ProductError: a goal names a topic that the product has no event type for.
     """
-    attribution: list[type[Learner]] = [DecisionCounts] if product.experiments else []
+    attribution: list[type[Learner]] = [DecisionCounts] if product.goals and counting else []
     for goal in product.goals:
         event_type = product.event_types.get(goal.topic)
         if event_type is None:

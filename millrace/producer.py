@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-import streams
 from millrace.settings import Settings
-from schemas import Event, EventType, RegistryClient
+from schemas.event import Event
+from schemas.event_type import EventType
+from schemas.registry_client import RegistryClient
+from streams import producer
 from streams.deliveries import OnDelivery
+from streams.kafka import Kafka
+from streams.topics import Topics
 
 
-class Producer(streams.Producer):
+class Producer(producer.Producer):
     """Emits typed events to Kafka; the first event of a type registers its schema and creates its topic.
 
     `with mr.Producer() as events: events.emit(Click(...))`. Leaving the block waits until Kafka has acknowledged every
@@ -25,7 +29,7 @@ class Producer(streams.Producer):
     def __init__(self, settings: Settings | None = None) -> None:
         settings = settings or Settings.load()
         self._registry = RegistryClient(settings.registry_url)
-        super().__init__(streams.Kafka(settings.kafka, settings.kafka_options), self._registry)
+        super().__init__(Kafka(settings.kafka, settings.kafka_options), self._registry)
         self._partitions = settings.partitions
         self._ensured: set[str] = set()
 
@@ -34,14 +38,14 @@ class Producer(streams.Producer):
     ) -> None:
         """See `streams.Producer.send`."""
         if event_type.topic not in self._ensured:
-            with closing(streams.Topics(self.kafka)) as topics:
+            with closing(Topics(self.kafka)) as topics:
                 topics.ensure(event_type.topic, self._partitions)
             self._ensured.add(event_type.topic)
         super().send(event_type, value, on_delivery)
 
-    def close(self) -> None:
-        """Deliver what is left, then let go of both connections. Blocks up to 30 seconds."""
+    def close(self, timeout: float = 30.0) -> None:
+        """Deliver what is left, then let go of both connections. Blocks up to `timeout` seconds."""
         try:
-            super().close()
+            super().close(timeout)
         finally:
             self._registry.close()

@@ -107,6 +107,25 @@ class Product:
                 raise
             raise ProductError(f"The product {self.name} has no {name}.py in {self.folder}.") from error
 
+    def events(self, **options: Any) -> Iterator[Event]:
+        """The events of the product's data set; `options` are those of the function `events` in its `dataset.py`.
+
+        Raises:
+            ProductError: there is none; the message says what to write.
+        """
+        try:
+            events = getattr(self.module("dataset"), "events", None)
+        except ProductError:
+            events = None
+        if events is None:
+            own = [item.python.__name__ for item in self.event_types.values() if item.python is not None]
+            raise ProductError(
+                f"{self.name} has no data set. Write {self.folder / 'dataset.py'}, a function `events(shifted=True)` "
+                f"that yields {' and '.join(own) or 'events'} in order of time: `millrace check` tries the learners on "
+                "them, `millrace replay` emits them and `millrace backtest --from dataset` predicts them."
+            )
+        return iter(events(**options))
+
 
 class _Source(importlib.machinery.SourceFileLoader):
     """Reads the source every time: byte code is matched by whole seconds and size, too coarse for a hot reload."""
@@ -230,7 +249,7 @@ def _tables(options: dict[str, Any], name: str, folder: Path) -> list[tuple[str,
 def _check_goals(folder: Path, goals: Sequence[Goal], experiments: Sequence[Experiment]) -> None:
     known = [goal.name for goal in goals]
     for experiment in experiments:
-        if experiment.goal not in known:
+        if not experiment.shadow and experiment.goal not in known:
             raise ProductError(
                 f"[experiments.{experiment.name}] in {folder / 'product.toml'} counts the goal {experiment.goal!r}, "
                 f"which is not declared; there are: {', '.join(known) or 'none'}."
@@ -262,8 +281,13 @@ def _goal(folder: Path, name: str, table: Mapping[str, Any]) -> Goal:
 
 def _experiment(folder: Path, name: str, table: Mapping[str, Any]) -> Experiment:
     try:
-        _only(table, "endpoint", "split", "goal")
-        return Experiment(name=name, endpoint=table["endpoint"], split=table["split"], goal=table["goal"])
+        _only(table, "endpoint", "split", "goal", "ramp", "layer", "draft", "shadow", "period")
+        needed = {"endpoint": table["endpoint"], "split": table["split"]}
+        if not table.get("shadow"):
+            needed["goal"] = table["goal"]
+        if "period" in table:
+            needed["period"] = _duration(table["period"])
+        return Experiment(name=name, **{**table, **needed})
     except _WRONG as error:
         raise _wrong(f"[experiments.{name}]", folder, error) from error
 

@@ -37,11 +37,11 @@ def replay_dataset(
 
     Live events count as emitted, so a replay that was interrupted ends as many events early as were posted meanwhile.
     """
-    dataset = product.module("dataset")
+    found = product.events()
     with closing(Platform(settings)) as platform:
         platform.prepare(product)
         ends = platform.topics.ends(sorted(product.event_types)).values()
-        events = list(islice(dataset.events(), limit))[sum(high - low for low, high in ends) :]
+        events = list(islice(found, limit))[sum(high - low for low, high in ends) :]
         if not events:
             console.print("The data set is in Kafka already, from an earlier run.")
             return

@@ -10,61 +10,107 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
 from millrace.collector import retention_of
-from millrace.platform import Platform, all_event_types
+from millrace.connection import Connection, look_at, make_room
+from millrace.deployments.taking import must_ask_for_keys, must_take_deployments, receiver_of
+from millrace.garbage import settle
+from millrace.logs import say_on_stderr
+from millrace.platform import Platform, all_event_types, placed
 from millrace.product import Product
 from millrace.settings import Settings
 from schemas.errors import IncompatibleSchema, MillraceError
-from serving import Events, HotLoader, Service, Watched, WrongLine
+from serving import Events, HotLoader, Service, Shared, Spool, Watched, WrongLine
+from serving.access import Access, AuditLog, KeyFile, is_here, must_be_guarded
+from serving.errors import KeysBroken
 from storage import Catalogue
-from streams import DeadLetters, Rejected
+from streams import DeadLetters, DeliveryFailed, Rejected
 
 LOGGER = logging.getLogger("millrace.service")
 FINISH = 2
 """Seconds that requests under way have to finish, once the service is told to stop."""
 END = 4.5
 """Seconds after which a service that was told to stop ends, whatever it still waits for."""
+LAST = 1.0
+"""Seconds for the rest, once requests and decisions are safe."""
+FLUSH = 0.5
+"""Seconds that the end waits for events other than decisions to be acknowledged."""
 AGAIN = 2.0
 """Seconds between two tries to register event types and create topics while Kafka or the registry are away."""
+NOTHING = Product("", Path(), {}, (), ())
+"""What a service is started with that answers only what is deployed."""
 CHECK = (sys.executable, "-m", "millrace.golden")
 
 
-def run_service(folder: Path, settings: Settings) -> None:
-    """Answer the endpoint types of the product in `folder` until SIGTERM or SIGINT. Blocks.
+def run_service(folder: Path | None, settings: Settings) -> None:
+    """Answer the endpoint types of the product in `folder`, and where the settings allow it those of products that are
+    deployed, until SIGTERM or SIGINT. Blocks.
 
     It answers from the storages alone: Kafka and the registry may be away. Changed files are taken up while it runs,
-    but for event types, experiments, goals and the list of pages, which are read once.
+    but for event types, the experiments of product.toml, goals and the list of pages, which are read once. What is done
+    to experiments meanwhile it hears from the topic `experiments`.
 
     Raises:
         ProductError, EndpointRefused, ExperimentRefused: the product cannot be served as it stands.
+        InsecureService, KeysBroken: strangers could change everything, or the keys cannot be used.
+        SettingsError: there is no folder, and deployments are off; or they are on where others may reach them.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("millrace").setLevel(logging.INFO)
-    product = Product.load(folder)
+    if folder is None:
+        must_take_deployments(settings)
+    say_on_stderr()
+    product = NOTHING if folder is None else Product.load(folder)
+    access = access_of(settings)
+    must_ask_for_keys(settings, access.keyed)
+    make_room()
     platform = Platform(settings)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn's own handlers stop it, and then raise the signal once more
     try:
         with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(_serve(product, platform, settings))
+            runner.run(_serve(product, platform, access))
     finally:
-        platform.close()
+        try:
+            platform.close(FLUSH)
+        except DeliveryFailed as error:  # decisions are in the spool; who sent other events was not told that they are
+            LOGGER.warning("Ended before Kafka had everything: %s", error)
 
 
-async def _serve(product: Product, platform: Platform, settings: Settings) -> None:
-    async with platform.catalogue() as catalogue:
-        service = service_of(product, platform, catalogue)
+def access_of(settings: Settings) -> Access:
+    """Who may ask what.
+
+    Raises:
+        InsecureService: strangers could change everything.
+        KeysBroken: the keys cannot be used, or the file that is named is not there.
+    """
+    named = settings.keys_file != Settings().keys_file
+    if named and not settings.keys_file.exists():
+        raise KeysBroken(
+            f"There is no file of keys {settings.keys_file}, which keys_file names; make the first key: millrace keys "
+            "create console --scope admin, or leave the setting out."
+        )
+    local = is_here(settings.service_host) and not settings.allow_insecure_service
+    access = Access(KeyFile(settings.keys_file), local=local)
+    must_be_guarded(settings.service_host, access.keyed, settings.allow_insecure_service)
+    if not access.keyed:
+        LOGGER.info("Nobody is asked for a key: there is no file %s.", settings.keys_file)
+    return access
+
+
+async def _serve(product: Product, platform: Platform, access: Access) -> None:
+    settings = platform.settings
+    async with platform.catalogue(product) as catalogue:
+        service = service_of(product, platform, catalogue, access)
         threading.Thread(target=_prepare, args=(product, platform), name="millrace-prepare", daemon=True).start()
         config = uvicorn.Config(
             service.app(),
             host=settings.service_host,
             port=settings.service_port,
-            http="httptools",
+            http=Connection,
             ws="none",
             log_config=None,
             access_log=False,
@@ -72,44 +118,86 @@ async def _serve(product: Product, platform: Platform, settings: Settings) -> No
             timeout_keep_alive=30,
             timeout_graceful_shutdown=FINISH,
         )
-        await _Server(config, service).serve()
+        settle()
+        await _Server(config, service, settings.leaving_ms / 1000).serve()
 
 
-def service_of(product: Product, platform: Platform, catalogue: Catalogue) -> Service:
+def service_of(product: Product, platform: Platform, catalogue: Catalogue, access: Access | None = None) -> Service:
     """The service of a product. Opens no connection before it runs."""
-    folder = product.folder
+    folder, settings = product.folder, platform.settings
     return Service(
         product.endpoints,
         catalogue,
         decisions=platform.producer,
         experiments=product.experiments,
         goals=product.goals,
+        shared=Shared(platform.experiments, settings.state_dir / "experiments.snapshot"),
         events=Events(product.event_types, platform.producer, _Letters(platform.dead_letters)),
         watched=Watched(
             topics=platform.topics,
             names=list(all_event_types(product)),
             probes={"Registry": platform.registry.subjects},
             pages=product.pages,
+            lifts=settings.state_dir / "lifts.json",
         ),
-        hot=HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
+        hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
         technologies=platform.technologies,
-        retention=retention_of(platform.settings),
+        spool=_spool(settings),
+        retention=retention_of(settings),
+        remembered=settings.last_good_mb * 1_000_000,
+        access=access,
+        audit=AuditLog(platform.producer),
+        deployments=receiver_of(platform, catalogue, product) if settings.deployments else None,
+        placed=placed(product, settings),
     )
 
 
-class _Server(uvicorn.Server):
-    """Ends the console's streams before it waits for connections, and the process after `END` in any case."""
+def _spool(settings: Settings) -> Spool | None:
+    return Spool(settings.state_dir / "spool", settings.spool_mb * 1_000_000) if settings.spool_mb else None
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+
+class _Server(uvicorn.Server):
+    """Told to stop by SIGTERM, it first says so for a while: it is not ready any more, and closes each connection with
+    the answer it gives, so that load balancers and clients go elsewhere. Then it listens no more, ends the console's
+    streams, waits for the requests under way, and ends the process after `END` in any case.
+
+    Args:
+        leaving: seconds of that while. A second signal, or Ctrl-C, ends it.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service, leaving: float) -> None:
         super().__init__(config)
-        self._service = service
+        self._service, self._leaving, self._left = service, leaving, False
+        self._loop = asyncio.get_running_loop()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by a signal."""
+        if sig != signal.SIGTERM or self._left or not self._leaving:
+            super().handle_exit(sig, frame)
+            return
+        self._left = True
+        self._captured_signals.append(sig)
+        self._loop.call_soon_threadsafe(self._leave)
+
+    def _leave(self) -> None:
+        LOGGER.info("Told to stop: it is not ready any more, and listens for another %g s.", self._leaving)
+        self._service.leaving()
+        closing = (b"connection", b"close")
+        self.config.encoded_headers.append(closing)
+        self.server_state.default_headers.append(closing)
+        self._loop.call_later(self._leaving, setattr, self, "should_exit", True)
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 10 == 0:
+            look_at(self.server_state.connections)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        timer = threading.Timer(END, _end)
-        timer.daemon = True
-        timer.start()
+        timer = _after(END, _end)
         self._service.stopping()
         await super().shutdown(sockets)
+        timer.cancel()
+        _after(LAST, lambda: os._exit(0))  # what is left waits for servers that are away
 
 
 class _Letters:
@@ -141,6 +229,14 @@ def _prepare(product: Product, platform: Platform) -> None:
             time.sleep(AGAIN)
             continue
         return
+
+
+def _after(seconds: float, call: Callable[[], None]) -> threading.Timer:
+    """Calls it on a thread of its own, which keeps no process from ending."""
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _end() -> None:

@@ -1,6 +1,7 @@
 """Where the parts of a platform are: read once, from `millrace.toml` and then from `MILLRACE_*` variables.
 
-The environment wins over the file and the file over the defaults. Nothing else in Millrace reads the environment.
+The environment wins over the file and the file over the defaults.
+A technology's address is `<technology>_url`, for each of `storage.kinds.KINDS`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from schemas.errors import MillraceError
+from storage.kinds import settable
 
 FILE = "millrace.toml"
+URL = "_url"
+"""What the name of a technology's address ends with."""
 
 
 class SettingsError(MillraceError):
@@ -35,11 +39,11 @@ class Settings:
     """Second port of the local Kafka; only `millrace up` uses it."""
     registry_url: str = field(default="http://127.0.0.1:18081", repr=False)
     """A schema registry that speaks Confluent's HTTP API."""
-    redis_url: str = field(default="redis://127.0.0.1:16379/0", repr=False)
+    redis_url: str = field(default=settable()["redis"], repr=False)
     """The Redis that holds storages; `rediss://` for TLS."""
     default_technology: str = "redis"
     """Where storages live that name no technology: redis, relational, cassandra or search."""
-    relational_url: str = field(default="sqlite:///.millrace/relational.db", repr=False)
+    relational_url: str = field(default=settable()["relational"], repr=False)
     """The database that holds relational storages: `sqlite:///file` or `postgresql://user@host:port/database`."""
     cassandra_url: str = field(default="", repr=False)
     """The Cassandra that holds storages, `cassandra://user@host:port/keyspace`; empty = there is none."""
@@ -51,6 +55,22 @@ class Settings:
     """Address the models service listens on; loopback unless set."""
     service_port: int = 18080
     """Port of the models service and the console."""
+    leaving_ms: int = 1_000
+    """How long a models service that got SIGTERM says that it is not ready, and still answers, in milliseconds."""
+    spool_mb: int = 1_000
+    """Megabytes of decisions that a models service keeps on disk at most while Kafka is away; 0 = none."""
+    last_good_mb: int = 64
+    """Megabytes of last good answers that a models service keeps of each endpoint type that gives some."""
+    near_cache_mb: int = 64
+    """Memory of the models service for rows that it has read from a Redis, in MB; 0 = it keeps none."""
+    keys_file: Path = Path("millrace-keys.json")
+    """File of the models service's keys, which `millrace keys` writes; while there is none, nobody is asked for one."""
+    api_key: str = field(default="", repr=False)
+    """Key that commands and clients show a models service."""
+    allow_insecure_service: bool = False
+    """Whether the models service may listen off this machine without keys: where its network lets nobody else in."""
+    deployments: bool = False
+    """Whether the models service takes products by `millrace deploy`, and workers follow what is deployed."""
     commit_interval_ms: int = 25
     """How long a learner gathers events before it commits, in milliseconds."""
     keep_versions: int = 1
@@ -60,9 +80,11 @@ class Settings:
     partitions: int = 4
     """Partitions of a topic that Millrace creates."""
     state_dir: Path = Path(".millrace")
-    """Folder of the local stack: its data, logs and process records."""
+    """Folder of the local stack (data, logs, process records) and of a service: spool, experiments, lifts, products."""
     kafka_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Options passed to librdkafka under its own names, such as `security.protocol`."""
+    further_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Addresses of the technologies that have no attribute here, by name; each is set as `<technology>_url`."""
 
     @classmethod
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -84,17 +106,28 @@ class Settings:
         variables = {
             name.removeprefix("MILLRACE_").lower(): value
             for name, value in (os.environ if environment is None else environment).items()
-            if name.startswith("MILLRACE_") and name.removeprefix("MILLRACE_").lower() in _NAMES
+            if name.startswith("MILLRACE_") and name.removeprefix("MILLRACE_").lower() in known()
         }
         return settings._with(variables, "the environment")
 
     def _with(self, values: Mapping[str, Any], source: str) -> Settings:
-        changes = {}
+        changes: dict[str, Any] = {}
+        further = dict(self.further_urls)
         for name, value in values.items():
-            if name not in _NAMES:
-                raise SettingsError(f"{source} sets {name!r}, which is no setting; known are {', '.join(_NAMES)}.")
-            changes[name] = _converted(name, value, getattr(self, name), source)
-        return replace(self, **changes)
+            if name not in known():
+                raise SettingsError(f"{source} sets {name!r}, which is no setting; known are {', '.join(known())}.")
+            if name in _NAMES:
+                changes[name] = _converted(name, value, getattr(self, name), source)
+            else:
+                further[name.removesuffix(URL)] = _converted(name, value, "", source)
+        return replace(self, **changes, further_urls=further)
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Where each technology is, by its name; empty = there is none."""
+        return {
+            name: getattr(self, name + URL, self.further_urls.get(name, usual)) for name, usual in settable().items()
+        }
 
     @property
     def service_url(self) -> str:
@@ -102,7 +135,14 @@ class Settings:
         return f"http://{self.service_host}:{self.service_port}"
 
 
-_NAMES = tuple(item.name for item in fields(Settings))
+_NAMES = tuple(item.name for item in fields(Settings) if item.name != "further_urls")
+
+
+def known() -> tuple[str, ...]:
+    """The names of all settings, the addresses of all technologies among them."""
+    return tuple(dict.fromkeys([*_NAMES, *(name + URL for name in settable())]))
+
+
 _SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 

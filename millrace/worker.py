@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 
 from learners import Worker
 from millrace.collector import Collector
+from millrace.deployments.loading import OnDisk, loaded
 from millrace.platform import Platform, all_event_types, all_learners, placement
 from millrace.product import Product
 from millrace.settings import Settings
+from millrace.told_to_stop import told_to_stop
 
 
-def run_worker(folder: Path, settings: Settings, member: str, trace: Path | None = None) -> None:
+def run_worker(
+    folder: Path | OnDisk, settings: Settings, member: str, trace: Path | None = None, counting: bool = True
+) -> None:
     """Fold the events of the product in `folder` until SIGTERM or SIGINT. Blocks.
 
     Args:
+        folder: the product, or the place of one that was deployed.
         member: this worker's fixed name in its consumer group; a restart under the same name has its partitions back
             at once.
+        counting: whether it counts decisions too, where the product declares goals.
         trace: a file that gets one JSON line for each delivery and commit, for fault tests.
     """
-    product = Product.load(folder)
+    product = loaded(folder) if isinstance(folder, OnDisk) else Product.load(folder)
     platform = Platform(settings)
     collector = Collector(platform)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = told_to_stop()
     try:
         platform.prepare(product)
         collector.start()
@@ -35,7 +37,7 @@ def run_worker(folder: Path, settings: Settings, member: str, trace: Path | None
             codec=platform.codec,
             technologies=platform.technologies,
             placement=placement(product, settings),
-            learners=all_learners(product),
+            learners=all_learners(product, counting),
             event_types=all_event_types(product),
             dead_letters=platform.dead_letters,
             group=f"millrace-{product.name}",

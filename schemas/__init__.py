@@ -6,6 +6,7 @@ May import no other room. Start reading at `event_type.py` (what an event type i
 
 from typing import TYPE_CHECKING, Any
 
+from schemas.audit import Audit
 from schemas.codec import BadPayload, Codec, Decoded, SchemaSource
 from schemas.decision import Decision
 from schemas.decision_id import DecisionId
@@ -23,13 +24,17 @@ from schemas.json_event import parse_json
 from schemas.record import Record
 from schemas.record_bytes import decode_record, encode_record
 from schemas.record_log import MemoryRecordLog, RecordLog
-from schemas.registry import Registry, Version
+from schemas.registry import Registry
 from schemas.registry_client import RegistryClient
+from schemas.unit_group import GROUPS, group_of
+from schemas.version import Version
 
 if TYPE_CHECKING:
     from schemas.registry_http import registry_app
 
 __all__ = [
+    "GROUPS",
+    "Audit",
     "BadPayload",
     "Codec",
     "Decision",
@@ -52,6 +57,7 @@ __all__ = [
     "Version",
     "decode_record",
     "encode_record",
+    "group_of",
     "load",
     "parse_json",
     "registry_app",

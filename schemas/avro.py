@@ -48,6 +48,10 @@ def of_text(text: str) -> Any:
         raise SchemaError(f"The schema is not JSON: {error}.") from error
     if _depth(schema) > DEEPEST_SCHEMA:
         raise SchemaError(f"The schema is nested more than {DEEPEST_SCHEMA} deep.")
+    try:
+        json.dumps(schema, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise SchemaError("The schema names half of a character (a lone surrogate), which no text can hold.") from error
     parsed(schema)
     return schema
 

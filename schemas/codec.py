@@ -20,7 +20,7 @@ from schemas.datum import DatumReader, datum_reader
 from schemas.errors import MalformedEvent, RegistryUnavailable, SchemaError, UnknownSchema
 from schemas.event_type import EventType
 from schemas.projection import Project, projection
-from schemas.wire import HEADER_SIZE, frame, schema_id_of
+from schemas.wire import HEADER_SIZE, schema_id_of
 
 if TYPE_CHECKING:
     from schemas.event import Event
@@ -91,8 +91,7 @@ class Codec:
         Raises:
             MalformedEvent: the value does not fit the schema.
         """
-        fields = value if isinstance(value, Mapping) else value.to_dict()
-        return frame(schema_id, event_type.writer.write(fields, event_type.topic))
+        return event_type.encode(schema_id, value)
 
     def decode(self, payload: bytes, reader: EventType) -> dict[str, Any]:
         """One event as the reader's schema has it.

@@ -8,11 +8,11 @@ from schemas.event import Event
 
 
 class Decision(Event, topic="decisions", key="unit"):
-    """One answer given.
+    """One answer given; or one that a shadow would have given, see `shadow_of`.
 
     Attributes:
         id: the answer's decision id, also in the header `millrace-decision`.
-        endpoint: the endpoint type's name.
+        endpoint: the endpoint type's name; from its second version on with the version, `recommend@2`.
         implementation, hash: who answered, and the content hash of its code.
         experiment, variant: None outside an experiment.
         unit: whom the answer is for; the same unit always gets the same variant.
@@ -21,6 +21,10 @@ class Decision(Event, topic="decisions", key="unit"):
         as_of: oldest event time behind the answer; None where it is not known.
         latency_ms: from the request's arrival to the answer.
         at: when.
+        failed, reason: where the type's fallback or default answered, the implementation that should have and why it
+            did not, such as `deadline-passed`; None else.
+        shadow_of: the decision whose request was copied, where a shadow answered and nobody got the answer; None for an
+            answer that was given.
     """
 
     id: str
@@ -36,3 +40,6 @@ class Decision(Event, topic="decisions", key="unit"):
     as_of: datetime | None
     latency_ms: float
     at: datetime
+    failed: str | None = None
+    reason: str | None = None
+    shadow_of: str | None = None

@@ -11,11 +11,17 @@ MillraceError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 
 class MillraceError(Exception):
-    """Root of all errors that Millrace raises on purpose: the message says what happened, to what, and what to do."""
+    """Root of all errors that Millrace raises on purpose: the message says what happened, to what, and what to do.
+
+    Attributes:
+        passes: whether it passes by itself, so that the same call may succeed later.
+    """
+
+    passes: ClassVar[bool] = False
 
 
 class SchemaError(MillraceError):
@@ -63,3 +69,5 @@ class MalformedEvent(SchemaError):
 
 class RegistryUnavailable(SchemaError):
     """The registry does not answer, or answers with a failure of its own."""
+
+    passes = True

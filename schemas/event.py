@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from schemas.errors import SchemaError
-from schemas.event_type import KEY, TOPIC, EventType
 from schemas.record import Record
+
+if TYPE_CHECKING:
+    from schemas.event_type import EventType
 
 
 class _TypeOf:
@@ -40,11 +42,22 @@ class Event(Record):
             cls._topic, cls._key = topic, key
 
 
+def topic_of(event: type[Event]) -> str:
+    """The topic of a class of events.
+
+    Raises:
+        SchemaError: it has none.
+    """
+    if event._topic is None:
+        raise SchemaError(f'{event.__name__} has no topic; write `class {event.__name__}(mr.Event, topic="...")`.')
+    return event._topic
+
+
 def _event_type(owner: type[Event]) -> EventType:
-    if owner._topic is None:
-        raise SchemaError(f'{owner.__name__} has no topic; write `class {owner.__name__}(mr.Event, topic="...")`.')
-    schema = owner.avro_schema()
-    schema[TOPIC] = owner._topic
+    from schemas.event_type import KEY, TOPIC, EventType  # who posts events as JSON needs no Avro library
+
+    topic, schema = topic_of(owner), owner.avro_schema()
+    schema[TOPIC] = topic
     if owner._key is not None:
         schema[KEY] = owner._key
-    return EventType(owner._topic, schema, owner._key, owner)
+    return EventType(topic, schema, owner._key, owner)

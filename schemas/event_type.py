@@ -1,4 +1,7 @@
-"""A topic's events: Avro schema, key, and how they look as a frame."""
+"""A topic's events: Avro schema, key, and how they look as a frame.
+
+Columns are imported where a frame is made: who only emits events needs no polars.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from schemas.avro import parsed, resolved, text_of
-from schemas.columns import frame_of, frame_schema
 from schemas.datum import DatumWriter
 from schemas.errors import MalformedEvent, SchemaError
 from schemas.record import Record, converters
+from schemas.wire import frame
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TOPIC, KEY = "millrace.topic", "millrace.key"
 _KEYS = {"string", "long", "int", "bytes"}
@@ -83,11 +87,15 @@ class EventType:
         Raises:
             SchemaError: a field is a union of several types, which no column holds.
         """
+        from schemas.columns import frame_schema
+
         return frame_schema(self.schema)
 
     @cached_property
     def time_field(self) -> str | None:
         """The field that says when an event happened: `at`, or else the first field that holds a time; None = none."""
+        import polars as pl
+
         times = [name for name, kind in self.frame_schema.items() if isinstance(kind, pl.Datetime)]
         return "at" if "at" in times else next(iter(times), None)
 
@@ -108,8 +116,22 @@ class EventType:
             raise MalformedEvent(f"An event of {self.topic} needs its key field {self.key!r}.")
         return str(found).encode()
 
+    def encode(self, schema_id: int, value: Mapping[str, Any] | Record) -> bytes:
+        """One event in the wire format.
+
+        Args:
+            schema_id: under which its schema is registered.
+
+        Raises:
+            MalformedEvent: the value does not fit the schema.
+        """
+        fields = value if isinstance(value, Mapping) else value.to_dict()
+        return frame(schema_id, self.writer.write(fields, self.topic))
+
     def frame(self, events: Sequence[Record]) -> pl.DataFrame:
         """Events of the declared class as a frame with the columns of `frame_schema`."""
+        from schemas.columns import frame_of
+
         return frame_of([event.to_dict() for event in events], self.schema)
 
     def events(self, frame: pl.DataFrame) -> Iterator[Record]:

@@ -23,7 +23,7 @@ def parse_json(event_type: EventType, data: bytes) -> dict[str, Any]:
     """
     try:
         value = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedEvent(f"This is not JSON: {error}.") from error
     except RecursionError:
         raise MalformedEvent("This JSON is nested too deeply.") from None

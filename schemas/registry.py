@@ -17,20 +17,10 @@ from schemas.avro import of_text
 from schemas.compatibility import CompatibilityLevel
 from schemas.errors import IncompatibleSchema, SchemaError, UnknownSchema
 from schemas.record_log import RecordLog
+from schemas.version import Version
 
 _TRIES = 20
 DEFAULT_LEVEL = CompatibilityLevel.BACKWARD
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of a subject: its number, the schema's id and text."""
-
-    subject: str
-    version: int
-    id: int
-    schema: str
-    deleted: bool = False
 
 
 @dataclass

@@ -16,7 +16,7 @@ from schemas.confluent import MEDIA_TYPE, MISSING
 from schemas.errors import IncompatibleSchema, RegistryUnavailable, SchemaError, UnknownSchema
 from schemas.event_type import EventType
 from schemas.redaction import redacted
-from schemas.registry import Version
+from schemas.version import Version
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class RegistryClient:
             IncompatibleSchema: the subject refuses it; the messages say what would break.
             RegistryUnavailable: the registry does not answer.
         """
-        known = self._known.get(event_type)
+        known = self.known(event_type)
         if known is not None:
             return known
         at = event_type.subject, event_type.text
@@ -51,6 +51,10 @@ class RegistryClient:
                 self._ids[at] = self._register(event_type)
             self._known[event_type] = self._ids[at]
             return self._ids[at]
+
+    def known(self, event_type: EventType) -> int | None:
+        """The id of an event type's schema where it was registered before; else None. Never blocks."""
+        return self._known.get(event_type)
 
     def schema(self, schema_id: int) -> Schema:
         """The schema with this id.

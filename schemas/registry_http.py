@@ -26,7 +26,8 @@ from schemas.confluent import (
     NO_VERSION,
 )
 from schemas.errors import IncompatibleSchema, MillraceError, SchemaError, UnknownSchema
-from schemas.registry import Registry, Version
+from schemas.registry import Registry
+from schemas.version import Version
 
 LARGEST_BODY = 2_000_000
 
@@ -155,7 +156,7 @@ def _version(text: str) -> int | None:
     """A version's number; None for the latest."""
     if text in ("latest", "-1"):
         return None
-    if not text.isdigit() or not 1 <= int(text) < 2**31:
+    if not (text.isdecimal() and len(text) <= 10) or not 1 <= int(text) < 2**31:
         raise _Refused(INVALID_VERSION, f"The specified version '{text}' is not a valid version id.")
     return int(text)
 

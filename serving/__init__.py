@@ -2,8 +2,8 @@
 
 It may import `storage` and `schemas`, and nothing of Kafka or the stores' drivers: what it needs of them it is given.
 Start reading at `endpoint_type.py` (what a user declares), then `answering.py` (the way of a request), `endpoints.py`
-(what is loaded, and how it is swapped) and `service.py` (all parts together). `measurements/`, `console/` and `docs/`
-have their own start.
+(what is loaded, and how it is swapped) and `service.py` (all parts together). Each folder says in its `__init__.py`
+where to start.
 
 `Service` needs the extra `millrace[service]`; it and `Client` are imported when first used.
 """
@@ -13,29 +13,42 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from serving.answer import Answer
 from serving.assignment import assign
 from serving.checking import run_golden
 from serving.endpoint_type import EndpointType
-from serving.errors import AnswerRefused, EndpointRefused, ExperimentRefused, ServiceUnreachable, ServingError
+from serving.errors import (
+    AnswerMalformed,
+    AnswerRefused,
+    EndpointRefused,
+    ExperimentRefused,
+    ServiceUnreachable,
+    ServingError,
+)
 from serving.experiment import Experiment
 from serving.golden import Golden
 from serving.implementation import Implementation
 
 if TYPE_CHECKING:
-    from serving.client import Answer, Client
+    from serving.client import Client
     from serving.hot_loader import HotLoader
     from serving.intake import WrongLine
-    from serving.service import Events, Service, Watched
+    from serving.service import Service
+    from serving.spool import Spool
+    from serving.surroundings import Events, Shared, Watched
 
 _LAZY = {
-    "serving.client": ("Answer", "Client"),
+    "serving.client": ("Client",),
     "serving.hot_loader": ("HotLoader",),
     "serving.intake": ("WrongLine",),
-    "serving.service": ("Events", "Service", "Watched"),
+    "serving.service": ("Service",),
+    "serving.spool": ("Spool",),
+    "serving.surroundings": ("Events", "Shared", "Watched"),
 }
 
 __all__ = [
     "Answer",
+    "AnswerMalformed",
     "AnswerRefused",
     "Client",
     "EndpointRefused",
@@ -49,6 +62,8 @@ __all__ = [
     "Service",
     "ServiceUnreachable",
     "ServingError",
+    "Shared",
+    "Spool",
     "Watched",
     "WrongLine",
     "assign",

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from serving.endpoint_type import EndpointType
 from serving.errors import EndpointRefused
 from serving.golden import Golden
@@ -32,7 +30,7 @@ async def run_golden(endpoints: Sequence[EndpointType[Any, Any]], catalogue: Cat
     problems: list[str] = []
     for kind in dict.fromkeys(endpoints):
         if not kind.implementations:
-            problems.append(f"{kind.name}: it has no implementation.")
+            problems.append(f"{kind.title}: it has no implementation.")
         for implementation in kind.implementations.values():
             try:
                 ask = implementation.bind(catalogue)
@@ -45,20 +43,20 @@ async def run_golden(endpoints: Sequence[EndpointType[Any, Any]], catalogue: Cat
                 problems.append(f"{implementation.title}: {error}")
                 continue
             for number, golden in enumerate(kind.golden, start=1):
-                problem = await _asked(kind, implementation, ask, golden)
+                problem = await golden_problem(kind, implementation, ask, golden)
                 if problem is not None:
                     problems.append(f"{implementation.title}: golden request {number} {problem}.")
     return problems
 
 
-async def _asked(
+async def golden_problem(
     kind: EndpointType[Any, Any], implementation: Implementation[Any, Any], ask: Ask[Any, Any], golden: Golden[Any, Any]
 ) -> str | None:
     """What is wrong with the answer to one golden request; None when nothing is."""
     try:
-        request = msgspec.json.decode(msgspec.json.encode(golden.request), type=kind.request)
-    except msgspec.MsgspecError as error:
-        return f"is no request of {kind.name}: {error}"
+        request = kind.requests.decode(kind.requests.encode(golden.request))
+    except (TypeError, ValueError) as error:
+        return f"is no request of {kind.title}: {error}"
     try:
         async with asyncio.timeout(PATIENCE):  # in this task: what another one raises as SystemExit ends the loop
             answer = await ask(request)
@@ -70,8 +68,8 @@ async def _asked(
     if not isinstance(answer, kind.response):
         return f"was answered with {type(answer).__name__}, not with {kind.response.__name__}"
     try:
-        msgspec.json.encode(answer)
-    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        kind.responses.encode(answer)
+    except (TypeError, ValueError) as error:
         return f"was answered with what has no JSON: {error}"
     try:
         return None if golden.holds(answer) else f"was answered with what its predicate refuses: {answer!r:.200}"

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Self, TypeVar
+from uuid import uuid4
 
 import httpx
 import msgspec
 
-from serving.endpoint_type import EndpointType
-from serving.errors import AnswerRefused, ServiceUnreachable
+from serving.answer import LOCAL, Answer, Asked
+from serving.errors import AnswerMalformed, AnswerRefused, ServiceUnreachable
+from serving.pool import Pool
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
 
+ON_THE_WAY = timedelta(milliseconds=100)
+"""Beside an endpoint type's deadline: at the deadline the service answers with its own fallback; it should arrive."""
+UNSAID = timedelta(seconds=1)
+"""An ask's deadline where neither the caller nor the endpoint type nor the service says one."""
+REWARD = timedelta(seconds=5)
+"""For a reward to be acknowledged."""
 
-@dataclass(frozen=True)
-class Answer(Generic[Response]):
-    """An answer and where it comes from.
 
-    Attributes:
-        decision: its id; an event that carries it can be its reward.
-        implementation: name and content hash of the code that answered.
-        variant: of the experiment that runs; None outside one.
-        as_of: oldest event time behind it; None where that is not known.
-        fallback: what answered in the implementation's place, if something did.
-    """
+class _Known(msgspec.Struct):
+    """An endpoint type in `GET /v1`."""
 
-    value: Response
+    name: str
+    deadline_ms: float
+    version: int = 1
+
+
+class _Goal(msgspec.Struct):
+    topic: str
     decision: str
-    implementation: str
-    variant: str | None = None
-    as_of: datetime | None = None
-    fallback: str | None = None
+
+
+class _Index(msgspec.Struct):
+    """What a client needs of `GET /v1`."""
+
+    endpoints: list[_Known] = []
+    goals: dict[str, _Goal] = {}
 
 
 class Client:
@@ -43,42 +52,56 @@ class Client:
 
     Args:
         address: of the service.
-        timeout: seconds for a whole request.
         http: a client of your own in place of the pool; it is left open.
+        key: shown to a service that asks for one; left out, the one in the environment, `MILLRACE_API_KEY`.
     """
 
-    def __init__(self, address: str, timeout: float = 5.0, http: httpx.AsyncClient | None = None) -> None:
-        self._address = address.rstrip("/")
-        self._http = http or httpx.AsyncClient(timeout=timeout)
-        self._mine = http is None
-        self._goals: Mapping[str, Mapping[str, str]] | None = None
+    def __init__(self, address: str, http: httpx.AsyncClient | None = None, *, key: str | None = None) -> None:
+        self._pool = Pool(address, http, key)
+        self._index: _Index | None = None
 
     async def ask(
-        self, endpoint_type: EndpointType[Request, Response], request: Request, implementation: str | None = None
+        self,
+        endpoint_type: Asked[Request, Response],
+        request: Request,
+        implementation: str | None = None,
+        *,
+        deadline: timedelta | None = None,
+        default: Response | None = None,
     ) -> Answer[Response]:
         """The answer to a request; of one implementation, outside experiments, where one is named.
 
-        Raises:
-            AnswerRefused: the service answered with a problem, which the error carries.
-            ServiceUnreachable: it did not answer.
-        """
-        place = f"/v1/{endpoint_type.name}" + (f"/{implementation}" if implementation else "")
-        answer = await self._sent("POST", place, msgspec.json.encode(request))
-        headers = answer.headers
-        as_of = headers.get("millrace-as-of")
-        return Answer(
-            value=msgspec.json.decode(answer.content, type=endpoint_type.response),
-            decision=headers["millrace-decision"],
-            implementation=headers["millrace-implementation"],
-            variant=headers.get("millrace-variant"),
-            as_of=None if as_of is None else datetime.fromisoformat(as_of),
-            fallback=headers.get("millrace-fallback"),
-        )
-
-    async def reward(self, decision: str, goal: str, **fields: Any) -> None:
-        """Send the event that rewards a decision, and wait until Kafka has it.
+        While the service is away, late, failing (any 5xx) or asked too often (429), the local default is the answer, if
+        there is one: its `fallback` is "local" and its `reason` says why.
 
         Args:
+            deadline: for everything, with repeated tries; left out, 100 ms more than the endpoint type's own.
+            default: the local default; left out, the endpoint type's.
+
+        Raises:
+            AnswerRefused: the service answered with a problem, which the error carries.
+            AnswerMalformed: the answer is not of the endpoint type's response.
+            ServiceUnreachable: it did not answer, and there is no default.
+        """
+        if default is None:
+            default = endpoint_type.default
+        place = f"/v1/{_title(endpoint_type)}" + (f"/{implementation}" if implementation else "")
+        try:
+            until = await self._until(endpoint_type, deadline)
+            answer = await self._pool.send("POST", place, until, _written(request))
+        except (ServiceUnreachable, AnswerRefused) as error:
+            if default is None or (isinstance(error, AnswerRefused) and error.status < 500 and error.status != 429):
+                raise
+            return Answer(default, None, LOCAL, fallback=LOCAL, reason=str(error))
+        return _answer(endpoint_type, answer)
+
+    async def reward(self, decision: str | None, goal: str, *, deadline: timedelta = REWARD, **fields: Any) -> None:
+        """Send the event that rewards a decision, and wait until Kafka has it.
+
+        It is sent again until the deadline, with a key by which the service knows it again, so that it counts once.
+
+        Args:
+            decision: None, as a local default has it, sends the event all the same: it is learned, and rewards nobody.
             goal: the goal's name, which says the topic, and the field that carries the decision.
             fields: the event's other fields.
 
@@ -86,19 +109,14 @@ class Client:
             AnswerRefused: there is no such goal, or the event does not fit its schema.
             ServiceUnreachable: the service did not answer; whether it has the event is not known.
         """
-        if self._goals is None:
-            self._goals = msgspec.json.decode((await self._sent("GET", "/v1")).content)["goals"]
-        found = self._goals.get(goal)
-        if found is None:
-            known = ", ".join(self._goals) or "none"
-            raise AnswerRefused(404, {"title": "There is no such thing", "detail": f"no goal {goal!r}; known: {known}"})
-        event = {**fields, found["decision"]: decision}
-        await self._sent("POST", f"/events/{found['topic']}", msgspec.json.encode(event))
+        until = _now() + deadline.total_seconds()
+        found = await self._goal(goal, until)
+        event = msgspec.json.encode({**fields, found.decision: decision})
+        await self._pool.send("POST", f"/events/{found.topic}", until, event, {"idempotency-key": uuid4().hex})
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._mine:
-            await self._http.aclose()
+        await self._pool.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,18 +126,74 @@ class Client:
     ) -> None:
         await self.close()
 
-    async def _sent(self, method: str, place: str, body: bytes | None = None) -> httpx.Response:
-        address = self._address + place
-        try:
-            answer = await self._http.request(
-                method, address, content=body, headers={"content-type": "application/json"}
-            )
-        except httpx.HTTPError as error:
-            raise ServiceUnreachable(f"{address} did not answer: {type(error).__name__} {error}".strip()) from error
-        if answer.is_success:
-            return answer
-        try:
-            problem = answer.json()
-        except ValueError:
-            problem = {}
-        raise AnswerRefused(answer.status_code, problem if isinstance(problem, dict) else {})
+    async def _until(self, endpoint_type: Asked[Any, Any], deadline: timedelta | None) -> float:
+        """When to give an ask up, by the event loop's clock."""
+        began = _now()
+        if deadline is None and endpoint_type.deadline is not None:
+            deadline = endpoint_type.deadline + ON_THE_WAY
+        if deadline is None:
+            unsaid = began + UNSAID.total_seconds()
+            index = await self._indexed(unsaid, lambda index: bool(_named(index, endpoint_type)))
+            said = _named(index, endpoint_type)
+            if not said:
+                return unsaid
+            deadline = timedelta(milliseconds=said[0].deadline_ms) + ON_THE_WAY
+        return began + deadline.total_seconds()
+
+    async def _goal(self, name: str, until: float) -> _Goal:
+        index = await self._indexed(until, lambda index: name in index.goals)
+        if name not in index.goals:
+            known = ", ".join(index.goals) or "none"
+            raise AnswerRefused(404, {"title": "There is no such thing", "detail": f"no goal {name!r}; known: {known}"})
+        return index.goals[name]
+
+    async def _indexed(self, until: float, holds: Callable[[_Index], bool]) -> _Index:
+        """What the service says of itself; asked again where what is known does not hold what is looked for."""
+        if self._index is None or not holds(self._index):
+            self._index = msgspec.json.decode((await self._pool.send("GET", "/v1", until)).content, type=_Index)
+        return self._index
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _title(endpoint_type: Asked[Any, Any]) -> str:
+    """What the service calls it: `recommend`, and from version 2 on `recommend@2`."""
+    return endpoint_type.name if endpoint_type.version == 1 else f"{endpoint_type.name}@{endpoint_type.version}"
+
+
+def _named(index: _Index, asked: Asked[Any, Any]) -> list[_Known]:
+    return [known for known in index.endpoints if (known.name, known.version) == (asked.name, asked.version)]
+
+
+def _written(request: Any) -> bytes:
+    """A request as JSON; a pydantic model writes itself."""
+    by_itself = getattr(request, "model_dump_json", None)
+    return msgspec.json.encode(request) if by_itself is None else by_itself(by_alias=True).encode()
+
+
+def _read(kind: type[Response], body: bytes) -> Response:
+    by_itself = getattr(kind, "model_validate_json", None)
+    found: Response = msgspec.json.decode(body, type=kind) if by_itself is None else by_itself(body)
+    return found
+
+
+def _answer(endpoint_type: Asked[Request, Response], answer: httpx.Response) -> Answer[Response]:
+    headers = answer.headers
+    as_of = headers.get("millrace-as-of")
+    try:
+        return Answer(
+            value=_read(endpoint_type.response, answer.content),
+            decision=headers["millrace-decision"],
+            implementation=headers["millrace-implementation"],
+            variant=headers.get("millrace-variant"),
+            as_of=None if as_of is None else datetime.fromisoformat(as_of),
+            fallback=headers.get("millrace-fallback"),
+        )
+    except (msgspec.MsgspecError, KeyError, ValueError) as error:
+        what = f"lacks the header {error}" if isinstance(error, KeyError) else f"is wrong: {error}"
+        raise AnswerMalformed(
+            f"What {answer.url} answered is no {endpoint_type.response.__name__}: it {what}. Is that a models service, "
+            f"and {_title(endpoint_type)} declared here as it is there?"
+        ) from error

@@ -7,11 +7,11 @@ from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-import msgspec
-
 from serving.errors import EndpointRefused
 from serving.golden import Golden
 from serving.implementation import Implementation
+from serving.json_schema.compatibility import Contract
+from serving.json_schema.json_type import JsonType, json_type
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -25,14 +25,20 @@ class EndpointType(Generic[Request, Response]):
 
     Args:
         name: its place in the address: `POST /v1/<name>`.
-        request, response: msgspec structs, or dataclasses; their JSON is the body of request and answer.
+        request, response: msgspec structs, dataclasses or pydantic models; their JSON is the body.
         unit: the request's field that says whom the answer is for; an experiment gives a unit the same variant always.
-        deadline: after which the default is answered, or a problem where there is none.
+        deadline: within which there is an answer: of an implementation, of the fallback, the default, or a problem.
         golden: requests that every implementation must answer before it is taken.
         default: the answer when no implementation gave one in time.
-        version: for people; a changed request or response is a new endpoint type's name.
+        fallback: name of the implementation that answers where another one fails or takes more than three quarters of
+            the deadline. It should read little, and something else than the others.
+        last_good: how old the last good answer to the same request may be that is given where neither implementation
+            nor fallback answers; None = no old answer is given.
+        version: of the contract. A change that breaks callers is declared beside the version that they ask.
 
     Attributes:
+        title: what it is called everywhere: its name, from version 2 on with the version, `recommend@2`.
+        requests, responses: request and response as JSON.
         implementations: name -> implementation, in the order of the file. The first answers where no experiment runs.
 
     Raises:
@@ -49,24 +55,26 @@ class EndpointType(Generic[Request, Response]):
         deadline: timedelta = timedelta(seconds=1),
         golden: Sequence[Golden[Request, Response]] = (),
         default: Response | None = None,
+        fallback: str | None = None,
+        last_good: timedelta | None = None,
         version: int = 1,
     ) -> None:
         if not _NAME.fullmatch(name):
             raise EndpointRefused(f"{name!r} cannot be an endpoint type's name; use letters, digits and _.")
+        if not isinstance(version, int) or version < 1:
+            raise EndpointRefused(f"{name} has the version {version!r}; versions are 1, 2, 3 and so on.")
+        self.name, self.version, self.title = name, version, name if version == 1 else f"{name}@{version}"
         if deadline <= timedelta(0):
-            raise EndpointRefused(f"{name} has the deadline {deadline}; give it one above 0.")
-        fields = _fields(name, request)
-        _fields(name, response)
-        if unit not in fields:
-            raise EndpointRefused(f"{name} has the unit {unit!r}, no field of its request; there are: {_list(fields)}.")
-        if default is not None and not isinstance(default, response):
-            raise EndpointRefused(f"{name} has the default {default!r}, which is no {response.__name__}.")
-        try:
-            msgspec.json.encode(default)
-        except (TypeError, ValueError) as error:
-            raise EndpointRefused(f"{name} has a default that has no JSON: {error}.") from error
-        self.name, self.request, self.response, self.version = name, request, response, version
-        self.unit, self.deadline, self.golden, self.default = unit, deadline, tuple(golden), default
+            raise EndpointRefused(f"{self.title} has the deadline {deadline}; give it one above 0.")
+        if last_good is not None and last_good <= timedelta(0):
+            raise EndpointRefused(f"{self.title} gives last good answers of {last_good}; give it an age above 0.")
+        self.request, self.response = request, response
+        self.requests: JsonType = json_type(self.title, request, "read")
+        self.responses: JsonType = json_type(self.title, response, "written")
+        self._check_unit(unit)
+        self._check_default(default)
+        self.unit, self.deadline, self.golden = unit, deadline, tuple(golden)
+        self.default, self.fallback, self.last_good = default, fallback, last_good
         self.implementations: dict[str, Implementation[Request, Response]] = {}
 
     @overload
@@ -84,21 +92,27 @@ class EndpointType(Generic[Request, Response]):
         """
         name = getattr(function, "__name__", "")
         if not _NAME.fullmatch(name) or name in self.implementations:
-            raise EndpointRefused(f"{self.name} cannot have an implementation {name!r}: no name, or there is one.")
-        self.implementations[name] = Implementation(self.name, function)
+            raise EndpointRefused(f"{self.title} cannot have an implementation {name!r}: no name, or there is one.")
+        self.implementations[name] = Implementation(self.title, function)
         return function
 
+    @property
+    def contract(self) -> Contract:
+        """What callers know of it."""
+        return Contract(self.title, self.unit, self.requests.schema, self.responses.schema)
 
-def _fields(name: str, kind: type[Any]) -> list[str]:
-    """Names of the fields of a request or response, as Python has them."""
-    try:
-        found = msgspec.inspect.type_info(kind)
-    except (TypeError, NameError) as error:
-        raise EndpointRefused(f"{name}: {getattr(kind, '__name__', kind)} has no JSON: {error}.") from error
-    if not isinstance(found, msgspec.inspect.StructType | msgspec.inspect.DataclassType):
-        raise EndpointRefused(f"{name}: {kind} is no msgspec struct and no dataclass.")
-    return [field.name for field in found.fields]
+    def _check_unit(self, unit: str) -> None:
+        fields = self.requests.fields
+        if unit not in fields:
+            known = ", ".join(fields) or "none"
+            raise EndpointRefused(f"{self.title} has the unit {unit!r}, no field of its request; there are: {known}.")
 
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
+    def _check_default(self, default: Response | None) -> None:
+        if default is None:
+            return
+        if not isinstance(default, self.response):
+            raise EndpointRefused(f"{self.title} has the default {default!r}, which is no {self.response.__name__}.")
+        try:
+            self.responses.encode(default)
+        except (TypeError, ValueError) as error:
+            raise EndpointRefused(f"{self.title} has a default that has no JSON: {error}.") from error

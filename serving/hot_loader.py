@@ -13,7 +13,8 @@ from pathlib import Path
 
 from watchfiles import awatch
 
-from serving.endpoints import Endpoints, Types
+from serving.binding import Types
+from serving.endpoints import Endpoints
 
 LOGGER = logging.getLogger("millrace.hot")
 PATIENCE = 15.0
@@ -103,11 +104,11 @@ class HotLoader:
         return lines or [f"The check of {self._folder.name} ended with {process.returncode}: {last or 'no output'}."]
 
     def _loaded(self) -> Types:
-        """Load, and read what the hashes are made of while the files are those that were loaded. Blocks."""
+        """Load, and read code and hashes while the files are those that were loaded. Blocks."""
         types = self._load()
         for kind in types:
             for implementation in kind.implementations.values():
-                _ = implementation.hash
+                _ = implementation.hash, implementation.code
         return types
 
     def _fingerprint(self) -> str:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from functools import cached_property, partial
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Generic, TypeVar
 
 from serving.content_hash import content_hash
@@ -50,6 +51,14 @@ class Implementation(Generic[Request, Response]):
         """Identity of its code: see `content_hash`."""
         return content_hash(self.function, [item.factory for item in self.dependencies if item.factory is not None])
 
+    @cached_property
+    def code(self) -> str:
+        """The function as it stands in its file, to be read soon after it was loaded; empty where it is in none."""
+        try:
+            return dedent(inspect.getsource(self.function))
+        except (OSError, TypeError):  # made at run time, or typed into a prompt
+            return ""
+
     @property
     def title(self) -> str:
         """As messages name it: "recommend/popular_now"."""
@@ -60,10 +69,13 @@ class Implementation(Generic[Request, Response]):
         """The file it stands in, without its folder."""
         return Path(self.function.__code__.co_filename).name
 
-    def bind(self, catalogue: Catalogue) -> Ask[Request, Response]:
+    def bind(self, catalogue: Catalogue, threads: Threads = THREADS) -> Ask[Request, Response]:
         """An async callable from request to response, over the catalogue's storages.
 
         It is what the service asks and what a backtest asks: no deadline, no log, whatever the code raises.
+
+        Args:
+            threads: in which a plain `def` runs.
 
         Raises:
             EndpointRefused: a parameter is not a storage's reader.
@@ -73,7 +85,7 @@ class Implementation(Generic[Request, Response]):
         function = self.function
         if inspect.iscoroutinefunction(function):
             return lambda request: function(request, *readers)
-        return lambda request: THREADS.run(partial(function, request))
+        return lambda request: threads.run(partial(function, request))
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 A body is one event, or with the content type `application/x-ndjson` one event per line. It is taken as a whole or not
 at all: if a line is wrong, none of the body is sent, the problem names every wrong line with its number and field, and
-the wrong lines are kept among the topic's dead letters, with their bytes.
+the wrong lines are kept among the topic's dead letters, with their bytes. A body sent again with the same header
+`idempotency-key` is delivered once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from schemas.errors import MalformedEvent, MillraceError
 from serving.body import Disconnected, Receive, check_nesting, read_body
 from serving.metrics import Metrics
 from serving.problem import Problem, Send, unknown
+from serving.repeats import Repeats
 from serving.threads import Threads
 
 LOGGER = logging.getLogger("millrace.intake")
@@ -66,6 +68,7 @@ class Intake:
     ) -> None:
         self.event_types = event_types
         self._deliverer, self._dead_letters, self._metrics = deliverer, dead_letters, metrics
+        self._repeats = Repeats()
         self._threads = Threads(1)  # its own: while Kafka is away keeping takes long, and must hold up nothing else
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -88,21 +91,27 @@ class Intake:
         event_type = self.event_types.get(topic)
         if event_type is None:
             raise unknown("topic", topic, list(self.event_types))
-        lines = _lines(await read_body(receive, LIMIT), dict(headers).get(b"content-type", b"").lower())
+        body, named = await read_body(receive, LIMIT), dict(headers)
+        lines = _lines(body, named.get(b"content-type", b"").lower())
         if not lines:
             raise Problem(400, "no-event", "The body holds no event.")
         values, wrong = await _parsed(event_type, lines)
         if wrong:
             self._metrics.refused[topic] += len(wrong)
             raise _refusal(topic, wrong, len(lines), await self._kept(topic, wrong[:NAMED]))
-        positions = await self._delivered(event_type, values)
+        positions = await self._delivered(event_type, values, named.get(b"idempotency-key"), body)
         self._metrics.accepted[topic] += len(positions)
         return [{"topic": topic, "partition": partition, "offset": offset} for partition, offset in positions]
 
-    async def _delivered(self, event_type: EventType, values: Sequence[Mapping[str, Any]]) -> list[tuple[int, int]]:
+    async def _delivered(
+        self, event_type: EventType, values: Sequence[Mapping[str, Any]], key: bytes | None, body: bytes
+    ) -> list[tuple[int, int]]:
+        deliver = partial(self._deliverer.deliver, event_type, values)
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._deliverer.deliver(event_type, values)
+                if key is None:
+                    return await deliver()
+                return await self._repeats.once(event_type.topic, key, body, len(values), deliver)
         except TimeoutError:
             why = f"it did not acknowledge them within {PATIENCE:.0f} s"
         except MalformedEvent as error:

@@ -1,17 +1,15 @@
-"""What the service says of itself as JSON: what may be asked, and how experiments do. No I/O."""
+"""What the service says of itself as JSON: what may be asked. No I/O."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Protocol
 
 import msgspec
 
 from serving.endpoint import Endpoint, Live
-from serving.experiment import Experiment
-from serving.measurements import ExperimentFigures
+from serving.json_schema.compatibility import breaks
 
 
 class Goal(Protocol):
@@ -26,45 +24,40 @@ class Goal(Protocol):
 
 
 def index(endpoints: Mapping[str, Endpoint], goals: Sequence[Goal]) -> dict[str, Any]:
-    """`GET /v1`: endpoint types with their schemas, implementations and running experiment; goals with their topics."""
+    """`GET /v1`: endpoint types with schemas, implementations and running experiments; goals with their topics."""
     return {
-        "endpoints": [_endpoint(endpoint) for endpoint in endpoints.values()],
+        "endpoints": [_endpoint(endpoint, _before(endpoint, endpoints)) for endpoint in endpoints.values()],
         "goals": {goal.name: {"topic": goal.topic, "decision": goal.decision} for goal in goals},
     }
 
 
-def variants(experiments: Sequence[Experiment], found: Sequence[ExperimentFigures]) -> dict[str, Any]:
-    """`GET /v1/experiments`: a row per variant, the control first; null where nothing has been counted yet."""
-    figures = {(item.name, variant.name): variant for item in found for variant in item.variants}
-    rows = []
-    for experiment in experiments:
-        for name, part in experiment.split.items():
-            variant = figures.get((experiment.name, name))
-            rows.append(
-                {
-                    "experiment": experiment.name,
-                    "endpoint": experiment.endpoint,
-                    "variant": name,
-                    "split": part,
-                    "decisions": variant.decisions if variant else None,
-                    "rewards": variant.rewards if variant else None,
-                    "rate": variant.rate if variant else None,
-                }
-            )
-    return {"variants": rows}
+def _before(endpoint: Endpoint, endpoints: Mapping[str, Endpoint]) -> Endpoint | None:
+    """The version that is loaded before this one."""
+    mine = endpoint.type
+    earlier = [one for one in endpoints.values() if one.type.name == mine.name and one.type.version < mine.version]
+    return max(earlier, key=lambda one: one.type.version, default=None)
 
 
-def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
-    kind, experiment = endpoint.type, endpoint.experiment
+def _endpoint(endpoint: Endpoint, before: Endpoint | None) -> dict[str, Any]:
+    kind = endpoint.type
     return {
         "name": kind.name,
         "version": kind.version,
+        "address": f"/v1/{kind.title}",
+        "changes": [] if before is None else breaks(before.type.contract, kind.contract),
         "unit": kind.unit,
         "deadline_ms": endpoint.deadline * 1000,
-        "request": msgspec.json.schema(kind.request),
-        "response": msgspec.json.schema(kind.response),
+        "fallback": kind.fallback,
+        "last_good_s": endpoint.last_good,
+        "default": None if endpoint.default is None else msgspec.Raw(endpoint.default),
+        "request": kind.requests.schema,
+        "response": kind.responses.schema,
         "implementations": [_implementation(live) for live in endpoint.lives.values()],
-        "experiment": None if experiment is None else asdict(experiment),
+        "ordinary": endpoint.ordinary,
+        "experiments": [
+            {"name": item.name, "split": dict(item.split), "goal": item.goal, "ramp": item.ramp, "layer": item.layer}
+            for item in endpoint.experiments
+        ],
     }
 
 
@@ -75,5 +68,6 @@ def _implementation(live: Live) -> dict[str, Any]:
         "hash": item.hash,
         "description": inspect.getdoc(item.function) or "",
         "reads": live.reads,
-        "error": live.error,
+        "error": live.error or live.rotation.fault,
+        "out_of_rotation": live.rotation.since is not None,
     }

@@ -6,8 +6,11 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from types import MappingProxyType
 
-from serving.measurements import AnswerCounts
+from serving.measurements import AnswerCounts, Failure
+from serving.overload.admission import Admission
+from storage.reader import Kept
 
 BOUNDS = (
     *(0.00025, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02),
@@ -19,11 +22,15 @@ BOUNDS = (
 class Answers:
     """One endpoint type's answers so far."""
 
-    __slots__ = ("answers", "buckets", "errors", "fallbacks", "refused", "seconds")
+    __slots__ = ("answers", "buckets", "errors", "failures", "fallbacks", "refused", "seconds", "shed")
 
     def __init__(self) -> None:
         self.answers = 0
         self.fallbacks = 0
+        self.shed = 0
+        """Requests that were refused at once, as they could not be answered in time."""
+        self.failures: Counter[Failure] = Counter()
+        """Times that an implementation gave no answer."""
         self.errors: Counter[int] = Counter()
         """Requests that got no answer through our fault, by status."""
         self.refused: Counter[int] = Counter()
@@ -38,6 +45,19 @@ class Answers:
         self.seconds += seconds
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
 
+    @property
+    def counts(self) -> AnswerCounts:
+        """As the measurements sample them."""
+        return AnswerCounts(
+            self.answers,
+            self.fallbacks,
+            self.errors.total(),
+            BOUNDS,
+            tuple(self.buckets),
+            dict(self.failures),
+            self.shed,
+        )
+
     def problem(self, status: int) -> None:
         """Count a request that got none."""
         (self.errors if status >= 500 else self.refused)[status] += 1
@@ -46,12 +66,15 @@ class Answers:
 class Metrics:
     """All counts of one service."""
 
-    def __init__(self) -> None:
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
         self.endpoints: dict[str, Answers] = {}
         self.accepted: Counter[str] = Counter()
         """Events that Kafka acknowledged, by topic."""
         self.refused: Counter[str] = Counter()
         """Events that did not fit their schema, by topic."""
+        self.turned_away: Counter[str] = Counter()
+        """Requests of whoever is not known, may not, or asks too often, by problem."""
 
     def of(self, endpoint: str) -> Answers:
         """The counts of one endpoint type; they outlive its reload."""
@@ -62,23 +85,33 @@ class Metrics:
 
     def counts(self) -> Mapping[str, AnswerCounts]:
         """The answers as the measurements sample them."""
-        return {
-            name: AnswerCounts(item.answers, item.fallbacks, item.errors.total(), BOUNDS, tuple(item.buckets))
-            for name, item in self.endpoints.items()
-        }
+        return {name: item.counts for name, item in self.endpoints.items()}
 
-    def text(self, decisions: Mapping[str, int]) -> str:
-        """Everything in Prometheus' text format 0.0.4. `decisions` are the decision log's counts."""
-        return "".join(line + "\n" for line in [*self._answers(), *self._events(), *_decisions(decisions)])
+    def text(self, decisions: Mapping[str, int], kept: Mapping[str, Kept] = MappingProxyType({})) -> str:
+        """Everything in Prometheus' text format 0.0.4. `decisions` are the decision log's counts, `kept` is what the
+        catalogue says of what is near."""
+        lines = [*self._answers(), *self._events(), *_decisions(decisions), *_near(kept)]
+        return "".join(line + "\n" for line in lines)
 
     def _answers(self) -> Iterable[str]:
         yield from _head("millrace_fallbacks_total", "counter", "Answers that a fallback gave.")
         for name, item in self.endpoints.items():
             yield f'millrace_fallbacks_total{{endpoint="{name}"}} {item.fallbacks}'
+        yield from _head("millrace_failures_total", "counter", "Times that an implementation gave no answer.")
+        for name, item in self.endpoints.items():
+            for (failed, reason, instead), count in item.failures.items():
+                labels = f'endpoint="{name}",implementation="{failed}",reason="{reason}",instead="{instead}"'
+                yield f"millrace_failures_total{{{labels}}} {count}"
         yield from _head("millrace_problems_total", "counter", "Requests that got a problem instead of an answer.")
         for name, item in self.endpoints.items():
             for status, count in sorted((item.errors + item.refused).items()):
                 yield f'millrace_problems_total{{endpoint="{name}",status="{status}"}} {count}'
+        yield from _head("millrace_shed_total", "counter", "Requests that were refused at once: too much is asked.")
+        for name, item in self.endpoints.items():
+            yield f'millrace_shed_total{{endpoint="{name}"}} {item.shed}'
+        yield from _head("millrace_in_flight", "gauge", "Requests that are being answered.")
+        for name, traffic in self._admission.traffic.items():
+            yield f'millrace_in_flight{{endpoint="{name}"}} {traffic.in_flight}'
         yield from _head("millrace_answer_seconds", "histogram", "From a request's arrival to its answer.")
         for name, item in self.endpoints.items():
             for bound, count in zip((*BOUNDS, "+Inf"), accumulate(item.buckets), strict=True):
@@ -94,17 +127,35 @@ class Metrics:
             yield from _head(f"millrace_events_{what}_total", "counter", words)
             for topic, count in counts.items():
                 yield f'millrace_events_{what}_total{{topic="{topic}"}} {count}'
+        words = "Requests of whoever is not known, may not, or asks too often."
+        yield from _head("millrace_turned_away_total", "counter", words)
+        for kind, count in self.turned_away.items():
+            yield f'millrace_turned_away_total{{problem="{kind}"}} {count}'
 
 
 def _decisions(counts: Mapping[str, int]) -> Iterable[str]:
     for name, kind, words in (
         ("logged", "counter", "Decisions that Kafka acknowledged."),
-        ("dropped", "counter", "Decisions that were not logged: the queue was full, or Kafka refused them."),
-        ("queued", "gauge", "Decisions on their way to Kafka."),
+        ("dropped", "counter", "Decisions that were not logged: queue and spool were full, or Kafka refused them."),
+        ("recovered", "counter", "Decisions that an earlier process had left in the spool."),
+        ("queued", "gauge", "Decisions on their way to Kafka, in memory only."),
+        ("spooled", "gauge", "Decisions on disk, which Kafka has not acknowledged."),
+        ("spool_bytes", "gauge", "Bytes that the spool takes on disk."),
+        ("spool_seconds", "gauge", "Age of the oldest decision in the spool."),
     ):
         full = f"millrace_decisions_{name}{'_total' if kind == 'counter' else ''}"
         yield from _head(full, kind, words)
         yield f"{full} {counts[name]}"
+
+
+def _near(kept: Mapping[str, Kept]) -> Iterable[str]:
+    yield from _head("millrace_near_total", "counter", "Parts of rows that were kept near when asked for, or were not.")
+    for name, item in kept.items():
+        yield f'millrace_near_total{{technology="{name}",result="hit"}} {item.hits}'
+        yield f'millrace_near_total{{technology="{name}",result="miss"}} {item.misses}'
+    yield from _head("millrace_near_bytes", "gauge", "Bytes that rows kept near take.")
+    for name, item in kept.items():
+        yield f'millrace_near_bytes{{technology="{name}"}} {item.size}'
 
 
 def _head(name: str, kind: str, words: str) -> Iterable[str]:

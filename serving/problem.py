@@ -10,15 +10,20 @@ import msgspec
 from serving.errors import ServingError
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 TITLES = {
     400: "The request is malformed",
-    403: "This may not be asked from there",
+    401: "It is not known who asks",
+    403: "This may not be asked so",
     404: "There is no such thing",
     405: "The method does not fit",
     409: "It conflicts with what is there",
     413: "The body is too large",
+    421: "This is not the service of that name",
     422: "What is asked for cannot be",
+    429: "Asked too often",
+    431: "The headers are too large",
     500: "The implementation failed",
     503: "Not available now",
     504: "The deadline has passed",
@@ -34,7 +39,14 @@ class Problem(ServingError):
         status: the HTTP status.
         kind: which problem it is, for programs: the last part of the document's `type`.
         more: further members of the document, such as the field that was wrong.
+
+    Attributes:
+        headers: that are sent with it beside those of every problem.
+        passes: whether a status of `RETRY` passes by itself here, so that a client is told when to come back.
     """
+
+    headers: Headers = ()
+    passes = True
 
     def __init__(self, status: int, kind: str, detail: str, **more: Any) -> None:
         super().__init__(detail)
@@ -51,17 +63,33 @@ class Problem(ServingError):
             **self.more,
         }
 
-    async def send(self, send: Send, headers: Sequence[tuple[bytes, bytes]] = ()) -> None:
-        """Answer with the document."""
+    def written(self) -> tuple[Headers, bytes]:
+        """All headers of the answer, and its body."""
         body = msgspec.json.encode(self.document)
-        own = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-        if self.status in RETRY:
+        own = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
+        if self.passes and self.status in RETRY:
             own.append((b"retry-after", RETRY[self.status]))
-        await send({"type": "http.response.start", "status": self.status, "headers": [*own, *headers]})
+        return [*own, *self.headers], body
+
+    async def send(self, send: Send) -> None:
+        """Answer with the document."""
+        headers, body = self.written()
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+class Lasting(Problem):
+    """One that does not pass by itself: somebody has to do something first."""
+
+    passes = False
 
 
 def unknown(what: str, name: str, known: Sequence[str]) -> Problem:
     """Nothing has this name; the document lists what there is."""
     detail = f"There is no {what} {name!r}; known: {', '.join(known) or 'none'}."
     return Problem(404, f"unknown-{what.replace(' ', '-')}", detail, known=known)
+
+
+def wrong_field(field: str, detail: str) -> Problem:
+    """A field of a body, or the body itself where `field` is empty, is not what its type says."""
+    return Problem(400, "wrong-field", f"{field}: {detail}." if field else f"{detail}.", field=field or None)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from serving.head import Lines, line
 from storage import Catalogue, UnitState
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -13,13 +14,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class AsOf(NamedTuple):
     """The oldest watermark among the units behind an answer: each has folded what happened before its own watermark.
-    None where no unit has one. `headers` say it."""
+    None where no unit has one. `lines` say it in an answer's head."""
 
     at: datetime | None
-    headers: tuple[tuple[bytes, bytes], ...]
+    lines: Lines
 
 
-NEVER = AsOf(None, ())
+NEVER = AsOf(None, b"")
 
 
 class Provenance:
@@ -59,4 +60,4 @@ def _as_of(milliseconds: int | None) -> AsOf:
         return NEVER
     at = _EPOCH + timedelta(milliseconds=milliseconds)
     text = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return AsOf(at, ((b"millrace-as-of", text.encode()),))
+    return AsOf(at, line("millrace-as-of", text))

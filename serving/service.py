@@ -4,78 +4,78 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 
-from schemas import EventType
+from serving.access import Access, AuditLog, Gate
 from serving.answering import Answering
-from serving.console import ProductPage, console
-from serving.decision_log import DecisionLog, Sender
+from serving.application import Application
+from serving.binding import Types
+from serving.console import Login, console
+from serving.console.experiments_changing import ExperimentsPage
+from serving.decisions.log import DecisionLog
 from serving.docs import docs
-from serving.endpoints import Endpoints, Types
+from serving.endpoints import CODE, Endpoints
 from serving.experiment import Experiment
+from serving.experiments.allocating import Allocating
+from serving.experiments.drafting import Drafting
+from serving.experiments.experiments import Experiments
+from serving.experiments.known import Known, declared
+from serving.experiments.routes import ExperimentsRoutes
+from serving.following import Following
+from serving.health_routes import HealthRoutes
 from serving.hot_loader import HotLoader
-from serving.intake import DeadLetters, Deliverer, Intake
-from serving.leases import Leases
-from serving.listing import Goal, index, variants
-from serving.measurements import Measurements, Topics
+from serving.intake import Intake
+from serving.json_route import HANDLERS, json_value
+from serving.listing import Goal, index
+from serving.measurements import Measurements
 from serving.metrics import Metrics
-from serving.openapi import openapi
-from serving.problem import Problem
+from serving.openapi import openapi, secured
+from serving.overload.admission import Admission
+from serving.overload.admitting import admitting
+from serving.products import Deployments, Products, Served
 from serving.provenance import Provenance
-from serving.storages import Storages
-from serving.storages_document import figures_of
-from serving.storages_routes import StoragesRoutes
+from serving.sender import QuickSender
+from serving.spool import Spool
+from serving.storages.document import figures_of
+from serving.storages.routes import StoragesRoutes
+from serving.storages.storages import Storages
+from serving.surroundings import Events, Shared, Watched
+from serving.trial import Trials
 from storage import Catalogue, Technology
 from storage.retention import Retention
 
 LOGGER = logging.getLogger("millrace.service")
-LOOK = 0.25
-"""Seconds between two looks at the storages, and the longest that a look waits for a slow one."""
 FIRST = 1.0
 """Seconds that the start waits for the storages; later they are found as they appear."""
 DRAIN = 2.0
 """Seconds that the end waits for decisions to be acknowledged."""
 
 
-class NoTopics:
-    """Topics for a service that has no Kafka to look at."""
-
-    def names(self) -> Sequence[str]:
-        """None."""
-        return ()
-
-    def ends(self, names: Sequence[str]) -> Mapping[tuple[str, int], tuple[int, int]]:
-        """None."""
-        return {}
-
-
 @dataclass(frozen=True)
-class Events:
-    """What the intake needs: the event types it takes, who sends them, who keeps what is refused."""
+class _Served:
+    """What experiments may be about."""
 
-    event_types: Mapping[str, EventType]
-    deliverer: Deliverer
-    dead_letters: DeadLetters
+    endpoints: Endpoints
+    declared: Sequence[Goal]
 
+    @property
+    def goals(self) -> Collection[str]:
+        return [goal.name for goal in self.declared]
 
-@dataclass(frozen=True)
-class Watched:
-    """What the console shows beside answers and storages: topics and their ends, other servers, products' pages."""
+    @property
+    def once(self) -> Collection[str]:
+        return [goal.name for goal in self.declared if getattr(goal, "first", True)]
 
-    topics: Topics = field(default_factory=NoTopics)
-    names: Sequence[str] = ()
-    probes: Mapping[str, Callable[[], object]] = field(default_factory=dict)
-    pages: Sequence[ProductPage] = ()
+    @property
+    def implementations(self) -> Mapping[str, Collection[str]]:
+        return self.endpoints.implementations
 
 
 class Service:
@@ -85,10 +85,18 @@ class Service:
         types: the endpoint types to begin with.
         catalogue: the storages; whoever made it closes its connections after the application has ended.
         decisions: where every answer is logged.
+        experiments: declared in code; each holds until somebody changes it in what is `shared`.
+        shared: where experiments can be changed; None = they are what the code declares.
         events: the intake; None = it has none.
         hot: takes up changed code; None = it stays as it is.
         technologies: where storages can be created and changed; none is opened before it is needed.
+        spool: keeps decisions while Kafka is away; None = a short while of them is kept in memory.
         retention: by which rule old versions are collected, to say what is kept.
+        remembered: bytes of last good answers that are kept of each endpoint type that gives some.
+        access: who may ask what; None = everybody everything.
+        audit: where changes are recorded; None = in the log alone.
+        deployments: brings further products while it runs; None = nobody can.
+        placed: where storages of `types` live of which there are several; see `Catalogue`.
 
     Raises:
         EndpointRefused, ExperimentRefused: something cannot be served as it is declared.
@@ -98,48 +106,79 @@ class Service:
         self,
         types: Types,
         catalogue: Catalogue,
-        decisions: Sender,
+        decisions: QuickSender,
         *,
         experiments: Sequence[Experiment] = (),
         goals: Sequence[Goal] = (),
+        shared: Shared | None = None,
         events: Events | None = None,
         watched: Watched | None = None,
         hot: HotLoader | None = None,
         technologies: Mapping[str, Technology] | None = None,
+        spool: Spool | None = None,
         retention: Retention | None = None,
+        remembered: int = 64_000_000,
+        access: Access | None = None,
+        audit: AuditLog | None = None,
+        deployments: Deployments | None = None,
+        placed: Mapping[str, str] | None = None,
     ) -> None:
-        self._catalogue, self._hot, self._events = catalogue, hot, events
-        self._experiments, self._goals = tuple(experiments), tuple(goals)
+        self._hot, self._events, self._deployments = hot, events, deployments
+        self.access, self.audit = access or Access(), audit or AuditLog()
         self._watched = watched or Watched()
         self.endpoints = Endpoints(types, experiments, catalogue)
-        self.metrics = Metrics()
-        self.decisions = DecisionLog(decisions)
-        self._provenance = Provenance(catalogue)
-        self._leases = Leases(catalogue)
+        given = () if shared is None else (shared.table, shared.file)
+        self.experiments = Experiments(declared(experiments, CODE), *given)
+        self.admission = Admission()
+        self.metrics = Metrics(self.admission)
+        self._sender, self.decisions = decisions, DecisionLog(decisions, spool)
+        provenance = Provenance(catalogue)
+        known = (self.endpoints, provenance, self.decisions, self.metrics)
+        self.answering = Answering(*known, self.admission, remembered)
+        self._following = Following(catalogue, self.endpoints, provenance)
+        counted = (self.metrics, self.decisions, self.answering.shadowing)
+        self._health = HealthRoutes(self.endpoints, *counted, catalogue)
         self.storages = Storages(catalogue, technologies or {}, self._changed)
         self._retention = retention or Retention()
         self.measurements = Measurements(
-            self._watched.topics,
-            catalogue,
-            self.metrics.counts,
-            self.endpoints.facts,
-            self._experiments,
-            self._watched.names,
-            self._watched.probes,
+            *(self._watched.topics, catalogue, self.metrics.counts, self.endpoints.facts, ()),
+            *(self._watched.names, self._watched.probes),
+            decisions=self.decisions.counts,
+            kept=self._watched.lifts,
         )
+        own = Served(types, events.event_types if events else {}, tuple(goals), placed or {})
+        self.products = Products(own, self.endpoints, catalogue, self.measurements, self._watched.names)
+        self.served = _Served(self.endpoints, self.products.goals)
+        self.experiments.listen(self._assign)
 
     def app(self) -> Starlette:
         """The application. Its `state.stopping` is to be called when the server begins to stop."""
-        app = Starlette(routes=self._routes(), lifespan=self._running, exception_handlers=_HANDLERS)
+        gate = Middleware(Gate, access=self.access, audit=self.audit, turned_away=self.metrics.turned_away)
+        app = Application(
+            *(self.access, self.answering),
+            routes=self._routes(),
+            lifespan=self._running,
+            exception_handlers=HANDLERS,
+            middleware=[gate],
+        )
         app.state.stopping = self.stopping
         return app
+
+    def leaving(self) -> None:
+        """Say that it is not ready, as it is going to stop; it answers all the same."""
+        self._health.leaving = True
 
     def stopping(self) -> None:
         """End what is sent without end, the console's streams, so that the server need not wait for it."""
         self.measurements.end()
 
+    def _assign(self, known: Known) -> None:
+        """Experiments have changed."""
+        self.endpoints.assign(known)
+        self.measurements.watch([one for one in known.all.values() if one.state != "draft" and not one.shadow])
+
     def _routes(self) -> list[BaseRoute]:
-        answering = Answering(self.endpoints, self._provenance, self.decisions, self.metrics)
+        answering = self.answering
         post = ["POST"]
         routes: list[BaseRoute] = [
             Route("/v1/{type}", answering, methods=post),
@@ -147,28 +186,53 @@ class Service:
         ]
         if self._events is not None:
             event = self._events
-            intake = Intake(event.event_types, event.deliverer, event.dead_letters, self.metrics)
+            intake = Intake(self.products.event_types, event.deliverer, event.dead_letters, self.metrics)
             routes.append(Route("/events/{topic}", intake, methods=post))
         routes += [
-            Route("/v1", _json(lambda: index(self.endpoints.current, self._goals))),
-            Route("/v1/experiments", _json(lambda: variants(self._experiments, self.measurements.experiments()))),
-            Route("/v1/decisions", _json(self.decisions.counts)),
+            Route("/v1", json_value(lambda: index(self.endpoints.current, self.products.goals))),
+            *ExperimentsRoutes(
+                self.experiments,
+                self.served,
+                lambda: self.endpoints.fit,
+                self.measurements.experiments,
+                self._compared,
+            ).routes(),
+            *(self._deployments.routes() if self._deployments is not None else ()),
+            Route("/v1/decisions", json_value(self.decisions.counts)),
             *StoragesRoutes(self.storages, lambda: figures_of(self.measurements.flow())).routes(),
-            Route("/openapi.json", _json(self._openapi)),
-            Route("/healthz", _alive),
-            Route("/readyz", self._ready),
-            Route("/metrics", self._metrics),
+            Route("/openapi.json", json_value(self._openapi)),
+            *self._health.routes(),
         ]
-        return [*routes, *docs(self._openapi), *self._console()]
+        return [*routes, *docs(self._openapi), *self._console(Trials(self.endpoints, answering))]
 
-    def _console(self) -> list[BaseRoute]:
-        return console(self.measurements, self._watched.pages, self.storages, self._retention)
+    def _compared(self) -> Mapping[str, Any]:
+        """Shadows beside what was answered."""
+        return {name: found.document for name, found in self.answering.shadowing.comparisons.items()}
+
+    def _console(self, trials: Trials) -> list[BaseRoute]:
+        page = ExperimentsPage(self.experiments, self.served, lambda: self.endpoints.fit, self._compared)
+        login = Login(self.access, self.audit)
+        return console(self.measurements, self._watched.pages, self.storages, self._retention, trials, page, login)
 
     @asynccontextmanager
     async def _running(self, app: Starlette) -> AsyncIterator[None]:
-        self.decisions.start()
-        await self._look(FIRST)
-        parts: list[Coroutine[Any, Any, None]] = [self._follow(), self.measurements.run()]
+        self.decisions.start(asyncio.get_running_loop())
+        self.audit.start()
+        await asyncio.gather(self._following.look(FIRST), self.experiments.begin(FIRST))
+        parts: list[Coroutine[Any, Any, None]] = [
+            self._sender.acknowledge(),
+            self._following.run(),
+            admitting(self.admission, self.endpoints),
+            self.measurements.run(),
+            self.experiments.run(),
+            self.access.follow(),
+        ]
+        if self._deployments is not None:
+            await self._deployments.begin(self.products, self._changed, Drafting(self.experiments, self.served))
+            self.measurements.deployed = self._deployments.facts
+            parts.append(self._deployments.run())
+        if self.experiments.changeable:
+            parts.append(Allocating(self.experiments, self.measurements.experiments).run())
         if self._hot is not None:
             parts.append(self._hot.run(self.endpoints))
         tasks = [asyncio.create_task(part) for part in parts]
@@ -180,74 +244,21 @@ class Service:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.to_thread(self.decisions.close, DRAIN)
-
-    async def _follow(self) -> None:
-        """Keep up with storages that appear, with what their names stand for and with how far they are."""
-        away: dict[str, str] = {}
-        while True:
-            await asyncio.sleep(LOOK)
-            try:
-                await self._look(LOOK)
-                problems = {name: health.error for name, health in self._catalogue.health().items()}
-            except Exception as error:  # it must not end what all answers depend on
-                problems = {"The service": f"{type(error).__name__}: {error}"}
-            new = {name: error for name, error in problems.items() if error is not None}
-            for name in new.keys() - away.keys():
-                LOGGER.warning("%s has a problem; answers go on as they can: %s", name.capitalize(), new[name])
-            away = new
-
-    async def _look(self, patience: float) -> None:
-        await self._catalogue.refresh(patience)
-        self.endpoints.follow()
-        self._provenance.sample()
-        self._leases.renew(self.endpoints.reads())
+            await self.answering.shadowing.close()
+            await self.storages.close()
+            ends = (self.decisions.close, self.audit.close)
+            await asyncio.gather(*(asyncio.to_thread(end, DRAIN) for end in ends))
 
     async def _changed(self) -> None:
         """Somebody has changed storages: look at once, and show it."""
-        await self._look(FIRST)
+        await self._following.look(FIRST)
         await self.measurements.sample()
 
     def _openapi(self) -> dict[str, Any]:
-        return openapi(self.endpoints.current, self._events.event_types if self._events else {})
-
-    async def _ready(self, request: Request) -> Response:
-        obstacles = self.endpoints.obstacles()
-        body = msgspec.json.encode({"ready": not obstacles, "waiting": obstacles})
-        return Response(body, 503 if obstacles else 200, media_type="application/json")
-
-    async def _metrics(self, request: Request) -> Response:
-        text = self.metrics.text(self.decisions.counts())
-        return Response(text, headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
-
-
-def _json(value: Callable[[], Any]) -> Callable[[Request], Awaitable[Response]]:
-    async def answer(request: Request) -> Response:
-        return Response(msgspec.json.encode(value()), media_type="application/json")
-
-    return answer
-
-
-async def _alive(request: Request) -> Response:
-    return PlainTextResponse("alive\n")
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    """What routing refuses, as a problem document like all others."""
-    assert isinstance(error, HTTPException)
-    what = f"{request.method} {request.url.path}"
-    problem = Problem(error.status_code, "no-such-address", f"{what} is nothing that can be asked; see /docs.")
-    body = msgspec.json.encode(problem.document)
-    return Response(body, error.status_code, error.headers, "application/problem+json")
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    """A fault of the service itself; the server logs it."""
-    problem = Problem(500, "service-failed", "The service failed; its log says why.")
-    return Response(msgspec.json.encode(problem.document), 500, media_type="application/problem+json")
-
-
-_HANDLERS = {HTTPException: _refused, Exception: _failed}
+        event_types = self.products.event_types if self._events else {}
+        further = [self._deployments.paths] if self._deployments is not None else []
+        document = openapi(self.endpoints.current, event_types, *further)
+        return secured(document) if self.access.keyed else document
 
 
 def _say_why(task: asyncio.Task[None]) -> None:

@@ -26,6 +26,11 @@ class Threads:
         self._started = 0
         self._idle = threading.Semaphore(0)
 
+    @property
+    def waiting(self) -> int:
+        """Functions that no thread has begun."""
+        return self._jobs.qsize()
+
     async def run(self, function: Callable[[], Value]) -> Value:
         """Call the function in a thread and wait for it; raises what it raises."""
         loop = asyncio.get_running_loop()

@@ -1,8 +1,9 @@
 """Model storage: technology x format x name, written under a fence and read by the models service.
 
-May import `schemas`; only the files of one technology import its driver. Start reading at `technology.py` (the two
-sides of a technology), then `format.py` (what learners declare), `session.py` (what a fold collects), `reader.py` and
-`catalogue.py` (how the service finds and reads it). `memory.py` is the whole protocol without a server.
+May import `schemas`. Each technology has a folder, which alone imports its driver and knows no other technology;
+`formats/` are written once over them. Start reading at `technology.py` (the two sides of a technology), then
+`formats/format.py` (what learners declare), `session.py` (what a fold collects), `reader.py` and `catalogue.py` (how
+the service finds and reads it). `memory/` is the whole protocol without a server.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,7 @@ from typing import TYPE_CHECKING, Any
 from storage.address import Address
 from storage.alias import Alias
 from storage.catalogue import Catalogue
-from storage.counters import Counters
-from storage.counters_reader import CountersReader
 from storage.descriptor import Descriptor
-from storage.documents import Documents
-from storage.documents_reader import DocumentsReader
 from storage.errors import (
     DriverMissing,
     Fenced,
@@ -31,30 +28,34 @@ from storage.errors import (
     UnknownOutcome,
     WriteRefused,
 )
-from storage.format import Format
-from storage.frames import to_frame
-from storage.memory import Memory
-from storage.memory_reads import MemoryReads
+from storage.formats.counters import Counters
+from storage.formats.counters_reader import CountersReader
+from storage.formats.documents import Documents
+from storage.formats.documents_reader import DocumentsReader
+from storage.formats.format import Format
+from storage.formats.frames import to_frame
+from storage.formats.parameters import Parameters
+from storage.formats.parameters_reader import ParametersReader
+from storage.formats.ranking import Ranking
+from storage.formats.ranking_reader import RankingReader
+from storage.formats.records import Records
+from storage.formats.records_reader import RecordsReader
+from storage.formats.row_items import items_of
+from storage.formats.vectors import Vectors
+from storage.formats.vectors_reader import VectorsReader
+from storage.memory.memory import Memory
+from storage.memory.reads import MemoryReads
 from storage.opening import Opening
-from storage.parameters import Parameters
-from storage.parameters_reader import ParametersReader
-from storage.ranking import Ranking
-from storage.ranking_reader import RankingReader
 from storage.reader import Reader
-from storage.records import Records
-from storage.records_reader import RecordsReader
-from storage.row_items import items_of
 from storage.section import Health
 from storage.session import Session
 from storage.technology import Newest, Reads, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState
-from storage.vectors import Vectors
-from storage.vectors_reader import VectorsReader
 from storage.writes import Writes
 
 if TYPE_CHECKING:
-    from storage.redis import Redis
-    from storage.redis_reads import RedisReads
+    from storage.redis.reads import RedisReads
+    from storage.redis.redis import Redis
 
 __all__ = [
     "Address",
@@ -108,7 +109,7 @@ __all__ = [
     "to_frame",
 ]
 
-_DRIVERS = {"Redis": ("storage.redis", "redis"), "RedisReads": ("storage.redis_reads", "redis")}
+_DRIVERS = {"Redis": ("storage.redis.redis", "redis"), "RedisReads": ("storage.redis.reads", "redis")}
 """Name -> its module, and the extra that brings the driver."""
 
 

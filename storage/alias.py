@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from storage.descriptor import Descriptor
+from storage.entry import MOMENT, integer, read
 
 Name = tuple[str, str]
 """Format and name."""
+_RULES = {"version": integer(1), "newest": integer(1), "previous": integer(1).or_null(), "since_ms": MOMENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,13 @@ class Alias:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def of_json(cls, text: str | bytes) -> Alias:
-        """Read what `to_json` wrote; what a later release may have added is ignored."""
-        known = cls.__dataclass_fields__
-        return cls(**{name: value for name, value in json.loads(text).items() if name in known})
+    def of_json(cls, text: object) -> Alias:
+        """Read what `to_json` wrote; what a later release may have added is ignored.
+
+        Raises:
+            EntryDamaged: it is none; any program may have written it.
+        """
+        return cls(**read(text, _RULES))
 
 
 def first(version: int, now_ms: int) -> Alias:

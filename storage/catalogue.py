@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import TypeVar
 
 from schemas import Record
 from storage.alias import Alias
 from storage.descriptor import Descriptor
 from storage.errors import StorageMissing, StorageUnavailable
-from storage.reader import Located, Reader
+from storage.naming import instead, version_of
+from storage.reader import Kept, Located, Reader
 from storage.section import Health, Section, unavailable
 from storage.technology import Reads
 from storage.unit import UnitState
@@ -26,13 +28,16 @@ class Catalogue:
     Args:
         technologies: by name, as in a storage's title; each is asked for when it is to be read, which may fail. Whoever
             opened them closes them.
+        placed: where storages live of which there are several in several technologies: "popular", or
+            "ranking/popular", or "default" -> technology.
     """
 
-    def __init__(self, technologies: Mapping[str, Reads]) -> None:
+    def __init__(self, technologies: Mapping[str, Reads], placed: Mapping[str, str] = MappingProxyType({})) -> None:
         self._sections = {
             name: Section(name, partial(technologies.__getitem__, name), self._list) for name in technologies
         }
-        self._listing = Listing([], {})
+        self._placed = placed
+        self._listing = Listing([], {}, (), placed)
 
     async def refresh(self, patience: float | None = None) -> None:
         """Ask every technology again; readers follow names that have moved from their next read on.
@@ -41,6 +46,11 @@ class Catalogue:
             patience: seconds to wait for slow ones, whose answers count when they come; None = as long as they take.
         """
         await asyncio.gather(*(section.refresh(patience) for section in self._sections.values()))
+
+    def place(self, placed: Mapping[str, str]) -> None:
+        """Say anew where storages live of which there are several."""
+        self._placed = placed
+        self._list()
 
     def health(self) -> dict[str, Health]:
         """How each technology answers, by name."""
@@ -70,6 +80,11 @@ class Catalogue:
             raise unavailable(name, section.health)
         return section.reads
 
+    def kept(self) -> dict[str, Kept]:
+        """What is kept near the readers, by technology; only of those that keep anything."""
+        found = {name: getattr(section.reads, "kept", None) for name, section in self._sections.items()}
+        return {name: kept for name, kept in found.items() if kept is not None}
+
     async def lease(self, titles: Iterable[str], until_ms: int) -> dict[str, Exception]:
         """Tell the technologies that these versions are read until then, in ms since 1970; see `Reads.lease`.
 
@@ -92,15 +107,21 @@ class Catalogue:
     def _list(self) -> None:
         found: list[Located] = []
         aliases: dict[tuple[str, str, str], Alias] = {}
+        unread: set[str] = set()
         for name, section in self._sections.items():
             if section.reads is not None:
                 found += [Located(section.reads, item) for item in section.said.descriptors]
             aliases.update({(name, *place): alias for place, alias in section.said.aliases.items()})
-        self._listing = Listing(found, aliases)
+            unread |= {f"{name}/{item.entry}" for item in section.said.damaged if item.kind == "alias"}
+        self._listing = Listing(found, aliases, unread, self._placed)
 
     def storages(self) -> list[Descriptor]:
         """Every version of every storage, by technology, format, name and version."""
         return [located.descriptor for located in self._listing.found]
+
+    def damaged(self) -> list[str]:
+        """One sentence for each entry of a technology that cannot be read: what it is, why, and what may be done."""
+        return [item.words(name) for name, section in self._sections.items() for item in section.said.damaged]
 
     def alias(self, descriptor: Descriptor) -> Alias | None:
         """What the storage's name stands for; None = no version of it is ready."""
@@ -114,7 +135,9 @@ class Catalogue:
             version: None = the one that the name's alias points to.
 
         Raises:
-            StorageMissing: there is none, or one in several technologies; the message lists what exists.
+            StorageMissing: there is none, or one in several technologies without a reason to prefer one (where it is
+                placed, then what somebody writes, then the default), or the name stands for what is not there. The
+                message lists what exists.
         """
         return self._listing.find(format, name, version, technology).descriptor
 
@@ -154,11 +177,22 @@ class Catalogue:
 
 
 class Listing:
-    """What the technologies have said."""
+    """What the technologies have said.
 
-    def __init__(self, found: Iterable[Located], aliases: Mapping[tuple[str, str, str], Alias]) -> None:
+    Args:
+        unread: titles without version of the names whose alias cannot be read.
+        placed: see `Catalogue`.
+    """
+
+    def __init__(
+        self,
+        found: Iterable[Located],
+        aliases: Mapping[tuple[str, str, str], Alias],
+        unread: Collection[str],
+        placed: Mapping[str, str],
+    ) -> None:
         self.found = sorted(found, key=lambda located: _order(located.descriptor))
-        self.aliases = aliases
+        self.aliases, self._unread, self._placed = aliases, unread, placed
 
     def find(self, format: str, name: str, version: int | None, technology: str | None) -> Located:
         """See `Catalogue.find`."""
@@ -170,20 +204,64 @@ class Listing:
             for located in named
             if technology in (None, located.descriptor.technology) and located.descriptor.state == "ready"
         ]
-        technologies = sorted({located.descriptor.technology for located in there})
-        if len(technologies) > 1:
-            choices = " or ".join(f'"{each}/{format}/{plain}"' for each in technologies)
-            raise StorageMissing(f"{format}/{plain} exists in several technologies; say which: {choices}.")
+        if there:
+            technology = self._home([located.descriptor for located in there])
+            there = [located for located in there if located.descriptor.technology == technology]
         if there and version is None:
-            alias = self.aliases.get((technologies[0], format, plain))
-            version = None if alias is None else alias.version
-            return next((item for item in there if item.descriptor.version == version), there[-1])
+            return self._named(there)
         for located in there:
             if located.descriptor.version == version:
                 return located
-        known = ", ".join(located.descriptor.title for located in self.found) or "none yet"
-        wanted = f"{f'{technology}/' if technology else ''}{format}/{plain}{f'@{version}' if version else ''}"
-        raise StorageMissing(f"{wanted} does not exist; there are: {known}.")
+        wanted = f"{f'{technology}/' if technology else ''}{format}/{plain}"
+        raise StorageMissing(self._why(wanted, version, [item.descriptor for item in named], technology))
+
+    def _why(self, wanted: str, version: int | None, named: Sequence[Descriptor], technology: str | None) -> str:
+        """Why there is no such storage, or no such version of it."""
+        same = [item for item in named if technology in (None, item.technology)]
+        loading = [item for item in same if item.state == "filling" and version in (None, item.version)]
+        if loading:
+            return f"{loading[-1].title} is being loaded; it can be read when all of it is there."
+        ready = ", ".join(f"@{item.version}" for item in same if item.state == "ready")
+        if version is not None and ready:
+            return f"{wanted} has no version @{version}; it has {ready}."
+        at = "" if version is None else f"@{version}"
+        known = (located.descriptor.title for located in self.found)
+        return f"{wanted}{at} does not exist; {instead(wanted, known)}"
+
+    def _home(self, found: Sequence[Descriptor]) -> str:
+        """The technology of a name that may be in several: where it is placed, then where somebody writes it."""
+        storage, name = found[0].storage, found[0].name
+        every = sorted({item.technology for item in found})
+        written = sorted({item.technology for item in found if item.writer})
+        placed, default = self._placed.get(storage) or self._placed.get(name), self._placed.get("default")
+        for likely in ([item for item in every if item == placed], every, written):
+            if len(likely) == 1:
+                return likely[0]
+        if default in written:
+            return default
+        choices = " or ".join(f'"{technology}"' for technology in every)
+        raise StorageMissing(
+            f"{storage} exists in several technologies; say which is meant: in product.toml, {name} = {choices} below "
+            f'[storages], or where it is read, "{every[0]}/{storage}".'
+        )
+
+    def _named(self, there: Sequence[Located]) -> Located:
+        """Of the versions of one storage that can be read the one that its name stands for, or has stood for before;
+        the newest if it has never stood for any. Never one that nobody has let it stand for."""
+        first = there[0].descriptor
+        alias = self.aliases.get((first.technology, *first.place))
+        if alias is None and f"{first.technology}/{first.storage}" not in self._unread:
+            return there[-1]
+        for version in () if alias is None else (alias.version, alias.previous):
+            for located in there:
+                if located.descriptor.version == version:
+                    return located
+        wrong = "what cannot be read" if alias is None else f"@{alias.version}, which is not there"
+        ready = ", ".join(f"@{located.descriptor.version}" for located in there)
+        title = f"{first.technology}/{first.storage}"
+        raise StorageMissing(
+            f"{title} stands for {wrong}; ready are: {ready}. Choose one: millrace storages switch {title}@..."
+        )
 
 
 def _order(descriptor: Descriptor) -> tuple[str, str, str, int]:
@@ -196,8 +274,8 @@ def _name(descriptor: Descriptor) -> tuple[str, str]:
 
 def _parts(format: str, name: str) -> tuple[str | None, str, int | None]:
     """Technology, plain name and version in what may be a storage's whole title."""
-    title, _, version = name.partition("@")
+    title, mark, version = name.partition("@")
     technology, _, plain = title.rpartition(f"/{format}/")
-    if "@" in name and not version.isdecimal():
+    if mark and version_of(version) is None:
         return None, name, None  # no version has such a number, so that nothing is found under the whole text
-    return technology or None, plain, int(version) if version else None
+    return technology or None, plain, version_of(version)

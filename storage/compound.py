@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from storage.address import Address
 from storage.errors import FormatRefused, SuspectGeneration
 from storage.technology import Commits
-from storage.unit import Claim, Outcome, UnitId
+from storage.unit import Claim, Outcome, UnitId, offset_of
 from storage.writes import Writes
 
 Home = Callable[[Address], int]
@@ -41,7 +41,7 @@ class Compound:
         state = self._state.claim(unit, owner)
         derived = tuple(part.claim(unit, owner) for part in self._derived)
         for claim in derived:
-            if _place(claim.next) < _place(state.next):
+            if offset_of(claim.next) < offset_of(state.next):
                 raise SuspectGeneration(
                     f"{unit.topic}/{unit.partition} of {unit.learner} is at {state.next} where its state is and at "
                     f"{claim.next} in a technology that is derived from it, which has lost rows; raise the learner's "
@@ -69,7 +69,7 @@ class Compound:
         for part, own, share in zip(self._derived, claim.parts[1:], shares[1:], strict=True):
             if own.next is not None and new <= own.next:
                 continue  # it has seen these events
-            if own.next is not None and _place(expected) < own.next:
+            if own.next is not None and offset_of(expected) < own.next:
                 raise ValueError(f"A commit from {expected} to {new} must end at {own.next}; see `Claim.cut`.")
             outcome = part.commit(own, expected, new, share, watermark_ms)
             if outcome not in (Outcome.OK, Outcome.ALREADY):
@@ -91,7 +91,3 @@ def split(writes: Writes, home: Home, parts: int) -> list[Writes]:
     for storage, at_ms in writes.newest.items():
         found[home(Address(storage, ""))].newest[storage] = at_ms
     return found
-
-
-def _place(position: int | None) -> int:
-    return -1 if position is None else position

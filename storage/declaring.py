@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from storage.conflict import conflict
 from storage.descriptor import Descriptor
-from storage.errors import StorageConflict
+from storage.errors import StorageBusy, StorageConflict
 
 
 def settled(existing: Descriptor | None, wanted: Descriptor) -> Descriptor:
@@ -14,19 +14,23 @@ def settled(existing: Descriptor | None, wanted: Descriptor) -> Descriptor:
     before anybody wrote it, that storage with its writer.
 
     Raises:
-        StorageConflict: it exists with another meaning, by another writer, or is being deleted.
+        StorageConflict: it exists with another meaning, or by another writer.
+        StorageBusy: it is being filled or deleted.
     """
     if existing is None:
         return wanted
     if existing.state != wanted.state:
-        raise StorageConflict(
+        raise StorageBusy(
             f"{existing.title} exists already and is {existing.state}; wait for that to end, or take another version."
         )
     if not existing.writer and wanted.writer:
         problem = conflict(replace(existing, writer=wanted.writer, topic=wanted.topic), wanted)
         if problem is None:
             return replace(wanted, created=existing.created, made_by=existing.made_by)
-        raise problem
+        raise StorageConflict(
+            f"{problem} No learner has written it yet: if nobody needs it, `millrace storages delete {existing.title}` "
+            "makes room."
+        )
     if problem := conflict(existing, wanted):
         raise problem
     return existing

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
-State = Literal["ready", "filling", "deleting"]
-"""A version is `filling` while it is loaded and `deleting` while its rows are removed: no name leads to it then."""
+from storage.entry import MOMENT, NAME, OBJECT, TEXT, integer, read
+
+State = str
+STATES = ("ready", "filling", "deleting")
+"""A version is `ready`, or `filling` while it is loaded, or `deleting` while its rows are removed. What is not `ready`
+no name leads to; another state is of a later release, and stays as it is."""
+_RULES = {
+    "technology": TEXT,
+    "format": NAME,
+    "name": NAME,
+    "version": integer(1),
+    "writer": TEXT,
+    "generation": integer(0),
+    "topic": TEXT,
+    "options": OBJECT,
+    "schema": OBJECT.or_null(),
+    "created": TEXT,
+    "state": TEXT,
+    "made_by": TEXT,
+    "alive_ms": MOMENT.or_null(),
+}
+_OPTIONAL = ("state", "made_by", "alive_ms")
 
 
 @dataclass(frozen=True)
@@ -55,20 +76,30 @@ class Descriptor:
         found = self.options.get("index")
         return None if found is None else str(found)
 
-    @property
+    @cached_property
     def storage(self) -> str:
         """Format and name: how a row's address names it."""
         return f"{self.format}/{self.name}"
 
     @property
-    def title(self) -> str:
-        """As people write it: "redis/ranking/trending@3"."""
-        return f"{self.technology}/{self.storage}@{self.version}"
+    def entry(self) -> str:
+        """What its descriptor is kept under: "ranking/trending@3"."""
+        return f"{self.storage}@{self.version}"
 
     @property
+    def title(self) -> str:
+        """As people write it: "redis/ranking/trending@3"."""
+        return f"{self.technology}/{self.entry}"
+
+    @cached_property
     def learner(self) -> str:
         """The writer without its version."""
         return self.writer.rpartition("@")[0] or self.writer
+
+    def is_last_of(self, every: Iterable[Descriptor]) -> bool:
+        """Whether no other of these is of its generation, whose units then go with it."""
+        generation = self.learner, self.generation
+        return all(item.entry == self.entry or (item.learner, item.generation) != generation for item in every)
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +112,10 @@ class Descriptor:
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
-    def of_json(cls, text: str | bytes) -> Descriptor:
-        """Read what `to_json` wrote; what a later release may have added is ignored."""
-        known = cls.__dataclass_fields__
-        return cls(**{name: value for name, value in json.loads(text).items() if name in known})
+    def of_json(cls, text: object) -> Descriptor:
+        """Read what `to_json` wrote; what a later release may have added is ignored.
+
+        Raises:
+            EntryDamaged: it is none; any program may have written it.
+        """
+        return cls(**read(text, _RULES, _OPTIONAL))

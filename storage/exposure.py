@@ -4,7 +4,7 @@ An address off this machine without encryption and without credentials is refuse
 and rewrite models. Credentials without encryption are allowed with a warning, because many private networks are run so,
 although whoever listens there reads them. Encryption without credentials is allowed: a client's certificate may stand
 for them, and only the server knows whom it asks for one. Encryption that checks no certificate counts for nothing:
-whoever sits between may be the one who answers.
+whoever sits between may be the one who answers. A file of passwords counts for nothing either: it may have none.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Exposure(Enum):
 def exposure(address: str) -> Exposure:
     """What an address says of the store's openness. What cannot be read counts as open."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(address, allow_fragments=False)
         options = {name.lower(): values[-1] for name, values in parse_qs(parts.query).items()}
     except ValueError:
         return Exposure.OPEN
@@ -51,7 +51,7 @@ def exposure(address: str) -> Exposure:
     if _is_encrypted(parts.scheme, options):
         return Exposure.ENCRYPTED
     user, _, _ = parts.netloc.rpartition("@")
-    has_password = bool(user.partition(":")[2] or options.get("password") or options.get("passfile"))
+    has_password = bool(user.partition(":")[2] or options.get("password"))
     return Exposure.OVERHEARD if has_password else Exposure.OPEN
 
 

@@ -1,10 +1,10 @@
-"""What each technology holds, as a table for docs/formats.md: made of `technologies.py`, so that it cannot differ."""
+"""What each technology holds, as a table for docs/formats.md: made of `kinds.py`, so that it cannot differ."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from storage.technologies import FORMATS, KINDS, Kind
+from storage.kinds import FORMATS, KINDS, Kind
 
 _WHOSE = {"nearest": "vectors", "search": "documents"}
 """Which format it is that lacks an ability."""

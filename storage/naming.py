@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from storage.descriptor import Descriptor
 from storage.errors import StorageMissing
+
+_VERSION = re.compile(r"[0-9]{1,18}")
+"""More digits than that no technology keeps."""
+FEW = 3
+"""So many storages are named in a message."""
+LIKE = 0.6
+"""How alike two names must be, from 0 to 1, for one to be meant by the other; as `difflib` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +75,38 @@ def find(descriptors: Iterable[Descriptor], text: str) -> Place:
     if found:
         choices = " or ".join("/".join(one) for one in found)
         raise StorageMissing(f"{text} is the name of several storages; say which: {choices}.")
-    known = ", ".join("/".join(one) for one in sorted(every)) or "none yet"
-    raise StorageMissing(f"There is no storage {text}; there are: {known}.")
+    raise StorageMissing(f"There is no storage {text}; {instead(text, ['/'.join(one) for one in every])}")
+
+
+def instead(wanted: str, known: Iterable[str]) -> str:
+    """What to say of the storages that there are to somebody who named another one: all if they are few, otherwise
+    those whose names are most like it."""
+    every = sorted(known)
+    if len(every) <= FEW:
+        return f"there are: {', '.join(every) or 'none yet'}."
+    likeness = {one: _likeness(wanted, one) for one in every}
+    close = [one for one in sorted(every, key=lambda one: -likeness[one])[:FEW] if likeness[one] >= LIKE]
+    if not close:
+        return f"none of the {len(every)} that there are has a name like it; `millrace storages` lists them."
+    return f"did you mean {' or '.join(close)}? There are {len(every)}; `millrace storages` lists them."
+
+
+def _likeness(one: str, other: str) -> float:
+    """Of two names, from 0 to 1; that of the storages counts, and what is before it decides where they are alike."""
+    names = [text.partition("@")[0].rpartition("/")[2] for text in (one, other)]
+    return SequenceMatcher(None, names[0], names[1]).ratio() + SequenceMatcher(None, one, other).ratio() / 100
 
 
 def _parts(text: str) -> tuple[tuple[str, ...], int | None]:
     name, mark, version = text.partition("@")
-    parts = tuple(name.split("/"))
-    if not all(parts) or len(parts) > 3 or (mark and not version.isdecimal()):
+    parts, number = tuple(name.split("/")), version_of(version)
+    if not all(parts) or len(parts) > 3 or (mark and number is None):
         raise StorageMissing(
-            f"{text!r} is no storage's name; write name, format/name or technology/format/name, and @3."
+            f"{text[:200]!r} is no storage's name; write name, format/name or technology/format/name, and @3."
         )
-    return parts, int(version) if mark else None
+    return parts, number
+
+
+def version_of(text: str) -> int | None:
+    """A version's number, as it stands behind the @; None if the text is none."""
+    return int(text) if _VERSION.fullmatch(text) else None

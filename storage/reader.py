@@ -17,8 +17,20 @@ class Located(NamedTuple):
     descriptor: Descriptor
 
 
+class Kept(NamedTuple):
+    """What one technology's reads keep near, where they do: parts of rows that were there when they were asked for, and
+    that were not, and the bytes that it takes now."""
+
+    hits: int
+    misses: int
+    size: int
+
+
 class Reader:
     """Base of all readers; `Catalogue.reader` makes them. A method may raise StorageUnavailable or StorageMissing.
+
+    A row may be up to 80 ms older than what is in the storage now. Who cannot have that says `fresh=True`, and is given
+    what the storage itself says.
 
     Args:
         locate: says which version the name stands for now; asked at every read.
@@ -29,6 +41,11 @@ class Reader:
     """
 
     format: ClassVar[str]
+
+    def _located(self, fresh: bool) -> Located:
+        """Where to read now; `fresh` = past what is kept near, where the technology keeps anything."""
+        found = self._locate()
+        return Located(getattr(found.reads, "fresh", found.reads), found.descriptor) if fresh else found
 
     def __init__(self, locate: Callable[[], Located], record: type[Record] | None = None) -> None:
         locate()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
 from storage.errors import StorageError, StorageUnavailable
+from storage.listed import Damaged
 from storage.technology import Reads
 from storage.unit import UnitState
 
@@ -37,11 +38,13 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a technology said at one moment: its storages, what their names stand for, how far each one's units are."""
+    """What a technology said at one moment: its storages, what their names stand for, how far each one's units are, and
+    what of all this cannot be read."""
 
     descriptors: Sequence[Descriptor]
     aliases: Mapping[Name, Alias]
     states: Mapping[str, list[UnitState]]
+    damaged: Sequence[Damaged] = ()
 
 
 NOTHING = Said([], {}, {})
@@ -99,23 +102,43 @@ class Section:
             return
         self._health = Health(time.time(), (time.monotonic() - began) * 1000)
         before, self.said = self.said, said
-        if (before.descriptors, before.aliases) != (said.descriptors, said.aliases):
+        if replace(before, states={}) != replace(said, states={}):
             self._changed()
 
     async def _answer(self, reads: Reads) -> Said:
-        found, aliases = await asyncio.gather(reads.catalogue(), reads.aliases())
+        listed = await reads.listed()
         known = {item.title: item for item in self.said.descriptors}
-        named = [replace(item, technology=self.name) for item in found]
+        named = [replace(item, technology=self.name) for item in listed.sorted()]
         kept = [known[item.title] if known.get(item.title) == item else item for item in named]
-        return Said(kept, aliases, await _states(reads, kept))
+        states, damaged = await _states(reads, kept)
+        return Said(kept, listed.aliases, states, [*listed.damaged, *damaged])
 
 
-async def _states(reads: Reads, descriptors: Sequence[Descriptor]) -> dict[str, list[UnitState]]:
-    """By title; one question per writer."""
+async def _states(reads: Reads, descriptors: Sequence[Descriptor]) -> tuple[dict[str, list[UnitState]], list[Damaged]]:
+    """By title, and those of which nobody can tell; one question per writer."""
     writers = {(item.writer, item.generation, item.topic): item for item in descriptors if item.topic}
-    found = await asyncio.gather(*(reads.units(item) for item in writers.values()))
+    found = await asyncio.gather(*(_units(reads, item) for item in writers.values()))
     by_writer = dict(zip(writers, found, strict=True))
-    return {item.title: by_writer.get((item.writer, item.generation, item.topic), []) for item in descriptors}
+    states: dict[str, list[UnitState]] = {}
+    damaged: list[Damaged] = []
+    for item in descriptors:
+        units = by_writer.get((item.writer, item.generation, item.topic), [])
+        if isinstance(units, str):
+            damaged.append(Damaged("units", item.entry, units))
+            units = []
+        states[item.title] = units
+    return states, damaged
+
+
+async def _units(reads: Reads, item: Descriptor) -> list[UnitState] | str:
+    """How far the units of a writer are, or why that cannot be read: any program may have written there, and what is
+    wrong with one learner's fences hides no other's storages."""
+    try:
+        return await reads.units(item)
+    except StorageUnavailable:
+        raise
+    except Exception as error:
+        return _line(error)
 
 
 def _line(error: Exception) -> str:

@@ -1,69 +1,18 @@
-"""Every technology: where its code is, what brings its driver, and what it cannot hold, in words.
-
-A new technology is one file with `opened` and `opened_reads`, and one line here. Nothing is imported before it is used.
-"""
+"""Technologies by their names: opened, and what each of them can hold. `kinds.py` lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, cast
+from typing import cast
 
+from storage.breaking import breaking
 from storage.descriptor import Descriptor
 from storage.errors import DriverMissing, FormatRefused
 from storage.exposure import must_be_guarded
+from storage.kinds import KINDS, Kind
 from storage.technology import Reads, Technology
-
-FORMATS = ("counters", "ranking", "records", "vectors", "parameters", "documents")
-"""Every format, in the order in which people meet them."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One technology.
-
-    Attributes:
-        module: has `opened(address) -> Technology` and `opened_reads(address) -> Reads`; neither connects yet.
-        extra: which extra of the distribution brings its driver; None = Python has all it needs.
-        refuses: format -> why it cannot be held here.
-        lacks: what a format can do elsewhere and not here -> why: "nearest" (of vectors), "search" (full text), "load"
-            (rows read back while folding).
-    """
-
-    module: str
-    extra: str | None = None
-    refuses: Mapping[str, str] = field(default_factory=dict)
-    lacks: Mapping[str, str] = field(default_factory=dict)
-
-
-KINDS: dict[str, Kind] = {
-    "memory": Kind("storage.memory"),
-    "redis": Kind(
-        "storage.redis_or_cluster",
-        "redis",
-        refuses={"documents": "it has no full-text index"},
-        lacks={"nearest": "it has no vector index", "search": "it has no full-text index"},
-    ),
-    "cassandra": Kind(
-        "storage.cassandra",
-        "cassandra",
-        refuses={"documents": "it has no full-text index"},
-        lacks={"nearest": "its vector index gives no exact order", "search": "it has no full-text index"},
-    ),
-    "relational": Kind("storage.relational"),
-    "search": Kind(
-        "storage.search",
-        "search",
-        refuses={
-            "counters": "it has no sums that are exact when a write is repeated",
-            "ranking": "it has no sums that are exact when a write is repeated",
-            "parameters": "a model is read back while it is trained, and its rows may be ahead of the position",
-        },
-        lacks={"load": "its rows may be ahead of the position for a moment"},
-    ),
-}
 
 
 def opened(name: str, address: str, insecure: bool = False) -> Technology:
@@ -74,24 +23,34 @@ def opened(name: str, address: str, insecure: bool = False) -> Technology:
 
     Raises:
         InsecureStore: it is not allowed.
-        FormatRefused: there is no such technology.
+        FormatRefused: there is no such technology, or its address cannot begin like this.
         DriverMissing: its driver is not installed; the message names the extra.
     """
-    module = _module(name)
+    found = kind(name)
+    _must_be_known(found, name, address)
     must_be_guarded(name, address, insecure)
-    return cast(Technology, module.opened(address))
+    with _driver(found, name):
+        return cast(Technology, import_module(found.module).opened(address))
 
 
-def opened_reads(name: str, address: str, insecure: bool = False) -> Reads:
-    """Where the models service reads, by its url; connects with the first call. Raises as `opened` does."""
-    module = _module(name)
+def opened_reads(name: str, address: str, insecure: bool = False, room: int = 0) -> Reads:
+    """Where the models service reads, by its url; connects with the first call. Raises as `opened` does.
+
+    Args:
+        room: bytes of memory for rows that were read, where the technology says what changes (`Kind.near`).
+    """
+    found = kind(name)
+    _must_be_known(found, name, address)
     must_be_guarded(name, address, insecure)
-    return cast(Reads, module.opened_reads(address))
+    with _driver(found, name):
+        module = import_module(found.module)
+        reads = cast(Reads, module.opened_reads(address, room) if found.near else module.opened_reads(address))
+    return reads if found.breaks else breaking(name, reads)
 
 
 def offered(addresses: Mapping[str, str]) -> dict[str, str]:
-    """Of these addresses by technology's name those that are set, and whose code is there."""
-    return {name: address for name, address in addresses.items() if address and find_spec(kind(name).module)}
+    """Of these addresses by technology's name those that are set."""
+    return {name: address for name, address in addresses.items() if address}
 
 
 def kind(name: str) -> Kind:
@@ -115,7 +74,7 @@ def must_hold(name: str, descriptor: Descriptor) -> None:
     if why is not None:
         able = [other for other, item in KINDS.items() if descriptor.format not in item.refuses and other != "memory"]
         raise FormatRefused(
-            f"{name} cannot hold {descriptor.storage}: {why}; {_either(able)} can: technology={able[0]!r}."
+            f"{name} cannot hold {descriptor.storage}: {why}; {_either(able)} can: {able[0]}/{descriptor.storage}."
         )
 
 
@@ -126,15 +85,23 @@ def lacking(name: str, ability: str, what: str) -> FormatRefused:
     return FormatRefused(f"{name} cannot do that with {what}: {why}; {_either(able)} can.")
 
 
-def _module(name: str) -> Any:
-    found = kind(name)
+def _must_be_known(found: Kind, name: str, address: str) -> None:
+    """Another database is said to be that, and not to be open to strangers."""
+    if found.schemes and not address.startswith(found.schemes):
+        raise FormatRefused(f"`{name}_url` must begin with {_either(list(found.schemes))}.")
+
+
+@contextmanager
+def _driver(found: Kind, name: str) -> Iterator[None]:
+    """A package that is missing is named with the extra that brings it."""
     try:
-        return import_module(found.module)
+        yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in ("storage", "schemas"):
+        package = (error.name or "storage").partition(".")[0]
+        if package in ("storage", "schemas"):
             raise
         raise DriverMissing(
-            f"{name} needs the package {error.name!r}: install millrace[{found.extra or name}]."
+            f"{name} needs the package {package!r}: install millrace[{found.extra or name}]."
         ) from error
 
 

@@ -2,7 +2,7 @@
 
 Writing is synchronous, batched and fenced; reading is asynchronous and coalesced. No method exists in both colours but
 for those that say what there is and how far it is. A format is written once over these primitives and knows no
-technology; what differs is said once, in `technologies.py`.
+technology; what differs is said once, in `kinds.py`.
 
 The tie order of every technology: by score descending, then by member ascending, in the order of their code points
 (which is that of their UTF-8 bytes).
@@ -17,6 +17,7 @@ from typing import Protocol
 from storage.address import Address
 from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
+from storage.listed import Damaged, EntryKind, Listed
 from storage.unit import Claim, Outcome, UnitId, UnitState
 from storage.writes import Writes
 
@@ -66,7 +67,8 @@ class Commits(Protocol):
 
         Raises:
             UnknownOutcome: send the identical commit again.
-            WriteRefused: a value that cannot be held (NaN, an integer past 2^53); nothing was written.
+            WriteRefused: a value that cannot be held (NaN, an integer past 2^53), or a position past `unit.FURTHEST`;
+                nothing was written.
         """
 
 
@@ -101,12 +103,23 @@ class Technology(Commits, Protocol):
     def aliases(self) -> dict[Name, Alias]:
         """What each name stands for."""
 
+    def damaged(self) -> list[Damaged]:
+        """Entries of the catalogue that cannot be read, and are neither of `storages` nor of `aliases`."""
+
+    def discard(self, kind: EntryKind, entry: str) -> bool:
+        """Remove an entry that cannot be read; False if there is none, or it can be read by now. Its rows stay, as it
+        does not say where they are."""
+
     def point(self, descriptors: Sequence[Descriptor]) -> None:
         """Let the names of these storages point to these versions, all at one moment, where that is `alias.advanced`:
-        never back, and not to a version that was rolled back."""
+        never back, not to a version that was rolled back, and not to one that is not there by then."""
 
-    def switch(self, descriptors: Sequence[Descriptor]) -> None:
-        """Let the names of these storages point to exactly these versions, all at one moment, older ones too."""
+    def switch(self, descriptors: Sequence[Descriptor]) -> bool:
+        """Let the names of these storages point to exactly these versions, all at one moment, older ones too.
+
+        Returns:
+            False if one of them is not there to be read at that moment; then no name has moved.
+        """
 
     def alter(self, existing: Descriptor, wanted: Descriptor) -> bool:
         """Replace one descriptor of a version by another, for its `state`; False if it is another one by now."""
@@ -132,6 +145,9 @@ class Technology(Commits, Protocol):
     def leases(self) -> dict[str, int]:
         """Title -> until when, in ms since 1970, some service reads that version; see `Reads.lease`."""
 
+    def release(self, titles: Collection[str]) -> None:
+        """Forget the leases of these versions, which are there no more."""
+
     def units(self, descriptor: Descriptor) -> list[UnitState]:
         """How far each unit is that writes this storage."""
 
@@ -151,11 +167,8 @@ class Reads(Protocol):
     Every method may raise StorageUnavailable, after a time-out at the latest. A call may be cancelled at any moment.
     """
 
-    async def catalogue(self) -> list[Descriptor]:
-        """Every storage that describes itself here, by name and version."""
-
-    async def aliases(self) -> dict[Name, Alias]:
-        """What each name stands for."""
+    async def listed(self) -> Listed:
+        """Every storage that describes itself here, what each name stands for, and what cannot be read of that."""
 
     async def lease(self, titles: Collection[str], until_ms: int) -> None:
         """Say that these versions are read until then, in ms since 1970, so that none of them is collected. It is all
@@ -169,6 +182,10 @@ class Reads(Protocol):
 
     async def sums(self, descriptor: Descriptor, keys: Sequence[str]) -> list[dict[str, int]]:
         """Rows of sums; empty where there is none."""
+
+    async def some_sums(self, descriptor: Descriptor, key: str, size: int) -> dict[str, int]:
+        """Of a row of sums some fields, at most `size`, in no order, for browsing: the row may have any number of them,
+        and the rest is not read."""
 
     async def top(
         self, descriptor: Descriptor, rows: Sequence[Address], size: int

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from storage.errors import WriteRefused
+
+FURTHEST = 2**63 - 2
+"""The furthest that a unit may stand: where a row carries its position, it carries it plus one, in 64 bits. Kafka's own
+offsets end one further."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnitId:
@@ -25,7 +31,8 @@ class Claim:
         epoch: grows by one with each claim.
         owner: the claimant's own random token. Both are checked: after a failover an epoch may be given out twice.
         next: the committed position when it was claimed; None = nothing committed yet.
-        parts: of a unit whose storages are in several technologies, the claim in each; see `compound.py`.
+        parts: of a unit whose storages are in several technologies, the claim in each; see `compound.py`. In Redis
+            Cluster those shards that are ahead.
     """
 
     unit: UnitId
@@ -36,8 +43,22 @@ class Claim:
 
     def cut(self, position: int | None) -> int | None:
         """The next place after a position where a commit has to end; None = it may end anywhere."""
-        reached = -1 if position is None else position
-        return min((part.next for part in self.parts if part.next is not None and part.next > reached), default=None)
+        reached = offset_of(position)
+        ends = [end for part in self.parts for end in (part.next, part.cut(position))]
+        return min((end for end in ends if end is not None and end > reached), default=None)
+
+
+def offset_of(position: int | None) -> int:
+    """A position as a number: before the first commit it is the lowest."""
+    return -1 if position is None else position
+
+
+def must_fit(position: int) -> None:
+    """Raise WriteRefused for a position that not every technology can hold."""
+    if position > FURTHEST:
+        raise WriteRefused(
+            f"A unit cannot stand at {position}: positions end at {FURTHEST}. Nothing was written; begin a new topic."
+        )
 
 
 class Outcome(Enum):

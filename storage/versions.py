@@ -5,16 +5,17 @@ Every function blocks for a few exchanges with the technology, and may raise Sto
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from storage.alias import Alias
+from storage.clock import now_ms
 from storage.descriptor import Descriptor
-from storage.errors import StorageConflict, StorageMissing
-from storage.retention import Present, Retention, in_use, removable
+from storage.errors import StorageConflict, StorageMissing, StorageUnavailable
+from storage.retention import Present, Retention, in_use, is_leased, removable
 from storage.technology import Technology
+from storage.watch import Watch
 
 
 def create(technology: Technology, descriptor: Descriptor, made_by: str) -> Descriptor:
@@ -61,22 +62,21 @@ def switch(technology: Technology, format: str, name: str, version: int) -> Alia
     if chosen is None or chosen.state != "ready":
         raise _not_ready(every, format, name, version)
     together = [item for item in every if item.writer == chosen.writer and item.state == "ready"]
-    technology.switch(together if chosen.topic else [chosen])
-    if chosen not in (now := technology.storages()):  # whoever removes it looks at the alias after he has marked it
-        raise _not_ready(now, format, name, version)
+    if not technology.switch(together if chosen.topic else [chosen]):  # somebody removes one of them at this moment
+        raise _not_ready(technology.storages(), format, name, version)
     return technology.aliases()[chosen.place]
 
 
 def rollback(technology: Technology, format: str, name: str) -> Alias:
-    """Let a name stand for the version that it stood for before; see `switch`.
+    """Let a name stand for the ready version before the one that it stands for; see `switch`.
 
     Raises:
-        StorageMissing: there is no earlier version.
+        StorageMissing: there is no lower version.
     """
     alias = technology.aliases().get((format, name))
     target = None if alias is None else earlier(alias, versions(technology, format, name))
     if target is None:
-        raise StorageMissing(f"{format}/{name} has no earlier version to go back to.")
+        raise StorageMissing(f"{format}/{name} has no lower version to go back to; say which it is to be: switch.")
     return switch(technology, format, name, target)
 
 
@@ -90,7 +90,8 @@ def delete(technology: Technology, format: str, name: str, version: int | None =
     """Remove one version, or all of them, with all rows; returns how many are gone.
 
     Args:
-        force: also what is read or written now. Its learner then goes on without it until it is restarted.
+        force: also what is read or written now. A learner that runs declares it again and folds it anew; where
+            other storages of the learner are left beside it, its units stop.
 
     Raises:
         StorageMissing: there is none.
@@ -106,16 +107,33 @@ def delete(technology: Technology, format: str, name: str, version: int | None =
         raise StorageConflict(
             f"{chosen[0].title} is what readers of {name} get; roll back or switch to another version first."
         )
-    now = present(technology)
-    for item in chosen:
-        if not force and (why := in_use(item, now)):
-            raise StorageConflict(f"{item.title} cannot be deleted: {why}. End that first, or force it.")
-    return sum(_remove(technology, item) for item in chosen)
+    if not force:
+        now = present(technology)
+        for item in chosen:
+            if why := in_use(item, now):
+                raise StorageConflict(f"{item.title} cannot be deleted: {why}. End that first, or force it.")
+    named = _is_named if others else None
+    return sum(_remove(technology, item, named) for item in chosen)
 
 
-def collect(technology: Technology, retention: Retention) -> list[Descriptor]:
-    """Remove the versions that may go, and what dead loads have left; returns what is gone."""
-    return [item for item in removable(present(technology), retention) if _remove(technology, item, unless_read=True)]
+def discard(technology: Technology, entry: str) -> bool:
+    """Remove what a technology keeps under an entry, "ranking/popular@2", if it cannot be read; False if it can, or
+    there is nothing. Rows stay, as nobody can tell where they are."""
+    return technology.discard("storage", entry) or technology.discard("alias", entry)
+
+
+def collect(technology: Technology, retention: Retention, watch: Watch | None = None) -> list[Descriptor]:
+    """Remove the versions that may go, what dead loads have left, and leases of what is gone; returns what is gone.
+
+    Args:
+        watch: of whoever looks again and again; see `retention`.
+    """
+    found = present(technology, watch)
+    gone = [item for item in removable(found, retention) if _remove(technology, item, _is_read)]
+    if orphans := found.leases.keys() - {item.title for item in found.descriptors}:
+        unread = {f"{technology.name}/{item.entry}" for item in technology.damaged()}
+        technology.release(orphans - unread)
+    return gone
 
 
 def trim(technology: Technology, trimmed: dict[str, int]) -> None:
@@ -134,29 +152,51 @@ def trim(technology: Technology, trimmed: dict[str, int]) -> None:
             trimmed[item.title] = newest
 
 
-def present(technology: Technology) -> Present:
-    """The technology as it is now."""
+def present(technology: Technology, watch: Watch | None = None) -> Present:
+    """The technology as it is now, and to whoever watches it."""
     descriptors = technology.storages()
     units = {item.title: technology.units(item) for item in descriptors if item.topic}
-    return Present(descriptors, technology.aliases(), units, technology.leases(), _now())
+    found = Present(descriptors, technology.aliases(), units, technology.leases(), now_ms())
+    return found if watch is None else replace(found, silent=watch.look(found.signs()))
 
 
-def _remove(technology: Technology, item: Descriptor, unless_read: bool = False) -> bool:
-    """Mark a version, so that nobody finds it any more and anybody can go on later, then erase it."""
-    doomed = replace(item, state="deleting", alive_ms=_now())
-    if not technology.alter(item, doomed):
-        return False  # somebody else has changed it since
-    if unless_read and item.state == "ready" and _is_read(technology, item):
-        technology.alter(doomed, item)  # somebody has begun to read it meanwhile
+def next_version(technology: Technology, format: str, name: str) -> int:
+    """The number of the next version of a storage, past those that cannot be read."""
+    prefix = f"{format}/{name}@"
+    damaged = [item.entry.removeprefix(prefix) for item in technology.damaged() if item.entry.startswith(prefix)]
+    unread = [int(number) for number in damaged if number.isascii() and number.isdecimal()]
+    return 1 + max([*unread, *(item.version for item in versions(technology, format, name))], default=0)
+
+
+def _remove(technology: Technology, item: Descriptor, spared: Callable[[Technology, Descriptor], bool] | None) -> bool:
+    """Mark a version, so that nobody finds it any more and anybody can go on later, then erase it.
+
+    Args:
+        spared: None = nothing saves it; whether a version that was ready has been taken into use before it was marked.
+    """
+    doomed = replace(item, state="deleting", alive_ms=now_ms())
+    try:
+        if not technology.alter(item, doomed):
+            return False  # somebody else has changed it since
+    except StorageUnavailable:
+        if item.state != "deleting":
+            raise
+        doomed = item  # it is marked: what is full takes no new mark, but may be made empty
+    if spared is not None and item.state == "ready" and spared(technology, item):
+        technology.alter(doomed, item)
         return False
     technology.erase(doomed)
+    technology.release([item.title])
     return True
 
 
-def _is_read(technology: Technology, item: Descriptor) -> bool:
+def _is_named(technology: Technology, item: Descriptor) -> bool:
     alias = technology.aliases().get(item.place)
-    named = alias is not None and alias.version == item.version
-    return named or technology.leases().get(item.title, 0) > _now()
+    return alias is not None and alias.version == item.version
+
+
+def _is_read(technology: Technology, item: Descriptor) -> bool:
+    return _is_named(technology, item) or is_leased(item, Present([], {}, {}, technology.leases(), now_ms()))
 
 
 def _not_ready(every: Sequence[Descriptor], format: str, name: str, version: int) -> StorageMissing:
@@ -167,7 +207,3 @@ def _not_ready(every: Sequence[Descriptor], format: str, name: str, version: int
 def _exists(item: Descriptor) -> StorageConflict:
     by = f" by {item.made_by}" if item.made_by else f" by learner {item.writer}" if item.writer else ""
     return StorageConflict(f"{item.title} exists already, created{by} at {item.created}; take another name.")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

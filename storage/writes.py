@@ -43,6 +43,11 @@ class Writes:
         ranked = len(self.scores) + len(self.ranks) + 2 * (_items(self.scores) + _items(self.ranks))
         return len(self.puts) + len(self.sums) + _items(self.sums) + ranked
 
+    @property
+    def items(self) -> int:
+        """How many values it has: rows put, fields of counters, and members of rankings."""
+        return len(self.puts) + _items(self.sums) + _items(self.scores) + _items(self.ranks)
+
     def see(self, storage: str, at_ms: int) -> None:
         """Note that something of this event time is written to a storage."""
         if at_ms > self.newest.get(storage, at_ms - 1):

@@ -22,6 +22,8 @@ from streams.owner import Owner
 from streams.producer import Producer
 from streams.record_log import KafkaRecordLog
 from streams.rejected import Rejected
+from streams.table import KafkaTable
+from streams.topic_reader import read_topic
 from streams.topics import Topics
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Fetched",
     "Kafka",
     "KafkaRecordLog",
+    "KafkaTable",
     "KafkaUnavailable",
     "MemberFenced",
     "Owner",
@@ -44,4 +47,5 @@ __all__ = [
     "dead_letter_topic",
     "partition_of",
     "read",
+    "read_topic",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ from schemas import Codec, EventType
 from streams.errors import PositionOutsideLog
 from streams.fetched import Fetched, decode
 from streams.held import Held
+from streams.idle import Idle
 from streams.kafka import LOGGER, Kafka, log_client_error, passes_by_itself, said
 from streams.owner import Owner, Partition
 
@@ -76,10 +78,10 @@ class Consumer:
         self._complaints: deque[Message] = deque()
         identity = {"group.id": group, "group.instance.id": member, "client.id": member, "error_cb": log_client_error}
         defaults = {**_DEFAULTS, "session.timeout.ms": round(session_timeout * 1000)}
-        self._client = Client(kafka.client(defaults, {**_PROMISES, **identity}), logger=LOGGER)
-        self._client.subscribe(
-            list(self._event_types), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._options = kafka.client(defaults, {**_PROMISES, **identity})
+        self._lapse = session_timeout + 1.0  # seconds after which the group has forgotten a silent member
+        self._idle, self._back = Idle(time.monotonic()), 0.0
+        self._client = self._joined()
 
     def poll(self, timeout: float, limit: int) -> list[Fetched]:
         """Gather events for `timeout` seconds, or until there are about `limit`; then decode them. Blocks.
@@ -95,6 +97,9 @@ class Consumer:
             Exception: whatever the owner raised.
             In every case nothing that was fetched is lost: a later poll hands it out, and little is fetched until then.
         """
+        if self._is_away():
+            time.sleep(max(0.0, min(timeout, self._back - time.monotonic())))
+            return []
         self._fetch(timeout, limit)
         try:
             self._raise_what_was_told()
@@ -158,9 +163,27 @@ class Consumer:
 
     def close(self) -> None:
         """Leave Kafka alone. The partitions stay this member's until its session times out. Blocks shortly."""
-        self._client.close()
+        if not self._back:
+            self._client.close()
         self._held.clear()
         self._positions.clear()
+
+    def _joined(self) -> Client:
+        client = Client(self._options, logger=LOGGER)
+        client.subscribe(
+            list(self._event_types), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+        return client
+
+    def _is_away(self) -> bool:
+        """Whether it lets its membership lapse just now; see `idle`."""
+        now = time.monotonic()
+        if not self._back and self._idle.must_lapse(now, bool(self._positions or self._unplaced)):
+            self._client.close()
+            self._back = now + self._lapse
+        elif self._back and now >= self._back:
+            self._client, self._back = self._joined(), 0.0
+        return bool(self._back)
 
     def _fetch(self, timeout: float, limit: int) -> None:
         """Serve the group, and add new messages to those held."""

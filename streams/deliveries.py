@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from streams.errors import DeliveryFailed
@@ -12,25 +13,27 @@ OnDelivery = Callable[[Exception | None, int, int], None]
 class Deliveries:
     """Counts the acknowledgements of `expected` events and calls `done` when the last is in.
 
-    The acknowledgements come from one thread, in any order; `done` is called on it.
+    The acknowledgements come on any threads, in any order; `done` is called on that of the last.
     """
 
     def __init__(self, expected: int, done: Callable[[], None]) -> None:
         self.positions: list[tuple[int, int]] = [(-1, -1)] * expected
         self._outstanding, self._done = expected, done
-        self._failed = 0
+        self._lock, self._failed = threading.Lock(), 0
         self._first: Exception | None = None
 
     def acknowledged(self, index: int) -> OnDelivery:
         """What to call when Kafka has, or has refused, the event at `index`."""
 
         def on_delivery(error: Exception | None, partition: int, offset: int) -> None:
-            self.positions[index] = (partition, offset)
-            if error is not None:
-                self._failed += 1
-                self._first = self._first or error
-            self._outstanding -= 1
-            if not self._outstanding:
+            with self._lock:
+                self.positions[index] = (partition, offset)
+                if error is not None:
+                    self._failed += 1
+                    self._first = self._first or error
+                self._outstanding -= 1
+                last = not self._outstanding
+            if last:
                 self._done()
 
         return on_delivery

@@ -31,7 +31,9 @@ class DeliveryFailed(StreamError):
 
 
 class TopicMissing(StreamError):
-    """A topic does not exist."""
+    """A topic does not exist; somebody may create it."""
+
+    passes = True
 
     def __init__(self, topic: str) -> None:
         super().__init__(f"Kafka has no topic {topic!r}; create it (Topics.ensure) or correct its name.")
@@ -63,3 +65,5 @@ class MemberFenced(StreamError):
 
 class KafkaUnavailable(StreamError):
     """No broker answered in time. Trying again later may succeed."""
+
+    passes = True

@@ -35,7 +35,7 @@ _PASSING = _UNAVAILABLE | {
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError._MAX_POLL_EXCEEDED,  # the next poll joins the group again
 }
-_UNKNOWN_TOPIC = {KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
+UNKNOWN_TOPIC = {KafkaError._UNKNOWN_TOPIC, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION}
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def said(error: KafkaError, doing: str, topic: str | None = None) -> StreamError
         topic: the topic that was addressed, if it was one.
     """
     code = error.code()
-    if topic is not None and code in _UNKNOWN_TOPIC:
+    if topic is not None and code in UNKNOWN_TOPIC:
         return TopicMissing(topic)
     text = f"{doing} failed: {error.str()} ({error.name()})."
     if code in _UNAVAILABLE:

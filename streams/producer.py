@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -11,13 +13,22 @@ from typing import Any, Self
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka import Producer as Client
 
-from schemas import Codec, Event, EventType, MalformedEvent, RegistryClient
+from schemas.errors import MalformedEvent
+from schemas.event import Event
+from schemas.event_type import EventType
+from schemas.registry_client import RegistryClient
+from schemas.wire import frame
 from streams.deliveries import Deliveries, OnDelivery, delivery_failed
 from streams.errors import DeliveryFailed
 from streams.kafka import LOGGER, Kafka, log_client_error, said
 
 Headers = Sequence[tuple[str, bytes]]
 
+SOON, LATER = 0.002, 0.01
+"""Seconds between two looks at acknowledgements on an event loop: while something waits for one, and while nothing
+does."""
+LEFT_ALONE = 0.1
+"""Seconds without such a look after which the producer's own thread takes them."""
 LARGEST_EVENT = 1_000_000
 """Bytes of key and value that `deliver` sends: a little less than a topic takes unless it is told otherwise."""
 _DEFAULTS: dict[str, Any] = {
@@ -44,12 +55,12 @@ class Producer:
 
     def __init__(self, kafka: Kafka, registry: RegistryClient) -> None:
         self.kafka = kafka
-        self._registry, self._codec = registry, Codec(registry)
+        self._registry = registry
         self._failed = 0
         self._first_failure: Exception | None = None
         self._failures = threading.Lock()
         self._client = Client(kafka.client(_DEFAULTS, {**_PROMISES, "error_cb": log_client_error}), logger=LOGGER)
-        self._closed = threading.Event()
+        self._closed, self._polled = threading.Event(), -math.inf
         self._acknowledging = threading.Thread(target=self._acknowledge, name="millrace-producer", daemon=True)
         self._acknowledging.start()
 
@@ -65,16 +76,24 @@ class Producer:
         The first event of a type registers its schema, which blocks.
 
         Args:
-            on_delivery: called as (error or None, partition, offset) on the producer's own thread, where it must not
-                block. A failure is then the caller's; without it, the next `flush` raises it.
+            on_delivery: called as (error or None, partition, offset) on the producer's own thread, or on the loop of
+                `acknowledge`; it must not block. A failure is then the caller's; without it, the next `flush` raises
+                it.
 
         Raises:
             MalformedEvent: the value does not fit the schema.
             IncompatibleSchema, RegistryUnavailable: the registry refused the schema, or did not answer.
-            DeliveryFailed: the event cannot be sent at all.
+            TopicMissing, KafkaUnavailable: it cannot be sent now.
+            DeliveryFailed: it cannot be sent at all.
         """
-        payload = self._codec.encode(self._registry.register(event_type), event_type, value)
+        payload = event_type.encode(self._registry.register(event_type), value)
         self.send_bytes(event_type.topic, _key_of(event_type, value), payload, on_delivery=on_delivery)
+
+    def offer(self, event_type: EventType, body: bytes, key: bytes | None, on_delivery: OnDelivery) -> bool:
+        """Send one event, whose Avro body is given, if that can be done without blocking: whether it was. It was not
+        where the queue is full, or this process has not registered the schema yet. For the rest see `send`."""
+        schema_id = self._registry.known(event_type)
+        return schema_id is not None and self._queued(event_type.topic, key, frame(schema_id, body), (), on_delivery)
 
     def send_bytes(
         self,
@@ -104,7 +123,7 @@ class Producer:
         if not values:
             return []
         schema_id = await asyncio.to_thread(self._registry.register, event_type)
-        payloads = [self._codec.encode(schema_id, event_type, value) for value in values]
+        payloads = [event_type.encode(schema_id, value) for value in values]
         for number, (value, payload) in enumerate(zip(values, payloads, strict=True), start=1):
             size = len(payload) + len(_key_of(event_type, value) or b"")
             if size > LARGEST_EVENT:
@@ -119,6 +138,14 @@ class Producer:
         await complete.wait()
         deliveries.check()
         return deliveries.positions
+
+    async def acknowledge(self) -> None:
+        """Take acknowledgements on this event loop until it is cancelled, for whoever sends there. The producer's own
+        thread takes them else, and would take turns with the loop for each, which costs more than to take them."""
+        while not self._closed.is_set():
+            self._polled = time.monotonic()
+            self._client.poll(0)
+            await asyncio.sleep(SOON if self.pending else LATER)
 
     def flush(self, timeout: float = 30.0) -> None:
         """Wait until everything sent is acknowledged. Blocks up to `timeout` seconds.
@@ -143,12 +170,12 @@ class Producer:
         """Events sent and not yet acknowledged."""
         return len(self._client)
 
-    def close(self) -> None:
+    def close(self, timeout: float = 30.0) -> None:
         """Flush, then stop. Blocks and raises as `flush` does; the second call does nothing."""
         if self._closed.is_set():
             return
         try:
-            self.flush()
+            self.flush(timeout)
         finally:
             self._closed.set()
             self._acknowledging.join()
@@ -171,7 +198,8 @@ class Producer:
         except BufferError:
             return False
         except KafkaException as failure:
-            raise DeliveryFailed(str(said(failure.args[0], f"Sending to {topic}", topic))) from failure
+            why = said(failure.args[0], f"Sending to {topic}", topic)
+            raise (why if why.passes else DeliveryFailed(str(why))) from failure
         return True
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
@@ -183,16 +211,22 @@ class Producer:
 
     def _acknowledge(self) -> None:
         while not self._closed.is_set():
-            self._client.poll(0.1)
+            if time.monotonic() - self._polled < LEFT_ALONE:
+                self._closed.wait(LEFT_ALONE / 2)
+            else:
+                self._client.poll(0.1)
 
 
 def _reporting(on_delivery: OnDelivery) -> Callable[[KafkaError | None, Message], None]:
     def report(error: KafkaError | None, message: Message) -> None:
         partition, offset = message.partition(), message.offset()
-        if error is not None or partition is None or offset is None:
-            on_delivery(None if error is None else _failure(error, message), -1, -1)
-        else:
-            on_delivery(None, partition, offset)
+        try:
+            if error is not None or partition is None or offset is None:
+                on_delivery(None if error is None else _failure(error, message), -1, -1)
+            else:
+                on_delivery(None, partition, offset)
+        except Exception:  # somebody else's: it is no matter of whoever takes acknowledgements
+            LOGGER.exception("What was to hear of an acknowledgement has failed.")
 
     return report
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_port
 from millrace.stack.cassandra import CassandraServer
 from millrace.stack.process import Processes, ProcessRecord
-from tests.conftest import pair_of_ports
 
-_PATIENCE = 120.0
+_PATIENCE = 600.0
 
 
 @dataclass
@@ -57,7 +57,7 @@ def cassandra_node(folder: Path, **options: Any) -> Iterator[CassandraNode]:
     Raises:
         StackError: it cannot be had.
     """
-    server = CassandraServer(folder / "cassandra", pair_of_ports(), options=options)
+    server = CassandraServer(folder / "cassandra", free_port(beside=1), options=options)
     server.fetch(show=False)
     node = CassandraNode(server, Processes(folder / "processes", folder / "logs"))
     try:

@@ -1,8 +1,9 @@
 """Real servers for the tests that ask for them, each started once on free ports and stopped at the end.
 
 `kafka`, `redis_url` and `registry_url` are addresses; `running_movies` is the whole loop with the movies product, on
-the stage that `make prove-loop` uses too; `redis_clean` is the address of a Redis that is empty before and
-after the test. A server that cannot be started skips its tests with the reason, and fails them where CI=true.
+the stage that `make prove-loop` uses too; `running_shop` is a live service's platform; `redis_clean` is the address of
+a Redis that is empty before and after the test. A server that cannot be started skips its tests with the reason, and
+fails them where CI=true.
 """
 
 from __future__ import annotations
@@ -14,25 +15,31 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 import httpx
+import hypothesis
 import psycopg
 import pytest
 
-from benchmarks.prove_loop.stage import Stage, stage
+from benchmarks.ports import free_port
+from benchmarks.ports import free_ports as free_ports
+from benchmarks.prove_loop.stage import Stage, running, stage
+from benchmarks.prove_storage import redis_cluster
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
 from schemas.errors import MillraceError
-from storage.cassandra_address import CassandraAddress
-from storage.cassandra_session import CassandraSession, Flight
+from storage.cassandra.address import CassandraAddress
+from storage.cassandra.session import CassandraSession, Flight
 from storage.errors import StorageUnavailable
+from tests.clients.fresh import build, fresh_environment
 from tests.containers import servers as containers
-from tests.redis_cluster import flush, redis_cluster
+from tests.storage.redis_stage import OwnRedis
 
 SERVERS = {
     "kafka",
@@ -45,9 +52,13 @@ SERVERS = {
     "search_url",
     "registry_url",
     "running_movies",
+    "running_shop",
 }
 RATINGS = 20_000
 """So many ratings of the data set are learned before a test that needs the whole loop begins."""
+
+hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine may take its time for an example
+hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,22 +75,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "browser" in item.path.parts)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on now."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [int(item.getsockname()[1]) for item in sockets]
-
-
-def pair_of_ports() -> int:
-    """The first of two ports beside each other that nothing listens on now."""
-    while True:
-        [port] = free_ports(1)
-        with socket.socket() as second, suppress(OSError, OverflowError):
-            second.bind(("127.0.0.1", port + 1))
-            return port
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """A folder for an OpenSearch, in memory where there is a file system for that: making an index waits for the disk
+    a dozen times."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
@@ -108,27 +110,28 @@ def redis_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="session")
 def redis_cluster_ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[int]]:
     """Ports of the three nodes of a real Redis Cluster."""
-    ports = [port for port in free_ports(9) if port < 55_000][:3]  # each has its bus 10,000 above
-    ports = ports if len(ports) == 3 else [21_000 + number for number in range(3)]
-    with redis_cluster(tmp_path_factory.mktemp("redis-cluster"), ports):
+    ports = redis_cluster.free_ports(3)
+    try:
+        cluster = redis_cluster.Cluster(tmp_path_factory.mktemp("redis-cluster"), ports)
+    except StackError as error:
+        unavailable(error)
+    with closing(cluster):
         yield ports
 
 
 @pytest.fixture
 def redis_cluster_url(redis_cluster_ports: list[int]) -> str:
     """Address of a real Redis Cluster that is empty."""
-    flush(redis_cluster_ports)
+    redis_cluster.flush(redis_cluster_ports)
     return "redis+cluster://" + ",".join(f"127.0.0.1:{port}" for port in redis_cluster_ports)
 
 
 @pytest.fixture(scope="session")
 def search_url() -> Iterator[str]:
-    """Address of a real OpenSearch; what earlier tests wrote is still there, see `search_clean`. Where there is a file
-    system in memory its data is there: making an index waits for the disk a dozen times."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+    """Address of a real OpenSearch; what earlier tests wrote is still there, see `search_clean`."""
+    with folder_in_memory() as folder:
         url = f"http://127.0.0.1:{free_ports(1)[0]}"
-        with _running(_nothing(Path(folder), search_url=url)):
+        with _running(_nothing(folder, search_url=url)):
             yield url
 
 
@@ -147,7 +150,7 @@ def cassandra_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     if request.config.getoption("--containers"):
         yield from _contained(containers.cassandra)
         return
-    url = f"cassandra://127.0.0.1:{pair_of_ports()}/millrace"
+    url = f"cassandra://127.0.0.1:{free_port(beside=1)}/millrace"
     settings = _nothing(tmp_path_factory.mktemp("cassandra"), cassandra_url=url)
     with _running(settings):
         yield url
@@ -181,6 +184,31 @@ def running_movies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
+def running_shop(kafka: str, registry_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Worker and models service of the shop's product over `kafka`, `registry_url` and a Redis of its own; its data set
+    is not replayed."""
+    folder = tmp_path_factory.mktemp("shop")
+    redis, service = free_ports(2)
+    own = _nothing(folder / "state", redis_url=f"redis://127.0.0.1:{redis}/0")
+    database = f"sqlite:///{folder}/relational.db"
+    settings = replace(own, kafka=kafka, registry_url=registry_url, service_port=service, relational_url=database)
+    with _running(own), running(folder, settings, Path("examples/shop")) as shop:
+        yield shop
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel `millrace-client`."""
+    return build(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def fresh_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has `wheel`, and nothing else of ours."""
+    return fresh_environment(wheel, tmp_path_factory.mktemp("client"))
+
+
+@pytest.fixture(scope="session")
 def node() -> str:
     """The program `node`, for tests that another language passes."""
     found = shutil.which("node")
@@ -195,6 +223,15 @@ def redis_clean(redis_url: str) -> Iterator[str]:
     _flush(redis_url)
     yield redis_url
     _flush(redis_url)
+
+
+@pytest.fixture
+def own_redis(redis_url: str, tmp_path: Path) -> Iterator[OwnRedis]:
+    """A real Redis that only this test knows, to be killed and started again."""
+    made = OwnRedis(tmp_path / "redis", free_ports(1)[0])
+    made.start()
+    yield made
+    made.kill()
 
 
 @pytest.fixture
@@ -218,7 +255,8 @@ def cassandra_tables(cassandra_url: str) -> Iterator[CassandraSession]:
 def cassandra_clean(cassandra_url: str, cassandra_tables: CassandraSession) -> str:
     """`cassandra_url`, emptied before the test: by partition, as to truncate its tables takes half a second."""
     for table, key in {
-        "state": ["unit"],
+        "fences": ["unit"],
+        "redos": ["unit"],
         "served": ["place", "slot"],
         "units": ["writer"],
         "places": ["writer"],

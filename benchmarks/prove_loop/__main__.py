@@ -19,6 +19,8 @@ from benchmarks.prove_loop.emitter import Emitter, Journal
 from benchmarks.prove_loop.kills import kill_once
 from benchmarks.prove_loop.rows import compare
 from benchmarks.prove_loop.stage import Stage, stage
+from benchmarks.report import say
+from benchmarks.save_to_live import save_to_live
 
 RATE = 2000
 CLICKS = 240
@@ -39,7 +41,7 @@ def main() -> None:
             save = _save_to_live(running)
             logged, answers = _decisions(running)
         difference = compare(running, journal.path)
-        _say(f"{difference.rows:,} rows compared with the control")
+        say(f"{difference.rows:,} rows compared with the control")
         figures = {
             "events": journal.events,
             "events_per_second": round(rate),
@@ -65,7 +67,7 @@ def _unthrottled(running: Stage, journal: Journal) -> float:
     sent = _emitted(running, journal, dataset.events(), None).finish()
     _level(running)
     rate = sent / (time.monotonic() - start)
-    _say(f"replayed {sent:,} events unthrottled: {rate:,.0f} events/s, learned and committed")
+    say(f"replayed {sent:,} events unthrottled: {rate:,.0f} events/s, learned and committed")
     return rate
 
 
@@ -76,13 +78,13 @@ def _throttled(running: Stage, journal: Journal, clicker: Clicker) -> int:
     emitter = _emitted(running, journal, again, RATE)
     for number in range(CLICKS):
         clicker.click(number)
-    _say(f"{CLICKS} clicks at {RATE} events/s: {_quantiles(clicker.waits_ms)} ms to the first answer that knew")
+    say(f"{CLICKS} clicks at {RATE} events/s: {_quantiles(clicker.waits_ms)} ms to the first answer that knew")
     counted = tried = 0
     while counted < KILLS and tried < MOST_KILLS:
         counted += kill_once(running)
         tried += 1
     sent = emitter.finish(now=True)
-    _say(f"killed the worker {tried} times, {counted} with messages in hand; replayed {sent:,} events at {RATE}/s")
+    say(f"killed the worker {tried} times, {counted} with messages in hand; replayed {sent:,} events at {RATE}/s")
     return counted
 
 
@@ -99,19 +101,11 @@ def _level(running: Stage) -> None:
 
 
 def _save_to_live(running: Stage) -> float:
-    """Seconds from saving a changed implementation file until the new code answers."""
     file = running.product.folder / "endpoints.py"
-    changed = file.read_text("utf-8") + _NEW_IMPLEMENTATION
-    start = time.monotonic()
-    file.write_text(changed, "utf-8")
     address = f"{running.settings.service_url}/v1/recommend/saved_just_now"
-    while time.monotonic() - start < 30:
-        if httpx.post(address, json={"user": "new viewer"}).status_code == 200:
-            taken = time.monotonic() - start
-            _say(f"saved to live in {taken:.2f} s")
-            return taken
-        time.sleep(0.01)
-    raise TimeoutError("The saved implementation was not live within 30 s.")
+    taken = save_to_live(file, _NEW_IMPLEMENTATION, address, {"user": "new viewer"})
+    say(f"saved to live in {taken:.2f} s")
+    return taken
 
 
 _NEW_IMPLEMENTATION = '''
@@ -137,7 +131,7 @@ def _decisions(running: Stage) -> tuple[int, int]:
 
 def _hit_rates() -> dict[str, float | int]:
     """The progressive evaluation, by the command that a user types."""
-    _say("backtest: 100,000 ratings, every prediction through the endpoint code that serves")
+    say("backtest: 100,000 ratings, every prediction through the endpoint code that serves")
     command = [sys.executable, "-m", "millrace", "backtest", "examples/movies", "--from", "dataset", "--output", "json"]
     result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(result.stdout)
@@ -153,11 +147,6 @@ def _hit_rates() -> dict[str, float | int]:
 def _quantiles(values: list[float]) -> dict[str, float]:
     cuts = statistics.quantiles(values, n=100, method="inclusive")
     return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
 
 
 if __name__ == "__main__":

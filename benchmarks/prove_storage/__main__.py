@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
+from benchmarks.local_stack import local_stack
+from benchmarks.ports import free_port
 from benchmarks.prove_storage import cassandra_rows, fenced, load
-from benchmarks.prove_storage.faults import Faults, Plan, attack, say
-from benchmarks.prove_storage.targets import TARGETS, Running, free_port
+from benchmarks.prove_storage.faults import Faults, Plan, attack
+from benchmarks.prove_storage.targets import TARGETS, Running
+from benchmarks.report import conclude, say
 from millrace.settings import Settings
-from millrace.stack import Stack, StackError
+from millrace.stack import StackError
 from millrace.stack.redis import RedisServer
 
 KILLS = 100
@@ -41,20 +42,14 @@ def main() -> None:
             "cassandra_rows_vs_redis": _figure("cassandra_rows_vs_redis", lambda: _cassandra_rows(folder)),
             "load_vs_native": _figure("load_vs_native", lambda: _load(folder)),
         }
-    problems = list(_problems(found, figures))
-    for problem in problems:
-        say(problem)
-    sys.stdout.write(json.dumps(figures) + "\n")
-    sys.stdout.flush()
-    if problems:
-        sys.exit(1)
+    conclude(figures, list(_problems(found, figures)))
 
 
 def _all_faults(folder: Path) -> dict[str, Faults | None]:
     """Each technology under attack, one after the other, with one Kafka for all of them."""
     found: dict[str, Faults | None] = dict.fromkeys(TECHNOLOGIES)
     until = time.monotonic() + SECONDS
-    with _kafka(folder) as settings:
+    with local_stack(folder, redis_url="redis://elsewhere") as settings:
         for number, name in enumerate(QUICKEST_FIRST):
             share = (until - time.monotonic()) / (len(QUICKEST_FIRST) - number)
             found[name] = _faults(name, Plan(KILLS, seconds=share - AROUND), settings, folder / name)
@@ -116,25 +111,6 @@ def _redis(folder: Path) -> Running:
 def _new(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@contextmanager
-def _kafka(folder: Path) -> Iterator[Settings]:
-    """Kafka and the schema registry on free ports, by the local stack."""
-    settings = Settings(
-        kafka=f"127.0.0.1:{free_port()}",
-        kafka_controller_port=free_port(),
-        registry_url=f"http://127.0.0.1:{free_port()}",
-        redis_url="redis://elsewhere",
-        relational_url=f"sqlite:///{folder / 'unused.db'}",
-        state_dir=folder / "state",
-    )
-    stack = Stack(settings)
-    stack.up(say)
-    try:
-        yield settings
-    finally:
-        stack.down()
 
 
 def _reported(faults: Faults) -> dict[str, int]:

@@ -7,16 +7,16 @@ turns, and each has written for a while before anything counts, as Cassandra's J
 from __future__ import annotations
 
 import random
-import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from uuid import uuid4
 
+from benchmarks.report import say
 from storage.address import Address
-from storage.cassandra import Cassandra
+from storage.cassandra.cassandra import Cassandra
 from storage.errors import StorageUnavailable, UnknownOutcome
-from storage.redis import Redis
+from storage.redis.redis import Redis
 from storage.technology import Technology
 from storage.unit import Claim, Outcome, UnitId
 from storage.writes import Writes
@@ -71,7 +71,7 @@ def measure(redis_url: str, cassandra_url: str, rounds: int = ROUNDS, warm_up: i
             for side in sides if number % 2 else reversed(sides):
                 side.commit(writes)
     rates = [ROWS * rounds / side.seconds for side in sides]
-    print(f"redis {rates[0]:,.0f} rows/s, cassandra {rates[1]:,.0f}: {rates[1] / rates[0]:.3f}x", file=sys.stderr)
+    say(f"redis {rates[0]:,.0f} rows/s, cassandra {rates[1]:,.0f}: {rates[1] / rates[0]:.3f}x")
     return rates[1] / rates[0]
 
 

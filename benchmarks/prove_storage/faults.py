@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import sys
 import threading
 import time
 from collections import deque
@@ -26,6 +25,7 @@ from benchmarks.prove_storage.control import compared
 from benchmarks.prove_storage.member import Member
 from benchmarks.prove_storage.stage import MEMBERS, Stage, staged
 from benchmarks.prove_storage.targets import Target
+from benchmarks.report import say
 
 CALLS = ("commit", "commit", "commit", "claim", "read")
 """Steps of commits, which matter most, three times as often."""
@@ -136,6 +136,7 @@ class Assault:
         self._attacks = plan.attacks(random.Random(seed))
         self._steps = itertools.count()
         self._over = threading.Event()
+        self._frozen = threading.Lock()  # two frozen members at once would hold up each other's successors
         self._until = time.monotonic() + plan.seconds
         self.deaths: list[Death] = []
         self.zombies = 0
@@ -176,15 +177,10 @@ class Assault:
             target = self._stage.target
             local = not (target.derived or target).remote  # frozen within a transaction on a file it holds up everybody
             place = 0.0 if local or self.zombies % 2 == 0 else chance.random() / 2
-            self.zombies += make_a_zombie(victim, others, place, replaced=attack == "zombie")
+            with self._frozen:
+                self.zombies += make_a_zombie(victim, others, place, replaced=attack == "zombie")
         elif attack == "restart":
             self._stage.running.restart()
         elif self._stage.proxy is not None:
             victim.until_line("delivered", victim.process)
             self._stage.proxy.cut(chance.choice((0.0, SILENCE)))
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()

@@ -14,7 +14,6 @@ How long Redis is held up is said for a commit as a worker cuts it, which counts
 from __future__ import annotations
 
 import random
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -26,9 +25,11 @@ from uuid import uuid4
 
 import redis
 
+from benchmarks.report import say
 from learners.plan import ROWS_PER_COMMIT
 from storage.address import Address
-from storage.redis import Redis
+from storage.redis.redis import Redis
+from storage.technology import Technology
 from storage.unit import Claim, Outcome, UnitId
 from storage.writes import Writes
 
@@ -56,28 +57,28 @@ def measure(redis_url: str, rounds: int = ROUNDS) -> float:
     """
     spent: dict[str, Spent] = defaultdict(Spent)
     with closing(Redis(redis_url)) as technology, redis.Redis.from_url(redis_url, protocol=2) as client:
-        fenced = _Fenced(technology)
-        for number, (kind, writes) in enumerate(_commits(rounds)):
+        fenced = Writer(technology)
+        for number, (kind, writes) in enumerate(commits(rounds)):
             _both(spent[kind], fenced, client, writes, number % 2 == 0)
     for kind, found in spent.items():
         rows = ROWS * rounds
-        _say(
+        say(
             f"{kind}: {rows / found.fenced:,.0f} rows/s fenced, {rows / found.plain:,.0f} plain, "
             f"{found.plain / found.fenced:.2f}x; a commit of a worker holds Redis for {median(found.held):.1f} ms"
         )
     ratio = sum(found.plain for found in spent.values()) / sum(found.fenced for found in spent.values())
-    _say(f"fenced against plain, all kinds: {ratio:.2f}x")
+    say(f"fenced against plain, all kinds: {ratio:.2f}x")
     return ratio
 
 
-def _both(spent: Spent, fenced: _Fenced, client: redis.Redis, writes: Writes, plain_first: bool) -> None:
+def _both(spent: Spent, fenced: Writer, client: redis.Redis, writes: Writes, plain_first: bool) -> None:
     """Write the same on both sides, one after the other."""
     for is_plain in (plain_first, not plain_first):
         if is_plain:
-            spent.plain += _seconds(lambda: plain(client, writes))
+            spent.plain += seconds(lambda: plain(client, writes))
         else:
             before = _held_ms(client)
-            spent.fenced += _seconds(lambda: fenced.write(writes))
+            spent.fenced += seconds(lambda: fenced.write(writes))
             spent.held.append((_held_ms(client) - before) * min(1.0, ROWS_PER_COMMIT / writes.rows))
 
 
@@ -87,15 +88,16 @@ def _held_ms(client: redis.Redis) -> float:
     return sum(float(found.get(f"cmdstat_{name}", {"usec": 0})["usec"]) for name in ("evalsha", "exec")) / 1000
 
 
-class _Fenced:
+class Writer:
     """A unit that commits one event's writes after the other."""
 
-    def __init__(self, technology: Redis) -> None:
+    def __init__(self, technology: Technology, learner: str = "bench") -> None:
         self._technology = technology
-        self._claim: Claim = technology.claim(UnitId("bench", 1, 1, "events", 0), uuid4().hex)
+        self._claim: Claim = technology.claim(UnitId(learner, 1, 1, "events", 0), uuid4().hex)
         self._position = self._claim.next
 
     def write(self, writes: Writes) -> None:
+        """Commit them. Blocks."""
         new = (self._position or 0) + ROWS
         outcome = self._technology.commit(self._claim, self._position, new, writes, new)
         if outcome is not Outcome.OK:
@@ -117,7 +119,8 @@ def plain(client: redis.Redis, writes: Writes) -> None:
     pipeline.execute()
 
 
-def _commits(rounds: int) -> Iterator[tuple[str, Writes]]:
+def commits(rounds: int) -> Iterator[tuple[str, Writes]]:
+    """So many of each kind, by turns."""
     chance = random.Random(7)
     for number in range(rounds):
         users = chance.sample(range(USERS), ROWS)
@@ -132,11 +135,8 @@ def _weights(chance: random.Random) -> dict[str, float]:
     return {f"item{item}": chance.random() for item in chance.sample(range(ITEMS), ROWS // 20)}
 
 
-def _seconds(write: Callable[[], None]) -> float:
+def seconds(write: Callable[[], None]) -> float:
+    """How long it takes."""
     start = time.perf_counter()
     write()
     return time.perf_counter() - start
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

@@ -12,7 +12,6 @@ Both begin with the file, and take turns.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -23,11 +22,12 @@ import polars as pl
 import psycopg
 import redis
 
+from benchmarks.report import say
 from storage import versions
-from storage.load import load
-from storage.load_descriptor import Given
-from storage.postgresql_server import TYPES
-from storage.relational_tables import Table, created
+from storage.loads.descriptor import Given
+from storage.loads.load import load
+from storage.relational.postgresql_server import TYPES
+from storage.relational.tables import Table, created
 from storage.technologies import opened
 from storage.technology import Technology
 
@@ -61,7 +61,7 @@ def _ratio(name: str, url: str, file: Path, native: Callable[[], float], rounds:
             if number:  # the first is for caches
                 ours, theirs = ours + spent[0], theirs + spent[1]
     rows = KEYS * MEMBERS * rounds
-    _say(f"{name}: {rows / ours:,.0f} rows/s loaded, {rows / theirs:,.0f} by its bulk path, {theirs / ours:.2f}x")
+    say(f"{name}: {rows / ours:,.0f} rows/s loaded, {rows / theirs:,.0f} by its bulk path, {theirs / ours:.2f}x")
     return theirs / ours
 
 
@@ -118,7 +118,3 @@ def _table() -> pl.DataFrame:
         member=pl.format("item{}", pl.col("n") * 7_919 % 50_021),
         score=(pl.col("n") * 2_654_435_761 % 1_000_003) / 1_000.0,
     )
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")

@@ -81,7 +81,7 @@ class Member:
         process = self.process if process is None else process
         if not self._nursery.gone(process):
             os.kill(process, signal.SIGKILL)
-            self._nursery.gone(process, wait=True)
+            self._nursery.gone(process, wait=60)
 
     def end(self) -> None:
         """Ask it to end, and kill it if it does not."""

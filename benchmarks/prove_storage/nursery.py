@@ -13,13 +13,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from storage.technologies import KINDS
+from storage.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,8 +48,8 @@ class Nursery:
         """Process id of a new child, which calls the module's `run` with the arguments."""
         return self._ask({"born": dict(arguments), "module": module})
 
-    def gone(self, process: int, wait: bool = False) -> bool:
-        """Whether a worker is no more; until then nobody else gets its id. With `wait` it blocks until it is."""
+    def gone(self, process: int, wait: float = 0.0) -> bool:
+        """Whether a worker is no more; until then nobody else gets its id. Blocks `wait` seconds at most for it."""
         return bool(self._ask({"gone": process, "wait": wait}))
 
     def close(self) -> None:
@@ -106,9 +107,15 @@ def _forked(run: Any, arguments: dict[str, Any]) -> int:
     return 0
 
 
-def _reaped(process: int, wait: bool, living: set[int]) -> bool:
-    if process in living and os.waitpid(process, 0 if wait else os.WNOHANG)[0] == process:
-        living.discard(process)
+def _reaped(process: int, wait: float, living: set[int]) -> bool:
+    deadline = time.monotonic() + wait
+    while process in living:
+        if os.waitpid(process, os.WNOHANG)[0] == process:
+            living.discard(process)
+        elif time.monotonic() >= deadline:
+            break
+        else:
+            time.sleep(0.001)
     return process not in living
 
 

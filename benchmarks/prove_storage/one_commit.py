@@ -14,7 +14,8 @@ from uuid import uuid4
 from benchmarks.prove_storage.steps import Count
 from storage.address import Address
 from storage.descriptor import Descriptor
-from storage.technologies import KINDS, opened
+from storage.kinds import KINDS
+from storage.technologies import opened
 from storage.technology import Technology
 from storage.unit import Claim, UnitId
 from storage.writes import Writes
@@ -76,8 +77,8 @@ def commit(storage: Technology, claim: Claim, technology: str, start: int, end: 
 
 
 def writes(technology: str, learner: str, start: int, end: int) -> Writes:
-    """The record holds all events so far, and each event is counted."""
+    """The record holds all events so far, and each event is counted. On a cluster the two rows are in shards apart."""
     found = Writes(puts={Address(f"records/{learner}", "all"): bytes(range(end))})
     if "counters" not in KINDS[technology].refuses:
-        found.sums = {Address(f"counters/{learner}", "all"): {str(event): 1 for event in range(start, end)}}
+        found.sums = {Address(f"counters/{learner}", "every"): {str(event): 1 for event in range(start, end)}}
     return found

@@ -40,10 +40,14 @@ class Proxy:
     @property
     def url(self) -> str:
         """The server's url, by way of the proxy."""
-        port = self._server.sockets[0].getsockname()[1]
         parts = urlsplit(self._url)
         user, at, _ = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{port}"))
+        return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.port}"))
+
+    @property
+    def port(self) -> int:
+        """The proxy's own."""
+        return int(self._server.sockets[0].getsockname()[1])
 
     def cut(self, silence: float = 0.0) -> int:
         """Break every connection; returns how many there were. Blocks for the silence.

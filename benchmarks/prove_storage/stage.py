@@ -16,6 +16,7 @@ from benchmarks.prove_storage.member import Line, Member, Tail, until
 from benchmarks.prove_storage.nursery import Nursery
 from benchmarks.prove_storage.product import PARTITIONS, event_type, learners, rating_events
 from benchmarks.prove_storage.proxy import Proxy
+from benchmarks.prove_storage.redis_cluster import Cluster
 from benchmarks.prove_storage.targets import File, Running, Target
 from learners.declaration import Declaration
 from learners.homes import Homes
@@ -40,9 +41,9 @@ class Stage:
     def __init__(
         self,
         target: Target,
-        running: Running | File,
+        running: Running | Cluster | File,
         derived: Mapping[str, str],
-        proxy: Proxy | None,
+        proxy: Proxy | Cluster | None,
         kafka: str,
         registry: str,
         folder: Path,
@@ -158,7 +159,9 @@ def staged(target: Target, kafka: str, registry: str, folder: Path) -> Iterator[
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as started:
         running = started.enter_context(closing(target.start(folder)))
-        proxy = started.enter_context(closing(Proxy(running.url))) if target.remote else None
+        proxy: Proxy | Cluster | None = running if isinstance(running, Cluster) else None
+        if proxy is None and target.remote:
+            proxy = started.enter_context(closing(Proxy(running.url)))
         derived: dict[str, str] = {}
         if target.derived is not None:
             other = started.enter_context(closing(target.derived.start(folder)))

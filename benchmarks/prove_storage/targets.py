@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from benchmarks.ports import free_port
+from benchmarks.prove_storage.redis_cluster import DURABLE, Cluster, free_ports
 from millrace.stack import StackError
 from millrace.stack.cassandra import CassandraServer
 from millrace.stack.postgresql import PostgresqlServer
@@ -42,6 +43,11 @@ class Running:
         server.prepare()
         self._start()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process.poll() is not None
+
     def restart(self) -> None:
         """SIGKILL to all of it, at once, and a start on what it has left. Blocks until it answers again."""
         self._kill()
@@ -69,12 +75,14 @@ class Running:
 
     def _kill(self) -> None:
         """Its children first are found: PostgreSQL's are in sessions of their own."""
-        family = [self._process, *psutil.Process(self._process.pid).children(recursive=True)]
-        for process in family:
+        children: list[psutil.Process] = []
+        with suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self._process.pid).children(recursive=True)
+        for process in (self._process, *children):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self._process.wait()
-        psutil.wait_procs(family[1:], 10)
+        psutil.wait_procs(children, 10)
 
 
 class File:
@@ -107,7 +115,7 @@ class Target:
 
     name: str
     technology: str
-    start: Callable[[Path], Running | File]
+    start: Callable[[Path], Running | Cluster | File]
     pace: int
     remote: bool = True
     derived: Target | None = None
@@ -122,20 +130,12 @@ class _DurableRedis(RedisServer):
             file.write("appendfsync always\n")
 
 
-def free_port(beside: int = 0) -> int:
-    """A port that nothing listens on now; nor on so many after it."""
-    while True:
-        with ExitStack() as held, suppress(OSError):
-            first = held.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            for number in range(1, beside + 1):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port + number))
-            return port
-
-
 def _redis(folder: Path) -> Running:
     return Running(_DurableRedis(folder / "data", free_port()), folder / "server.log")
+
+
+def _redis_cluster(folder: Path) -> Cluster:
+    return Cluster(folder / "data", free_ports(3), DURABLE, proxied=True)
 
 
 def _postgresql(folder: Path) -> Running:
@@ -160,6 +160,7 @@ TARGETS = {
     target.name: target
     for target in (
         Target("redis", "redis", _redis, pace=2_000),
+        Target("redis_cluster", "redis", _redis_cluster, pace=1_000),
         _SQLITE,
         Target("postgresql", "relational", _postgresql, pace=1_000),
         Target("cassandra", "cassandra", _cassandra, pace=500),

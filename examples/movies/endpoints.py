@@ -107,6 +107,8 @@ recommend = mr.EndpointType(
     Recommendations,
     unit="user",
     deadline=timedelta(milliseconds=500),
+    fallback="popular_now",
+    default=Recommendations([]),
     golden=[
         mr.Golden(Recommend(user="196"), in_order(10)),
         mr.Golden(Recommend(user="196", category="Comedy", size=3), in_order(3)),

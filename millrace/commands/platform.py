@@ -7,17 +7,22 @@ from typing import Annotated
 
 import typer
 
-from millrace.commands.output import Output, OutputOption, say, write_json, write_rows
+from millrace.commands.output import Output, OutputOption, printable, say, warn, write_json, write_rows
 
 app = typer.Typer()
+MaybeFolder = Annotated[Path | None, typer.Argument(help="Folder of a data product; left out, only what is deployed.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of a data product, such as examples/movies.")]
 
 
 @app.command()
 def up(output: OutputOption = Output.TABLE) -> None:
-    """Start the local stack: Kafka, the schema registry and Redis, on loopback.
+    """Start the local stack: Kafka, the schema registry, Redis, and each other store that a setting puts on loopback.
+
+    Those are PostgreSQL (relational_url), Cassandra (cassandra_url), OpenSearch (search_url); SQLite needs no server.
+    What an address on another machine names is left alone. All settings: docs/settings.md.
 
     Example: millrace up && millrace status
+    Example: MILLRACE_SEARCH_URL=http://127.0.0.1:9200 millrace up
     """
     from millrace.settings import Settings
     from millrace.stack import Stack
@@ -43,7 +48,7 @@ def down() -> None:
 
 @app.command()
 def status(output: OutputOption = Output.TABLE) -> None:
-    """What runs and where: the addresses of kafka, registry, redis and service.
+    """What runs and where: the addresses of kafka, registry, the stores that are set up, and service.
 
     Example: millrace status --output json | jq -r .kafka.address
     """
@@ -81,34 +86,65 @@ def registry(
 
 @app.command()
 def learn(
-    folder: Folder,
-    processes: Annotated[int, typer.Option(help="Worker processes on this machine.", min=1)] = 1,
+    folder: MaybeFolder = None,
+    processes: Annotated[int, typer.Option(help="Worker processes on this machine, for each product.", min=1)] = 1,
     name: Annotated[str, typer.Option(help="Prefix of the workers' fixed names in the consumer group.")] = "worker",
     trace: Annotated[Path | None, typer.Option(help="Write deliveries and commits here, for fault tests.")] = None,
 ) -> None:
     """Fold a product's events into its storages, live; a worker that dies is started again at once.
 
-    Example: millrace learn examples/movies --processes 2
-    """
-    from millrace.learn import run_learn
+    It ends when no worker can work: a storage exists with other options, or by another learner.
 
-    run_learn(folder, processes, name, trace)
+    Without FOLDER, and where the setting `deployments` is on, the workers of every product that `millrace deploy` has
+    sent: begun, replaced and ended as products are deployed and undeployed.
+
+    Example: millrace learn examples/movies --processes 2
+    Example: MILLRACE_DEPLOYMENTS=true millrace learn
+    """
+    from millrace.learn import run_deployed, run_learn
+    from millrace.settings import Settings
+
+    if folder is None:
+        run_deployed(Settings.load(), processes, name)
+    else:
+        run_learn(folder, processes, name, trace)
 
 
 @app.command(hidden=True)
-def worker(folder: Folder, member: str, trace: Path | None = None) -> None:
-    """One worker process, as `millrace learn` starts it."""
+def worker(
+    folder: Folder,
+    member: str,
+    trace: Path | None = None,
+    deployed: bool = False,
+    packages: Path | None = None,
+    counting: bool = False,
+) -> None:
+    """One worker process, as `millrace learn` starts it, which is told by the exit code whether to start it again."""
+    from learners import REFUSED, LearnerRefused
+    from millrace.deployments.loading import OnDisk
     from millrace.settings import Settings
     from millrace.worker import run_worker
+    from storage import StorageConflict
 
-    run_worker(folder, Settings.load(), member, trace)
+    place = OnDisk(folder, packages) if deployed else folder
+    try:
+        run_worker(place, Settings.load(), member, trace, counting or not deployed)
+    except (LearnerRefused, StorageConflict) as error:
+        if error.passes:
+            raise
+        warn(printable(str(error)))
+        raise typer.Exit(REFUSED) from error
 
 
 @app.command()
-def serve(folder: Folder) -> None:
+def serve(folder: MaybeFolder = None) -> None:
     """Answer a product's endpoint types over HTTP, with the console. Changed files are live within two seconds.
 
+    Where the setting `deployments` is on, also those of every product that `millrace deploy` has sent; then FOLDER may
+    be left out.
+
     Example: millrace serve examples/movies
+    Example: MILLRACE_DEPLOYMENTS=true millrace serve
     """
     from millrace.service import run_service
     from millrace.settings import Settings

@@ -1,4 +1,4 @@
-"""`millrace replay`, `backtest` and `check`: a data product tried before and beside live traffic."""
+"""`millrace replay`, `backtest`, `evaluate` and `check`: a data product tried before and beside live traffic."""
 
 from __future__ import annotations
 
@@ -46,6 +46,31 @@ def backtest(
     from millrace.backtest import run_backtest
 
     run_backtest(folder, source, limit=limit, plot=plot, as_json=output is Output.JSON)
+
+
+@app.command()
+def evaluate(
+    folder: Folder,
+    endpoint: Annotated[str, typer.Option(help="The endpoint type, such as recommend, or recommend@2.")],
+    implementation: Annotated[str, typer.Option(help="The implementation that has not been live.")],
+    goal: Annotated[str | None, typer.Option(help="By which goal; else that of the type's experiment.")] = None,
+    part: Annotated[str, typer.Option(help="What of an answer counts as the decision, such as items.0.id.")] = "",
+    days: Annotated[float, typer.Option(help="How far back decisions count.", min=0.01, max=3650)] = 7.0,
+    limit: Annotated[int, typer.Option(help="At most so many of the newest.", min=1)] = 200_000,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """What an implementation would have earned, from logged decisions; exit code 1 where they cannot tell.
+
+    Example: millrace evaluate examples/movies --endpoint recommend --implementation also_watched --part items.0.id
+    """
+    from datetime import timedelta
+
+    from millrace.evaluate import Wanted, run_evaluation
+    from millrace.settings import Settings
+
+    wanted = Wanted(endpoint, implementation, goal, part, timedelta(days=days), limit)
+    if not run_evaluation(folder, Settings.load(), wanted, output):
+        raise typer.Exit(1)
 
 
 @app.command()

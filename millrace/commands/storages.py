@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from millrace.commands import storages_changing, storages_loading, storages_reading
-from millrace.commands.output import Output, OutputOption, write_rows
+from millrace.commands.output import Output, OutputOption, warn, write_rows
 
 if TYPE_CHECKING:
     from storage import Catalogue
@@ -36,6 +36,8 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
             rows = [await _row(catalogue, item) for item in catalogue.storages()]
             if rows or all(health.error is None for health in catalogue.health().values()):
                 write_rows(rows, output, EMPTY)
+            for sentence in catalogue.damaged():
+                warn(sentence)
             catalogue.must_answer()
 
     asyncio.run(listed())
@@ -48,7 +50,8 @@ EMPTY = (
 
 
 async def _row(catalogue: Catalogue, item: Any) -> dict[str, Any]:
-    from millrace.commands.storages_reading import counted, moment
+    from millrace.commands.storages_reading import counted
+    from storage.clock import moment
 
     units, alias = catalogue.states().get(item.title, []), catalogue.alias(item)
     newest = max((unit.watermark_ms for unit in units if unit.watermark_ms is not None), default=None)

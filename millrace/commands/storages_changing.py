@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from millrace.commands.output import Output, OutputOption, say, write_json, write_rows
+from millrace.commands.me import me
+from millrace.commands.output import Output, OutputOption, printable, say, write_json, write_rows
+from millrace.commands.span import span_of
 from millrace.commands.storages_reading import Name
 
 if TYPE_CHECKING:
@@ -35,10 +37,11 @@ def create(
 ) -> None:
     """Create a storage, empty. The first learner that declares the same writes it.
 
-    Example: millrace storages create redis/ranking/popular --half-life 30d --size 100
+    Example: millrace storages create redis/ranking/trending --half-life 30d --size 100
     """
+    from schemas import MillraceError
     from storage import versions
-    from storage.blank import blank
+    from storage.formats.blank import blank
     from storage.naming import place
 
     given = {
@@ -50,6 +53,8 @@ def create(
         "merge": merge,
     }
     named = place(storage)
+    if named.version is not None:
+        raise MillraceError(f"A new storage begins with @1; write {named.storage} without @{named.version}.")
     item = blank(*named.whole, given, None if schema is None else _text(schema))
     with opened_technology(named.technology) as technology:
         made = versions.create(technology, item, me())
@@ -77,7 +82,7 @@ def switch(name: Annotated[str, typer.Argument(help="Name and version: popular@3
 
 @app.command()
 def rollback(name: Name) -> None:
-    """Let a name stand for the version that it stood for before. Undo it with `switch`.
+    """Let a name stand for the ready version before the one that it stands for now. Undo it with `switch`.
 
     Example: millrace storages rollback popular
     """
@@ -91,19 +96,25 @@ def rollback(name: Name) -> None:
 def delete(
     name: Name,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also what is read or written now.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also what is read or written now, or unreadable.")] = False,
 ) -> None:
     """Remove a storage with all versions and rows, or one version of it. Asks for the name, as nothing brings it back.
+
+    An entry that cannot be read is named in full, and removed by force; its rows stay, as nobody knows where they are.
 
     Example: millrace storages delete redis/ranking/popular@1
     """
     from schemas import MillraceError
     from storage import versions
 
+    if force and _discarded(name):
+        say(f"Deleted the entry {name}, which could not be read.")
+        return
     place = _found(name)
     if (
         not yes
-        and typer.prompt(f"This removes {place.title} with all its rows. Type {place.name} to go on") != place.name
+        and typer.prompt(printable(f"This removes {place.title} with all its rows. Type {place.name} to go on"))
+        != place.name
     ):
         raise MillraceError(f"That is not {place.name}; nothing was deleted.")
     count = _changed(place, lambda it: versions.delete(it, place.format, place.name, place.version, force))
@@ -128,13 +139,10 @@ def collect(
     from millrace.settings import Settings
     from schemas import MillraceError
     from storage.retention import Retention
-    from storage.span import span
 
     rule = retention_of(Settings.load())
-    try:
-        rule = Retention(rule.previous if previous is None else previous, rule.age if age is None else span(age))
-    except ValueError as error:
-        raise MillraceError(f"--age: {error}.") from error
+    kept = rule.age if age is None else span_of("--age", age)
+    rule = Retention(rule.previous if previous is None else previous, kept)
     with closing(Platform(Settings.load())) as platform:
         gone, problems = collected(platform, rule, dry_run)
     rows = [{"storage": item.title, "state": item.state, "created": item.created} for item in gone]
@@ -156,6 +164,17 @@ def _found(name: str) -> Place:
     return asyncio.run(place())
 
 
+def _discarded(name: str) -> bool:
+    """Whether a text named an entry in full that could not be read, and is gone now."""
+    from storage import versions
+
+    technology, _, entry = name.partition("/")
+    if "/" not in entry:
+        return False
+    with opened_technology(technology) as opened:
+        return versions.discard(opened, entry)
+
+
 def _changed(place: Place, change: Callable[[Technology], T]) -> T:
     with opened_technology(place.technology) as technology:
         return change(technology)
@@ -172,8 +191,19 @@ def opened_technology(name: str) -> Iterator[Technology]:
 
     with closing(Platform(Settings.load())) as platform:
         if name not in platform.technologies:
-            raise MillraceError(f"{name} is not set up; set up are {', '.join(platform.technologies)}: see {name}_url.")
+            raise MillraceError(_not_set_up(name, ", ".join(platform.technologies) or "none"))
         yield platform.technologies[name]
+
+
+def _not_set_up(name: str, there: str) -> str:
+    from storage.kinds import settable
+
+    if name == "memory":
+        return f"memory lives in one process and ends with it, so that no command reaches it; set up are {there}."
+    if name not in settable():
+        return f"There is no technology {name!r}; set up are {there}."
+    settings = f"{name}_url in millrace.toml, or MILLRACE_{name.upper()}_URL"
+    return f"{name} is not set up; set up are {there}. Say where it is: {settings}."
 
 
 def _say_moved(place: Place, alias: Alias) -> None:
@@ -188,14 +218,3 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MillraceError(f"{path} cannot be read as a schema: {error}.") from error
-
-
-def me() -> str:
-    """Who runs this command, for people."""
-    import getpass
-    import socket
-
-    try:
-        return f"{getpass.getuser()}@{socket.gethostname()}"
-    except (OSError, KeyError):  # a user without a name
-        return socket.gethostname()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from millrace.commands.me import me
 from millrace.commands.output import Output, OutputOption, say, write_json
 
 app = typer.Typer()
@@ -25,7 +26,9 @@ class Metric(StrEnum):
 def load(
     storage: Annotated[str, typer.Argument(help="technology/format/name, such as redis/ranking/popular.")],
     file: Annotated[Path, typer.Argument(help="A file in Parquet, Arrow, CSV or NDJSON.")],
-    key: Annotated[str, typer.Option(help="Records, documents: the column with the keys.")] = "key",
+    key: Annotated[
+        str | None, typer.Option(help="Records, documents: the column with the keys; key if left out.")
+    ] = None,
     schema: Annotated[Path | None, typer.Option(help="Records: a file with the Avro schema of a row.")] = None,
     metric: Annotated[Metric | None, typer.Option(help="Vectors: what makes two near; cosine if left out.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Load only; the name stands for what it stands for.")] = False,
@@ -41,17 +44,20 @@ def load(
     Example: millrace storages load relational/records/users u.csv --key user
     Example: millrace storages load redis/vectors/items items.arrow --metric dot
     """
-    from millrace.commands.storages_changing import me, opened_technology
-    from millrace.loading import Bar, outcome, read_schema, sentence, stopping
+    from millrace.commands.storages_changing import opened_technology
+    from millrace.loading import Bar, must_suit, outcome, read_schema, sentence, stopping
     from schemas import MillraceError
-    from storage.load import load as load_file
-    from storage.load_descriptor import Given
+    from storage.loads.descriptor import PLAIN_KEY, Given
+    from storage.loads.load import load as load_file
     from storage.naming import place
 
     named = place(storage)
     if named.version is not None:
         raise MillraceError(f"A load makes the next version itself; write {named.storage} without @{named.version}.")
-    given = Given(key, None if schema is None else read_schema(schema), None if metric is None else metric.value)
+    must_suit(named.format, key=key, schema=schema, metric=metric)
+    given = Given(
+        key or PLAIN_KEY, None if schema is None else read_schema(schema), None if metric is None else metric.value
+    )
     with stopping(), opened_technology(named.technology) as technology, Bar(file, output is Output.TABLE) as bar:
         done = load_file(technology, named.format, named.name, file, given, me(), not keep, bar.seen)
     if output is Output.JSON:

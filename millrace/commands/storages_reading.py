@@ -11,7 +11,7 @@ import typer
 from millrace.commands.output import Output, OutputOption, say, write_json, write_rows
 
 if TYPE_CHECKING:
-    from storage import Catalogue, Descriptor
+    from storage import Catalogue, Descriptor, Reads
     from storage.naming import Place
 
 app = typer.Typer()
@@ -62,7 +62,9 @@ def versions(name: Name, output: OutputOption = Output.TABLE) -> None:
 def read(
     name: Name,
     key: Annotated[str, typer.Argument(help="The row's key.")],
-    size: Annotated[int, typer.Option(help="Of a ranking so many members.", min=1)] = 20,
+    size: Annotated[
+        int, typer.Option(help="So many members of a ranking, or fields of counters.", min=1, max=1_000_000)
+    ] = 20,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """One row by its key, decoded by its format; exit code 1 if there is none.
@@ -127,14 +129,20 @@ async def counted(count: Awaitable[int | None]) -> int | None:
         return None
 
 
-def moment(milliseconds: int | None) -> str | None:
-    """A time in ms since 1970 as ISO 8601."""
-    from datetime import UTC, datetime
+async def _keys(reads: Reads, item: Descriptor) -> list[str]:
+    """Some keys; none where they cannot be had."""
+    from storage import browsing
+    from storage.errors import StorageError
 
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
+    try:
+        return await browsing.keys(reads, item, 10)
+    except StorageError:
+        return []
 
 
 async def _document(catalogue: Catalogue, item: Descriptor) -> dict[str, Any]:
+    from storage.clock import moment
+
     reads, every = catalogue.reads(item.technology), [one for one in catalogue.storages() if one.place == item.place]
     return {
         "storage": item.title,
@@ -146,7 +154,7 @@ async def _document(catalogue: Catalogue, item: Descriptor) -> dict[str, Any]:
         "schema": item.schema,
         "rows": await counted(reads.count(item)),
         "bytes": await counted(reads.size(item)),
-        "keys": ", ".join(await reads.keys(item, 10)) or None,
+        "keys": ", ".join(await _keys(reads, item)) or None,
         "versions": await _versions(catalogue, [one for one in every if one.technology == item.technology]),
         "positions": [
             {
@@ -162,6 +170,8 @@ async def _document(catalogue: Catalogue, item: Descriptor) -> dict[str, Any]:
 
 
 async def _versions(catalogue: Catalogue, every: Sequence[Descriptor]) -> list[dict[str, Any]]:
+    from storage.clock import moment
+
     rows = []
     for item in every:
         alias = catalogue.alias(item)

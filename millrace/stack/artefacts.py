@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from millrace.stack.errors import StackError
@@ -88,19 +89,20 @@ class Artefacts:
         return [file for file in self.files if not _has_size(self.place / file.file, file.size)]
 
 
-def pinned(title: str, name: str) -> Artefacts:
-    """The artefacts of a checksum file in `pins/`. Its folder carries the file's own digest: new pins, new folder."""
-    text = files("millrace.stack").joinpath("pins", f"{name}.txt").read_text("utf-8")
+def pinned(title: str, pins: Traversable) -> Artefacts:
+    """The artefacts of a checksum file. Their folder carries the file's own digest: new pins, new folder."""
+    text = pins.read_text("utf-8")
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("#")]
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     artefacts = (Artefact(where, sha, int(size), *folder) for sha, size, where, *folder in rows)
-    return Artefacts(title, f"{name}-{digest}", tuple(artefacts))
+    return Artefacts(title, f"{pins.name.removesuffix('.txt')}-{digest}", tuple(artefacts))
 
 
-KAFKA = pinned("Kafka 4.1.1", "kafka-4.1.1")
-REDIS = pinned("Redis 6.2", "redis-6.2")
-CASSANDRA = pinned("Cassandra 5.0.5", "cassandra-5.0.5")
-OPENSEARCH = pinned("OpenSearch 3.6.0", "opensearch-3.6.0")
+_PINS = files("millrace.stack").joinpath("pins")
+KAFKA = pinned("Kafka 4.1.1", _PINS.joinpath("kafka-4.1.1.txt"))
+REDIS = pinned("Redis 6.2", _PINS.joinpath("redis-6.2.txt"))
+CASSANDRA = pinned("Cassandra 5.0.5", _PINS.joinpath("cassandra-5.0.5.txt"))
+OPENSEARCH = pinned("OpenSearch 3.6.0", _PINS.joinpath("opensearch-3.6.0.txt"))
 
 
 def cache() -> Path:

@@ -110,6 +110,7 @@ class CassandraServer:
             "-Djdk.attach.allowAttachSelf=true",
             "-Dio.netty.tryReflectionSetAccessible=true",
             "-Dcassandra-foreground=yes",
+            f"-XX:ErrorFile={self.folder.absolute() / 'crash.log'}",
             f"-Dcassandra.config={(self._configuration / 'cassandra.yaml').as_uri()}",
             f"-Dcassandra.storagedir={self.folder.absolute()}",
             f"-Dlogback.configurationFile={(self._configuration / 'logback.xml').as_uri()}",
@@ -160,6 +161,8 @@ class CassandraServer:
             "hints_directory": str(folder / "hints"),
             "cdc_raw_directory": str(folder / "cdc_raw"),
             "commitlog_sync": "batch",  # a single node has nobody else who remembers what it acknowledged
+            "commit_failure_policy": "die",  # one that stops is there and takes nobody in, until it is started again
+            "disk_failure_policy": "die",
             "memtable_heap_space": "96MiB",
             "memtable_offheap_space": "96MiB",
             "paxos_variant": "v2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping
 from dataclasses import fields
 from urllib.parse import SplitResult, urlsplit
 
@@ -58,18 +59,18 @@ def addresses(settings: Settings) -> dict[str, str]:
     found = {"kafka": settings.kafka, "registry": settings.registry_url, "redis": settings.redis_url}
     if settings.relational_url.startswith("postgresql:"):
         found["postgresql"] = settings.relational_url
-    if settings.cassandra_url:
-        found["cassandra"] = settings.cassandra_url
-    if settings.search_url:
-        found["search"] = settings.search_url
+    there = ("redis", "relational")
+    found |= {name: address for name, address in settings.addresses.items() if address and name not in there}
     found["service"] = settings.service_url
     return {name: redacted(address) for name, address in found.items()}
 
 
 def variables(settings: Settings) -> dict[str, str]:
     """The settings as the environment of a child process. `kafka_options` have no variable: they are in the file."""
-    names = [item.name for item in fields(settings) if item.name != "kafka_options"]
-    return {f"MILLRACE_{name.upper()}": str(getattr(settings, name)) for name in names}
+    names = [item.name for item in fields(settings) if not isinstance(getattr(settings, item.name), Mapping)]
+    further = {f"{name}_url": address for name, address in settings.further_urls.items()}
+    every = {**{name: getattr(settings, name) for name in names}, **further}
+    return {f"MILLRACE_{name.upper()}": str(value) for name, value in every.items()}
 
 
 def _port(address: SplitResult, usual: int, setting: str) -> int:

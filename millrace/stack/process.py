@@ -76,19 +76,26 @@ class Processes:
         return found
 
     def stop(self, names: Iterable[str], patience: float = 15.0) -> None:
-        """Ask the named processes to end (SIGTERM), wait `patience` seconds, then kill; forgets their records. Blocks.
+        """Stop whatever runs under these names; see `end`."""
+        chosen = set(names)
+        self.end([record for name, record in self.records().items() if name in chosen], patience)
 
-        Children that a process leaves behind are killed; nothing else is touched.
+    def end(self, records: Sequence[ProcessRecord], patience: float = 15.0) -> None:
+        """Ask these processes to end (SIGTERM), wait `patience` seconds, then kill; forgets their records. Blocks.
+
+        Children that a process leaves behind are killed; nothing else is touched, also not what was started under the
+        same names since.
         """
-        records = [record for name, record in self.records().items() if name in set(names)]
         living = [process for record in records if (process := record.process()) is not None]
         children = [child for process in living for child in _children(process)]
         _signal(living, signal.SIGTERM)
         _wait(living, patience)
         _signal([*living, *children], signal.SIGKILL)
         _wait([*living, *children], 5.0)
+        kept = self.records()
         for record in records:
-            (self._folder / f"{record.name}.json").unlink(missing_ok=True)
+            if kept.get(record.name) == record:
+                (self._folder / f"{record.name}.json").unlink(missing_ok=True)
 
     def _keep(self, record: ProcessRecord) -> None:
         """Write the record; a process whose record cannot be written is killed, as nobody would find it again."""

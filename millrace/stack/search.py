@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from millrace.stack.artefacts import OPENSEARCH, filling, keeping
-from millrace.stack.fetch import fetched
-from millrace.stack.java import java
+from millrace.stack.artefacts import OPENSEARCH
+from millrace.stack.search_home import SearchHome
 from millrace.stack.server import Port
-from millrace.stack.unprivileged import give, unprivileged
+from millrace.stack.unprivileged import give
 
-_VERSION = "3.6.0"
-_JAVA = 21
 _MODULES = {
     "transport-netty4": "org.opensearch.transport.Netty4ModulePlugin",
     "transport-grpc": "org.opensearch.transport.grpc.GrpcPlugin",
     "lang-painless": "org.opensearch.painless.PainlessModulePlugin",
 }
 """What it needs to speak HTTP, and what k-NN extends; no other module, as some do not start on every Java."""
-_PLUGIN = "opensearch-knn"
-_UNPACKED = 12 << 20
-_OPTIONS = (
-    "-Xms256m",
-    "-Xmx256m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",  # it starts in half the time
-    "-XX:-UsePerfData",
-    "-Djava.awt.headless=true",
-    "-Dfile.encoding=UTF-8",
-    "-Djna.nosys=true",
-    "-Dio.netty.noUnsafe=true",
-    "-Dlog4j.shutdownHookEnabled=false",
-    "-Dlog4j2.disable.jmx=true",
-    "--enable-native-access=ALL-UNNAMED",
-    "-Dopensearch.distribution.type=tar",
-    "-Dopensearch.bundled_jdk=false",
-)
+_HOME = SearchHome(OPENSEARCH, "3.6.0", _MODULES, "opensearch-knn")
 _LOGGING = """\
 status = error
 appender.console.type = Console
@@ -70,9 +47,7 @@ class SearchServer:
         return (Port(self.port, "MILLRACE_SEARCH_URL=http://127.0.0.1:{port}"),)
 
     def fetch(self, show: bool) -> None:
-        _java()
-        unprivileged(_TITLE)
-        _assemble(fetched(OPENSEARCH, show))
+        _HOME.fetch(show)
 
     def prepare(self) -> None:
         for part in ("config", "data", "logs"):
@@ -94,11 +69,7 @@ class SearchServer:
         give(self._home)
 
     def command(self) -> list[str]:
-        program = OPENSEARCH.place
-        agent = next(program.glob("agent/opensearch-agent-[0-9]*.jar"))
-        places = [f"-Dopensearch.path.home={program}", f"-Dopensearch.path.conf={self._home / 'config'}"]
-        running = [f"-javaagent:{agent}", "-cp", f"{program}/lib/*", "org.opensearch.bootstrap.OpenSearch"]
-        return [*unprivileged(_TITLE), str(_java()), *_OPTIONS, *places, *running]
+        return _HOME.command(self._home / "config")
 
     def ready(self) -> bool:
         """Whether it has opened all that it holds."""
@@ -111,47 +82,3 @@ class SearchServer:
     @property
     def _home(self) -> Path:
         return self.folder.absolute()
-
-
-_TITLE = OPENSEARCH.title
-
-
-def _java() -> Path:
-    return java(_TITLE, _JAVA)
-
-
-def _assemble(home: Path) -> None:
-    """Make what was fetched the home folder of OpenSearch: each module says what it is, and the plugin is unpacked."""
-    plugin = home / "plugins" / _PLUGIN
-    if plugin.is_dir():
-        return
-    with filling(home, _UNPACKED, _TITLE):
-        (home / "bin").mkdir(exist_ok=True)  # it looks for it
-        for module, entry in _MODULES.items():
-            with keeping(home / "modules" / module / "plugin-descriptor.properties") as file:
-                file.write_text(_descriptor(module, entry), "utf-8")
-        plugin.parent.mkdir(exist_ok=True)
-        unpacking = Path(tempfile.mkdtemp(prefix=".fetching-", dir=home))
-        with zipfile.ZipFile(next(home.glob(f"archives/{_PLUGIN}-*.zip"))) as archive:
-            archive.extractall(unpacking)
-        unpacking.chmod(0o755)
-        try:
-            unpacking.rename(plugin)
-        except OSError:
-            shutil.rmtree(unpacking)
-            if not plugin.is_dir():  # another process was faster
-                raise
-
-
-def _descriptor(module: str, entry: str) -> str:
-    lines = {
-        "name": module,
-        "description": module,
-        "version": _VERSION,
-        "opensearch.version": _VERSION,
-        "java.version": _JAVA,
-        "classname": entry,
-        "extended.plugins": "",
-        "has.native.controller": "false",
-    }
-    return "".join(f"{name}={value}\n" for name, value in lines.items())

@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
@@ -60,15 +60,33 @@ class Stack:
             self._start(running, missing, progress or _silent)
         return tuple(server.name for server in missing)
 
-    def down(self, names: Iterable[str] | None = None) -> None:
-        """Stop the named parts and processes, or all that were started in this folder; first those that use others."""
+    def down(self, started: Iterable[ProcessRecord] | None = None) -> None:
+        """Stop these processes, or all that were started in this folder; first those that use others."""
         if not self._folder.is_dir():
             return
         with held(self._folder):
-            chosen = set(self._processes.records()) if names is None else set(names)
-            self._processes.stop(chosen.difference(_LAST_TO_STOP))
+            chosen = list(self._processes.records().values() if started is None else started)
+            self._processes.end([record for record in chosen if record.name not in _LAST_TO_STOP])
             for name in _LAST_TO_STOP:
-                self._processes.stop(chosen.intersection({name}))
+                self._processes.end([record for record in chosen if record.name == name])
+
+    def records(self, names: Iterable[str]) -> list[ProcessRecord]:
+        """The processes that run under these names now, to be told from those that do so later."""
+        found = self._processes.records()
+        return [found[name] for name in names if name in found]
+
+    def wait(self, started: Collection[ProcessRecord], look: float = 0.5) -> str:
+        """Wait until one of these processes was stopped by somebody; its name. Blocks; looks every `look` seconds.
+
+        Raises:
+            StackError: one has ended by itself; the end of its log says why.
+        """
+        while (ended := next((record for record in started if record.process() is None), None)) is None:
+            time.sleep(look)
+        with held(self._folder):  # until a `down` that is under way has forgotten what it stopped
+            if ended in self._processes.records().values():
+                self.check(ended.name)
+        return ended.name
 
     def status(self) -> dict[str, dict[str, object]]:
         """Each part's address, state, process id and log, by name; then what else was started in this folder.
@@ -94,7 +112,7 @@ class Stack:
         try:
             yield record
         finally:
-            self._processes.stop([name])
+            self._processes.end([record])
 
     def check(self, name: str) -> None:
         """Raise `StackError` with the end of its log if the named process was started here and has ended since."""

@@ -40,7 +40,7 @@ def nodes(flow: Flow) -> dict[Node, Words]:
     """Every node by column and name."""
     found: dict[Node, Words] = {("topics", item.name): _topic(item, flow) for item in flow.topics}
     found |= {("learners", item.title): _learner(item, flow) for item in flow.learners}
-    found |= {("storages", item.title): _storage(item, flow) for item in flow.storages}
+    found |= {("storages", item.title): _storage(item) for item in flow.storages}
     found["endpoints", EXPERIMENTS] = _experiments(flow)
     found |= {("endpoints", item.name): _endpoint(item, flow) for item in flow.endpoints}
     return found
@@ -55,6 +55,9 @@ def labels(flow: Flow) -> dict[Node, Label]:
         growth = next((topic.rate for topic in flow.topics if topic.name == learner.topic), None)
         found["learners", learner.title] = Label(wording.rate(growth), behind, warn)
     for storage in flow.storages:
+        if not storage.descriptor.topic:
+            found["reads", storage.title] = Label(_unfolded(storage), "")
+            continue
         rates = [unit.rate for unit in storage.units if unit.rate is not None]
         folded = wording.rate(sum(rates)) if rates else wording.UNKNOWN
         warn = storage.condition.unusual
@@ -99,7 +102,7 @@ def _learner(learner: LearnerFigures, flow: Flow) -> Words:
     waiting = learner.behind.events if learner.behind else None
     more = "" if waiting is None else f"{wording.short_count(waiting)} to fold"
     return Words(
-        name=learner.name,
+        name=learner.name if sum(item.name == learner.name for item in flow.learners) == 1 else learner.title,
         line=f"{len(late)} of {len(learner.units)} {late[0].condition.value}" if late else line,
         more="" if late else more,
         link=f"flow?show=learners/{learner.title}",
@@ -111,16 +114,18 @@ def _learner(learner: LearnerFigures, flow: Flow) -> Words:
     )
 
 
-def _storage(storage: StorageFigures, flow: Flow) -> Words:
+def _storage(storage: StorageFigures) -> Words:
     descriptor = storage.descriptor
     rows = wording.plural(storage.rows, "row") if storage.rows is not None else ""
     fresh = f"events up to {wording.clock(storage.watermark)}" if storage.watermark else "no event folded yet"
+    if not descriptor.topic:
+        fresh = f"{_unfolded(storage)}; no learner writes it"
     rates = [unit.rate for unit in storage.units if unit.rate is not None]
     return Words(
         name=storage.short,
         line=f"{descriptor.technology}/{descriptor.format}",
-        more=rows or f"{wording.plural(len(storage.units), 'unit')}",
-        link=f"storages?storage={storage.title}",
+        more=rows or (wording.plural(len(storage.units), "unit") if descriptor.topic else ""),
+        link=f"storages?storage={storage.title}#chosen",
         rate=wording.rate(sum(rates) if rates else None),
         events=wording.count(storage.behind.events if storage.behind else None),
         seconds=wording.behind(storage.behind),
@@ -129,9 +134,13 @@ def _storage(storage: StorageFigures, flow: Flow) -> Words:
     )
 
 
+def _unfolded(storage: StorageFigures) -> str:
+    return "loaded" if storage.descriptor.writer else "empty"
+
+
 def _experiments(flow: Flow) -> Words:
     slowest = _slowest(item.behind for item in flow.storages if item.descriptor.name.startswith("experiment_"))
-    running = sum(item.facts.experiment is not None for item in flow.endpoints)
+    running = sum(len(item.facts.experiments) for item in flow.endpoints)
     return Words(
         name=EXPERIMENTS,
         line=f"{running} running" if running else "none",
@@ -148,16 +157,16 @@ def _endpoint(endpoint: EndpointFigures, flow: Flow) -> Words:
     read = [item for item in flow.storages if item.title in endpoint.facts.reads]
     slowest = _slowest(item.behind for item in read)
     late = any(item.condition.unusual for item in read)
-    refused = endpoint.facts.refusals
+    wrong = "save refused" if endpoint.facts.refusals else "cannot answer" if endpoint.facts.faults else ""
     answered = wording.sampled(endpoint.answered, flow.at) if endpoint.answered else f"over {wording.seconds(120)} ago"
     return Words(
         name=endpoint.name,
-        line="save refused" if refused else wording.rate(endpoint.rate) if endpoint.total else "no answers yet",
+        line=wrong or (wording.rate(endpoint.rate) if endpoint.total else "no answers yet"),
         more=f"p99 {wording.milliseconds(endpoint.p99)}" if endpoint.p99 is not None else "",
         link=f"endpoints?endpoint={endpoint.name}",
         rate=wording.rate(endpoint.rate),
         events=wording.count(slowest.events if slowest else None) if read else "reads no storage",
         seconds=wording.behind(slowest),
         fresh=f"last answer {answered}" if endpoint.total else "never asked",
-        warn=bool(refused) or late,
+        warn=bool(wrong) or late or endpoint.failing,
     )

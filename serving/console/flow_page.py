@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from serving.measurements import Flow, Found, Measurements, UnitFigures, find
 
 DECISIONS = "decisions"
 """The topic of decisions: what the service itself emits, so no event that came in."""
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 SHOWN = 8
 """Units in the table before the rest is folded away."""
@@ -37,7 +40,7 @@ def context(measurements: Measurements, query: Mapping[str, str]) -> dict[str, A
         return {"flow": None, "asked": asked}
     drawn = layout(flow)
     found = _found(flow, asked)
-    chosen = _chosen(flow, drawn, query.get("show", ""), found)
+    chosen = _chosen(drawn, query.get("show", ""), found)
     units = _units(flow, query.get("show", ""))
     return {
         "flow": flow,
@@ -126,12 +129,13 @@ def _sum(courses: list[tuple[float, ...]]) -> tuple[float, ...]:
 def _found(flow: Flow, asked: str) -> Found | None:
     topic, _, rest = asked.partition("/")
     partition, _, offset = rest.partition("/")
-    if not (topic and partition.isdigit() and offset.replace(",", "").isdigit()):
+    offset = offset.replace(",", "")
+    if not (topic and _NUMBER.fullmatch(partition) and _NUMBER.fullmatch(offset)):
         return None
-    return find(flow, topic, int(partition), int(offset.replace(",", "")))
+    return find(flow, topic, int(partition), int(offset))
 
 
-def _chosen(flow: Flow, drawn: Layout, show: str, found: Found | None) -> set[Node]:
+def _chosen(drawn: Layout, show: str, found: Found | None) -> set[Node]:
     """The nodes to draw heavy: the path of the event found, or everything connected with the node asked for."""
     if found and found.passages:
         learned = {("learners", passage.learner.title) for passage in found.passages if passage.folded}

@@ -1,7 +1,8 @@
 """Where the nodes of the Flow page stand and how its edges run: four columns on a grid of rows. No I/O, no markup.
 
-A storage's row is also its learner's, and a learner's its topic's, so that most edges are straight. Past LIMIT rows the
-storages that are in step are folded, with their learners, into one line.
+A storage's row is also its learner's, and a learner's its topic's, so that most edges are straight. Storages
+that no learner writes and no endpoint type reads are left out; past LIMIT rows, so are those that are in step, with
+their learners. A line says how many.
 """
 
 from __future__ import annotations
@@ -37,13 +38,14 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """`columns` maps topics, learners, storages and endpoints to what stands in each row (None = empty); `folded` is
-    how many storages are not drawn."""
+    """`columns` maps topics, learners, storages and endpoints to what stands in each row (None = empty). Not drawn are
+    `folded` storages for want of room, and `idle` ones that nobody writes or reads."""
 
     rows: int
     columns: Mapping[str, Sequence[str | None]]
     edges: Sequence[Edge]
     folded: int = 0
+    idle: int = 0
 
     @property
     def height(self) -> int:
@@ -67,7 +69,8 @@ class Layout:
 
 def layout(flow: Flow, limit: int = LIMIT) -> Layout:
     """Place everything that a flow holds."""
-    storages = _kept(flow, limit)
+    live = [item for item in flow.storages if item.live]
+    storages = _kept(flow, live, limit)
     reads = {item.name: sorted(item.facts.reads) for item in flow.endpoints}
     counts = [item.title for item in storages if item.descriptor.name.startswith("experiment_")]
     if counts:
@@ -90,15 +93,21 @@ def layout(flow: Flow, limit: int = LIMIT) -> Layout:
         rows=rows,
         columns={name: _column(placed[name], rows) for name in _SPANS},
         edges=list(_edges(links, placed)),
-        folded=len(flow.storages) - len(storages),
+        folded=len(live) - len(storages),
+        idle=len(flow.storages) - len(live),
     )
 
 
-def _kept(flow: Flow, limit: int) -> list[StorageFigures]:
-    """The storages to draw, in the order of their learners: past the limit, first those that are unusual."""
-    kept = sorted(flow.storages, key=lambda item: not item.condition.unusual)[:limit]
+def _kept(flow: Flow, live: Sequence[StorageFigures], limit: int) -> list[StorageFigures]:
+    """The storages to draw, in the order of their learners: past the limit, first those that are unusual,
+    then those that are both written and read."""
+    kept = sorted(live, key=_rank)[:limit]
     order = {learner.title: index for index, learner in enumerate(flow.learners)}
     return sorted(kept, key=lambda item: (order.get(item.descriptor.writer, len(order)), item.descriptor.name))
+
+
+def _rank(storage: StorageFigures) -> tuple[bool, bool, bool]:
+    return not storage.condition.unusual, not (storage.descriptor.topic and storage.readings), not storage.readings
 
 
 def _first(name: str, parent_of: Mapping[str, str], rows: Rows) -> float | None:

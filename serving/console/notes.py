@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from serving.console import wording
-from serving.measurements import Condition, Connection, EndpointFigures, Flow, UnitFigures
+from serving.measurements import NOBODY, Condition, Connection, EndpointFigures, Flow, UnitFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,24 @@ class Note:
 
 
 def note(flow: Flow) -> Note | None:
-    """The most urgent thing that is wrong, or None: a server away, then a unit behind, then refused code."""
-    return _away(flow.connections, flow) or _behind(flow) or refused(flow.endpoints)
+    """The most urgent thing that is wrong, or None: a server away, an endpoint that cannot answer, is overloaded or
+    often fails, a unit behind, refused code, decisions that are not logged."""
+    unanswered = unable(flow.endpoints) or overloaded(flow.endpoints) or failing(flow.endpoints)
+    lasting = _behind(flow) or refused(flow.endpoints) or unlogged(flow)
+    return _away(flow.connections, flow) or unanswered or lasting
 
 
 def away(flow: Flow, technologies: Collection[str]) -> Note | None:
     """A technology of these that does not answer; the storages of the others are live."""
     return _away([item for item in flow.connections if item.name.lower() in technologies], flow)
+
+
+def unread(damaged: Sequence[str]) -> Note | None:
+    """Entries of a catalogue that nobody can read: `Catalogue.damaged` says which."""
+    if not damaged:
+        return None
+    more = f" {wording.plural(len(damaged) - 1, 'more entry', 'more entries')} cannot be read." if damaged[1:] else ""
+    return Note("warn", "Unreadable:", f"{damaged[0]}.{more}", "An entry of a storage cannot be read.")
 
 
 def _away(connections: Sequence[Connection], flow: Flow) -> Note | None:
@@ -89,11 +100,79 @@ def _until(unit: UnitFigures, flow: Flow) -> str:
     return ", keeping its distance" if unit.condition is Condition.BEHIND else f", {unit.condition.value}"
 
 
+def unlogged(flow: Flow) -> Note | None:
+    """Decisions that were lost in the last minute, or wait on disk; answers wait for neither."""
+    show = ("endpoints", "Show endpoints")
+    if flow.dropped:
+        text = f"of {wording.plural(flow.dropped, 'answer')} were lost in the last minute: "
+        text += (
+            "Kafka takes too few of them, and neither queue nor spool has room." if _spooled(flow) else "see the log."
+        )
+        return Note("bad", "Decisions", text, "Decisions are lost.", *show)
+    if _spooled(flow):
+        text = f"wait on disk until Kafka takes them: {spool(flow)}. Answers go on."
+        return Note("warn", "Decisions", text, "Decisions wait on disk.", *show)
+    return None
+
+
+def spool(flow: Flow) -> str:
+    """What is on disk, in words; nothing where nothing is."""
+    if not _spooled(flow):
+        return ""
+    age = wording.seconds(flow.decisions["spool_seconds"])
+    return f"{wording.count(_spooled(flow))} in {wording.size(flow.decisions['spool_bytes'])}, the oldest for {age}"
+
+
+def _spooled(flow: Flow) -> int:
+    return flow.decisions.get("spooled", 0)
+
+
 def refused(endpoints: Sequence[EndpointFigures]) -> Note | None:
     """Code that was saved and not taken, if there is any."""
     for endpoint in endpoints:
         for reason in endpoint.facts.refusals:
             text = f"has saved code that was refused: {reason} What answered before keeps answering."
             status = f"Saved code of {endpoint.name} was refused."
-            return Note("bad", endpoint.name, text, status, f"endpoints?endpoint={endpoint.name}", "Show the endpoint")
+            return _of(endpoint, text, status)
     return None
+
+
+def unable(endpoints: Sequence[EndpointFigures]) -> Note | None:
+    """An implementation that asks a storage for what that cannot do, if there is any."""
+    for endpoint in endpoints:
+        for reason in endpoint.facts.faults:
+            text = f"could not answer when it was last asked. {reason}"
+            status = f"{endpoint.name} could not answer."
+            return _of(endpoint, text, status)
+    return None
+
+
+def overloaded(endpoints: Sequence[EndpointFigures]) -> Note | None:
+    """An endpoint type of which more is asked than can be answered in time, if there is any."""
+    for endpoint in endpoints:
+        if shed := endpoint.recent.shed:
+            text = f"is asked more than can be answered in time: {wording.plural(shed, 'request')} of the last minute "
+            text += "got 503 at once, so that the others were in time."
+            return _of(endpoint, text, f"{endpoint.name} is overloaded.")
+    return None
+
+
+def failing(endpoints: Sequence[EndpointFigures]) -> Note | None:
+    """An endpoint type whose implementations often gave no answer in the last minute, if there is any."""
+    for endpoint in endpoints:
+        if endpoint.failing and endpoint.failures:
+            (failed, reason, instead), count = endpoint.failures[0]
+            times = wording.plural(count, "time")
+            text = f"had no answer of {failed} {times} in the last minute: {wording.reason(reason)}. "
+            text += "Nothing stood in for it." if instead == NOBODY else f"Instead of it {_named(instead)} answered."
+            status = f"{failed} of {endpoint.name} fails."
+            return _of(endpoint, text, status)
+    return None
+
+
+def _of(endpoint: EndpointFigures, text: str, status: str) -> Note:
+    return Note("bad", endpoint.name, text, status, f"endpoints?endpoint={endpoint.name}", "Show the endpoint")
+
+
+def _named(instead: str) -> str:
+    return {"default": "the default", "last-good": "the last good answer"}.get(instead, instead)

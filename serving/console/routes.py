@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import (
@@ -18,27 +18,29 @@ from starlette.responses import (
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from serving.body import read_body
-from serving.console import endpoints_page, experiments_page, flow_page
+from serving.access.forms import read, with_token
+from serving.body import Disconnected
+from serving.console import endpoints_page, experiments_changing, flow_page
+from serving.console.experiments_changing import ExperimentsPage
 from serving.console.live import stream
+from serving.console.login import Login, reader
 from serving.console.page import Act, Page, ProductPage
-from serving.console.shell import AT, HEADERS, STATIC, Shell
+from serving.console.shell import AT, STATIC, Shell
 from serving.console.storages_page import READ_ONLY, StoragesPage
 from serving.measurements import Measurements
+from serving.page_headers import HEADERS
 from serving.problem import Problem
-from serving.same_site import must_be_same_site
-from serving.storages import Storages
+from serving.storages.storages import Storages
+from serving.trial import Trials
 from storage.retention import Retention
 
 PAGES = (
     Page("flow", "Flow", "flow.html", flow_page.context),
     READ_ONLY,
-    Page("endpoints", "Endpoints", "endpoints.html", endpoints_page.context),
-    Page("experiments", "Experiments", "experiments.html", experiments_page.context),
+    endpoints_page.READ_ONLY,
+    experiments_changing.READ_ONLY,
 )
 
-FORM = 1024 * 1024
-"""Bytes that a form may have: a schema is the largest part."""
 Answering = Callable[[Request], Awaitable[Response]]
 
 
@@ -47,20 +49,26 @@ def console(
     pages: Sequence[ProductPage] = (),
     storages: Storages | None = None,
     retention: Retention | None = None,
+    trials: Trials | None = None,
+    experiments: ExperimentsPage | None = None,
+    login: Login | None = None,
 ) -> list[BaseRoute]:
     """Routes of the console: mounted at /console, with `/` leading to its Flow page.
 
     `storages` are looked at and changed on their page, and `retention` is the rule that it tells of; without them it
-    shows only what is measured.
+    shows only what is measured. By `trials` endpoint types are asked on theirs; on that of `experiments` these are
+    changed. `login` is where its readers show their keys.
 
     `measurements` must be running (`Measurements.run`) for anything to be live. `pages` are those of data products; a
     page's template is read at every request, so that its author sees a saved change on the next reload.
     """
     browsed = [] if storages is None else [StoragesPage(storages, retention or Retention()).page()]
-    own = {page.path: page for page in (*PAGES, *browsed)}
+    asked = [] if trials is None else [endpoints_page.EndpointsPage(trials).page()]
+    changed = [] if experiments is None else [experiments.page()]
+    own = {page.path: page for page in (*PAGES, *browsed, *asked, *changed)}
     shell = Shell(measurements, [*own.values(), *(Page.of(page) for page in pages)])
     inside: list[BaseRoute] = [Route("/", lambda request: RedirectResponse(_base(request) + "/flow"))]
-    inside += [Mount("/static", StaticFiles(directory=STATIC))]
+    inside += [Mount("/static", StaticFiles(directory=STATIC)), *(login.routes() if login is not None else ())]
     for page in shell.pages:
         inside += [Route(f"/{page.path}", _whole(shell, page)), Route(f"/{page.path}/live", _live(shell, page))]
         if page.act is not None:
@@ -78,8 +86,8 @@ def _base(request: Request) -> str:
 
 def _whole(shell: Shell, page: Page) -> Answering:
     async def answer(request: Request) -> Response:
-        html = await shell.page(page, request.query_params, _base(request))
-        return HTMLResponse(html, headers=HEADERS)
+        html = await shell.page(page, request.query_params, _base(request), {"reader": reader(request)})
+        return HTMLResponse(with_token(html, request.scope), headers=HEADERS)
 
     return answer
 
@@ -87,16 +95,18 @@ def _whole(shell: Shell, page: Page) -> Answering:
 def _form(shell: Shell, page: Page, act: Act) -> Answering:
     async def answer(request: Request) -> Response:
         try:
-            must_be_same_site(request.headers)
-            body = await read_body(request.receive, FORM)  # type: ignore[arg-type]
+            fields, _ = await read(request.receive)  # type: ignore[arg-type]
         except Problem as problem:
             return PlainTextResponse(problem.detail, problem.status, headers=HEADERS)
-        done = await act(dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)))
+        except Disconnected:
+            return Response(status_code=499)
+        done = await act(fields)
         if done.status == 303:
             address = f"{_base(request)}/{page.path}?{urlencode(done.query)}"
             return RedirectResponse(address, 303, headers=HEADERS)
-        html = await shell.page(page, done.query, _base(request), done.prepared)
-        return HTMLResponse(html, done.status, headers=HEADERS)
+        prepared = {"reader": reader(request), **(done.prepared or {})}
+        html = await shell.page(page, done.query, _base(request), prepared)
+        return HTMLResponse(with_token(html, request.scope), done.status, headers=HEADERS)
 
     return answer
 

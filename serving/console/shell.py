@@ -6,16 +6,18 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, Template
 
 from serving.console import charts, wording
 from serving.console.notes import note
 from serving.console.page import Page
 from serving.measurements import Flow, Measurements
+from serving.page_templates import page_templates
 
 STATIC = Path(__file__).parent / "static"
 AT = "/console"
@@ -23,25 +25,6 @@ AT = "/console"
 
 LIVE = "live_"
 """A template block with this prefix is a part of the page that the stream keeps up to date."""
-
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "form-action 'self'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
-)
-HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cache-control": "no-store",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +43,7 @@ class Shell:
     def __init__(self, measurements: Measurements, pages: Sequence[Page]) -> None:
         self.measurements = measurements
         self.pages = tuple(pages)
-        self._environment = Environment(
-            loader=PackageLoader("serving.console", "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.globals.update(words=wording, spark=charts.sparkline, share=charts.share, version=_version())
-        for name in self._environment.list_templates():
-            self._environment.get_template(name)  # compiled now, not while the first reader and others wait
+        self._environment = environment()
 
     async def page(
         self, page: Page, query: Mapping[str, str], base: str, prepared: Mapping[str, Any] | None = None
@@ -111,12 +85,23 @@ class Shell:
             "now": flow.at if flow else time.time(),
             "clock": wording.clock(self.measurements.at) if self.measurements.at else "",
             "status": "",
+            "reader": "",
             "note": None,
         }
         values |= page.context(self.measurements, query)
         if values["note"]:
             values["status"] = values["note"].status
         return values
+
+
+@cache
+def environment() -> Environment:
+    """The console's templates, compiled when the first console is made, not while its first reader and others wait."""
+    found = page_templates("serving.console")
+    found.globals.update(words=wording, spark=charts.sparkline, share=charts.share, version=_version())
+    for name in found.list_templates():
+        found.get_template(name)
+    return found
 
 
 def _entry(page: Page, flow: Flow | None, measurements: Measurements) -> Entry:
@@ -133,9 +118,11 @@ def _entry(page: Page, flow: Flow | None, measurements: Measurements) -> Entry:
         return Entry(page.path, page.title, wording.count(len(flow.storages)))
     if page.path == "endpoints":
         refused = sum(bool(item.facts.refusals) for item in flow.endpoints)
-        shown = f"{refused} refused" if refused else wording.count(len(flow.endpoints))
-        return Entry(page.path, page.title, shown, "bad" if refused else "")
-    running = len(measurements.experiments())
+        failing = sum(item.failing for item in flow.endpoints)
+        shown = f"{refused} refused" if refused else f"{failing} failing" if failing else ""
+        state = "bad" if refused else "warn" if failing else ""
+        return Entry(page.path, page.title, shown or wording.count(len(flow.endpoints)), state)
+    running = sum(len(item.facts.experiments) for item in flow.endpoints)
     return Entry(page.path, page.title, f"{running} running" if running else "none")
 
 

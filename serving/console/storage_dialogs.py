@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.console.storage_words import readers
+from serving.console.storage_words import readers, whole
 from serving.measurements import Flow, StorageFigures
-from serving.storages import Storages
-from storage.blank import OPTIONS, Option, places
+from serving.storages.storages import Storages
+from storage.formats.blank import OPTIONS, Option, places
 from storage.retention import in_use
 from storage.versions import earlier
 
@@ -65,7 +65,7 @@ def creation(storages: Storages) -> Creation:
 def move(kind: str, flow: Flow, every: Sequence[StorageFigures], version: str) -> Move | None:
     """What a switch to a version, or a rollback, would do; None where there is nothing to go to."""
     alias = every[0].alias
-    wanted = int(version) if version.isdecimal() else 0
+    wanted = whole(version)
     if kind == "rollback":
         wanted = (earlier(alias, [item.descriptor for item in every]) if alias else None) or 0
     target = next((item for item in every if item.descriptor.version == wanted), None)

@@ -42,6 +42,11 @@ class RowWords:
     more: int = 0
 
 
+def whole(text: str) -> int:
+    """A number from a form or an address; 0 where the text is none, or has more digits than any that is meant."""
+    return int(text) if text.isdecimal() and len(text) <= 15 else 0
+
+
 def by_place(flow: Flow) -> dict[tuple[str, str, str], list[StorageFigures]]:
     """The versions of each storage, newest first."""
     found: dict[tuple[str, str, str], list[StorageFigures]] = {}

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from serving.access.signing import signed
 from serving.console import storage_dialogs, storage_words, wording
-from serving.console.notes import away
+from serving.console.notes import away, unread
 from serving.console.page import Done, Page
 from serving.measurements import Measurements, StorageFigures
 from serving.problem import Problem
-from serving.storages import Storages, parsed
+from serving.storages.storages import Storages, parsed
 from storage.naming import Place
 from storage.retention import Retention
 
@@ -40,6 +41,7 @@ def context(
         "dialog": None,
         "row": None,
         "done": "",
+        "about_chosen": False,
         "wrong": "",
         "field": None,
         "values": {},
@@ -47,7 +49,7 @@ def context(
     }
     flow = measurements.flow()
     if flow is None:
-        return {"flow": None, "chosen": None, "may_change": retention is not None, **nothing}
+        return {"flow": None, "chosen": None, "created": False, "may_change": retention is not None, **nothing}
     places = storage_words.by_place(flow)
     listed = sorted((storage_words.shown(every) for every in places.values()), key=_order)
     chosen = _chosen(places, listed, query)
@@ -59,6 +61,7 @@ def context(
         "top": max((moment for item in listed for moment in item.course), default=0.0),
         "away": {one.name.lower(): one for one in flow.connections if one.error},
         "chosen": chosen,
+        "created": query.get("done") == "created",
         "versions": storage_words.versions(places[chosen.place], retention or Retention()) if chosen else [],
         "may_change": retention is not None,
         "note": note,
@@ -83,7 +86,9 @@ class StoragesPage:
 
     def context(self, measurements: Measurements, query: Query) -> dict[str, Any]:
         """See `context`."""
-        return context(measurements, query, self._retention, self._storages.catalogue.health())
+        found = context(measurements, query, self._retention, self._storages.catalogue.health())
+        note = found.get("note") or unread(self._storages.catalogue.damaged())
+        return {**found, "note": note, "status": note.status if note else found.get("status", "")}
 
     async def prepare(self, measurements: Measurements, query: Query) -> dict[str, Any]:
         """A row of the chosen storage, and the dialog that is asked for: `ask` in the query."""
@@ -124,13 +129,13 @@ class StoragesPage:
         given = {key.partition(".")[2]: value for key, value in form.items() if key.startswith(f"{format}.")}
         schema = given.pop("schema", None)
         made = await self._storages.create(
-            form.get("technology", ""), format, form.get("name", ""), given, schema, "console"
+            form.get("technology", ""), format, form.get("name", ""), given, schema, signed("console")
         )
         return {"storage": f"{form['technology']}/{made.storage}", "done": "created"}
 
     async def _switch(self, form: Query) -> Query:
         where, version = _place(form), form.get("version", "")
-        await self._storages.switch(where, int(version) if version.isdecimal() else 0)
+        await self._storages.switch(where, storage_words.whole(version))
         return {"storage": where.storage, "done": "switched"}
 
     async def _rollback(self, form: Query) -> Query:
@@ -142,8 +147,8 @@ class StoragesPage:
         where, version = _place(form), form.get("version", "")
         if form.get("name") != where.name:
             raise Problem(422, "wrong-name", f"Type {where.name} to delete it; nothing was deleted.", field="name")
-        if version.isdecimal():
-            where = Place(*where.whole, int(version))
+        if number := storage_words.whole(version):
+            where = Place(*where.whole, number)
         await self._storages.delete(where, form.get("force") == "on")
         left = {"storage": where.storage} if where.version is not None else {}
         return {**left, "done": "deleted", "was": where.title}
@@ -214,8 +219,8 @@ def _lead(listed: Sequence[StorageFigures]) -> str:
 
 
 def _members(query: Query) -> int:
-    text = query.get("members", "")
-    return min(500, max(1, int(text))) if text.isdecimal() else MEMBERS
+    asked = storage_words.whole(query.get("members", ""))
+    return min(500, asked) if asked else MEMBERS
 
 
 def _told(query: Query, chosen: StorageFigures | None) -> dict[str, Any]:
@@ -231,4 +236,4 @@ def _told(query: Query, chosen: StorageFigures | None) -> dict[str, Any]:
             text = f"Deleted {parsed(query.get('was', '')).title}."
         except Problem:
             text = "It is deleted."
-    return {"done": text, "status": text} if text else {}
+    return {"done": text, "status": text, "about_chosen": done != "deleted"} if text else {}

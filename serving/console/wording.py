@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from serving.measurements import Behind
-from storage.span import in_words
+from storage.formats.span import in_words
 
 UNKNOWN = "—"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -94,6 +94,38 @@ def percent(share: float | None) -> str:
         return UNKNOWN
     digits = 0 if share in (0, 1) else 2 if share < 0.001 else 1
     return f"{share * 100:.{digits}f}{SPACE}%"
+
+
+def signed_percent(share: float | None) -> str:
+    """A lift: `+2.1 %`, `−0.4 %`, `0 %`."""
+    if share is None:
+        return UNKNOWN
+    size = abs(share) * 100
+    text = f"{size:,.0f}" if size >= 99.5 or size == 0 else f"{size:.1f}" if size >= 0.095 else f"{size:.2f}"
+    sign = "" if text.strip("0.") == "" else "+" if share > 0 else "−"
+    return f"{sign}{text}{SPACE}%"
+
+
+def lift_range(lift: float | None, low: float | None, high: float | None) -> str:
+    """A lift with its bounds: `+2.1 %, between +1.7 % and +2.5 %`."""
+    if low is None or high is None:
+        return f"{signed_percent(lift)}, no range yet"
+    return f"{signed_percent(lift)}, between {signed_percent(low)} and {signed_percent(high)}"
+
+
+_REASONS = {
+    "deadline-passed": "its deadline passed",
+    "storage-missing": "a storage that it reads does not exist",
+    "storage-unavailable": "a storage that it reads did not answer",
+    "implementation-failed": "its code failed",
+    "implementation-refused": "it asks a storage for what that cannot do",
+    "out-of-rotation": "it is out of rotation, as it kept failing",
+}
+
+
+def reason(kind: str) -> str:
+    """Why an implementation gave no answer, by the kind of its problem."""
+    return _REASONS.get(kind, kind)
 
 
 def clock(at: float | None) -> str:

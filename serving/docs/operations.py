@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Schema = Mapping[str, Any]
+from serving.json_schema.words import Schema, in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,31 +75,12 @@ def _fields(schema: Schema, schemas: Mapping[str, Schema]) -> Iterator[Field]:
     required = found.get("required", [])
     for name, kind in found.get("properties", {}).items():
         default = json.dumps(kind["default"]) if "default" in kind else None
-        yield Field(name, type_in_words(kind), name in required, default)
+        yield Field(name, in_words(kind), name in required, default)
 
 
 def _resolved(schema: Schema, schemas: Mapping[str, Schema]) -> Schema:
     reference = schema.get("$ref")
     return schema if reference is None else schemas[reference.rpartition("/")[2]]
-
-
-def type_in_words(schema: Schema) -> str:
-    """A schema as one reads it: `list of Item`, `integer, 1 to 100`, `string or null`."""
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    if "enum" in schema:
-        return "one of " + ", ".join(map(str, schema["enum"]))
-    branches = schema.get("anyOf") or schema.get("oneOf")
-    if branches:
-        return " or ".join(type_in_words(branch) for branch in branches)
-    kind = schema.get("type", "anything")
-    if kind == "array":
-        return f"list of {type_in_words(schema.get('items', {}))}"
-    words = schema.get("format") or (" or ".join(kind) if isinstance(kind, list) else kind)
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and high is not None:
-        return f"{words}, {low:,} to {high:,}"
-    return f"{words}, {low:,} or more" if low is not None else str(words)
 
 
 def _example(schema: Schema, schemas: Mapping[str, Schema]) -> Any:
@@ -114,8 +95,8 @@ def _example(schema: Schema, schemas: Mapping[str, Schema]) -> Any:
     if kind == "object":
         fields = found.get("properties", {})
         return {name: _example(fields[name], schemas) for name in found.get("required", []) if name in fields}
-    if "enum" in found:
-        return found["enum"][0]
+    if "const" in found or "enum" in found:
+        return found["const"] if "const" in found else found["enum"][0]
     if found.get("format") == "date-time":
         return "2026-01-31T12:00:00Z"
     examples: Mapping[Any, Any] = {"string": "", "integer": found.get("minimum", 0), "number": 0, "boolean": False}

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from serving.console.shell import HEADERS
 from serving.docs.operations import grouped, others
+from serving.page_headers import HEADERS
+from serving.page_templates import page_templates
 
 STATIC = Path(__file__).parent / "static"
 
@@ -24,14 +24,7 @@ def docs(document: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
     Args:
         document: gives the OpenAPI document as it is now.
     """
-    environment = Environment(
-        loader=PackageLoader("serving.docs", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("docs.html")
+    template = page_templates("serving.docs").get_template("docs.html")
 
     async def page(request: Request) -> Response:
         root = str(request.scope.get("root_path", "")).rstrip("/")

@@ -3,8 +3,8 @@ behind it is. No I/O: computed from a History and from what the service serves."
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from serving.measurements import endpoints, topics
 from serving.measurements.endpoints import EndpointFacts, EndpointFigures
@@ -17,7 +17,10 @@ from serving.measurements.units import UnitFigures
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Everything at `at`. `ends_at` and `positions_at` say how old topics and positions are; None = never read."""
+    """Everything at `at`. `ends_at` and `positions_at` say how old topics and positions are; None = never read.
+
+    `storages` are the versions that are read by their name or written by a learner, `superseded` all others.
+    `decisions` are the decision log's counts, `dropped` is how many of them were lost within the last minute."""
 
     at: float
     ends_at: float | None
@@ -29,12 +32,21 @@ class Flow:
     superseded: tuple[StorageFigures, ...]
     endpoints: tuple[EndpointFigures, ...]
     connections: tuple[Connection, ...]
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    dropped: int = 0
 
     @property
     def units(self) -> list[UnitFigures]:
         """Every unit, the one furthest behind first; among equals by name."""
         found = [unit for learner in self.learners for unit in learner.units]
         return sorted(found, key=lambda unit: (-(unit.behind.seconds if unit.behind else 0.0), unit.title))
+
+    def title(self, unit: UnitFigures) -> str:
+        """A unit's name, with its learner's version where two of them run."""
+        learner = unit.unit.learner
+        if sum(item.name == learner for item in self.learners) == 1:
+            return unit.title
+        return f"{learner}@{unit.unit.version}/{unit.unit.partition}"
 
     @property
     def unusual(self) -> list[UnitFigures]:
@@ -50,7 +62,7 @@ def flow(history: History, facts: Sequence[EndpointFacts], order: Sequence[str] 
     ends = history.last(lambda sample: sample.ends)
     positions = history.last(lambda sample: sample.units)
     storages = storage_figures(history, facts)
-    current = tuple(item for item in storages if item.newest)
+    current = tuple(item for item in storages if item.current)
     place = {topic: index for index, topic in enumerate(order)}
     return Flow(
         at=newest.at,
@@ -60,10 +72,20 @@ def flow(history: History, facts: Sequence[EndpointFacts], order: Sequence[str] 
         topics=tuple(sorted(topics.figures(history), key=lambda topic: place.get(topic.name, len(place)))),
         learners=tuple(sorted(learner_figures(current), key=lambda item: place.get(item.topic, len(place)))),
         storages=current,
-        superseded=tuple(item for item in storages if not item.newest),
+        superseded=tuple(item for item in storages if not item.current),
         endpoints=tuple(endpoints.figures(item, history) for item in facts),
         connections=tuple(newest.connections),
+        decisions=newest.decisions,
+        dropped=_dropped(history),
     )
+
+
+def _dropped(history: History) -> int:
+    window = history.over(endpoints.WINDOW)
+    if window is None:
+        return 0
+    before, after = (sample.decisions.get("dropped", 0) for sample in window)
+    return after - before
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ def between(first: AnswerCounts, last: AnswerCounts) -> AnswerCounts:
         last.errors - first.errors,
         last.bounds,
         tuple(after - before for before, after in zip(first.buckets, last.buckets, strict=True)),
+        {key: count - first.failures.get(key, 0) for key, count in last.failures.items()},
+        last.shed - first.shed,
     )
 
 

@@ -7,23 +7,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from serving.measurements.amounts import Amounts
-from serving.measurements.endpoints import EndpointFacts
+from serving.measurements.counted import Counted
+from serving.measurements.endpoints import DeployedFacts, EndpointFacts
 from serving.measurements.flow import Flow, flow
 from serving.measurements.history import History
+from serving.measurements.lift_course import LiftPoint
+from serving.measurements.lift_courses import LiftCourses
+from serving.measurements.lift_file import LiftFile
 from serving.measurements.results import Declared, ExperimentFigures, figures
-from serving.measurements.sample import AnswerCounts, Connection, Ends, Sample, VariantCounts
+from serving.measurements.sample import AnswerCounts, Connection, Ends, Sample
 from serving.measurements.source import Source
 from serving.measurements.topics import DEAD_LETTERS
-from storage import Alias, Catalogue, CountersReader, Descriptor, StorageMissing, UnitId, UnitState
+from storage import Alias, Catalogue, Descriptor, UnitId, UnitState
 
 PATIENCE = 0.4
 """Seconds that one source may delay a sample."""
 
-DECISIONS = "experiment_decisions"
-REWARDS = "experiment_rewards_{goal}"
+LOOK = 5.0
+"""Seconds between two looks at the counts by group of units: some thousands for each experiment."""
 
 
 class Topics(Protocol):
@@ -37,9 +42,13 @@ class Measurements:
     """Keeps a short history of what is true in topics, storages and endpoints, and answers from it without I/O.
 
     `run` samples until it is cancelled; `flow` and `experiments` compute from what was sampled. `watched` names topics
-    to show even where no storage is written from them yet, in the order to show them in. `answers` and `endpoints` are
-    called once a sample, on the event loop, and must not block. `probes` are further servers: each returns when its
-    server answered, and is called in a thread every ten seconds.
+    to show even where no storage is written from them yet, in the order to show them in. `answers`, `endpoints` and
+    `decisions` are called once a sample, on the event loop, and must not block. `probes` are further servers: each
+    returns when its server answered, and is called in a thread every ten seconds. `kept` is a file that keeps the
+    courses of lifts over a restart.
+
+    Attributes:
+        deployed: what is known of products that were deployed; called on the event loop.
     """
 
     def __init__(
@@ -52,6 +61,8 @@ class Measurements:
         watched: Sequence[str] = (),
         probes: Mapping[str, Callable[[], object]] | None = None,
         interval: float = 1.0,
+        decisions: Callable[[], Mapping[str, int]] = dict,
+        kept: Path | None = None,
     ) -> None:
         self._topics = topics
         self._catalogue = catalogue
@@ -60,20 +71,28 @@ class Measurements:
         self._experiments = tuple(experiments)
         self._watched = tuple(watched)
         self._interval = interval
+        self._decisions = decisions
         self._history = History()
         self._ticked = asyncio.Event()
         self.ended = False
+        self.deployed: Callable[[], Sequence[DeployedFacts]] = tuple
         self._flow: Flow | None = None
+        self._figures: list[ExperimentFigures] | None = None
         self._amounts = Amounts(catalogue)
         self._names: Source[Sequence[str]] = Source("Topics", partial(asyncio.to_thread, topics.names), every=10.0)
         self._ends = Source("Kafka", self._read_ends)
-        self._counts = Source("Counts", self._read_counts)
+        counted = Counted(catalogue)
+        self._counts = Source("Counts", lambda: counted.totals(self._experiments))
+        self._measures = Source("Measures", lambda: counted.measures(self._experiments), every=LOOK, fresh=60.0)
+        self._looked: object = None
+        self._courses, self._file = LiftCourses(), LiftFile(kept)
         self._probes: list[Source[object]] = [
             Source(name, partial(asyncio.to_thread, probe), every=10.0) for name, probe in (probes or {}).items()
         ]
 
     async def run(self) -> None:
         """Sample once every `interval` seconds until cancelled. A source that fails never ends it."""
+        keeping = asyncio.create_task(self._file.keep(self._courses))
         try:
             while True:
                 began = time.monotonic()
@@ -81,7 +100,9 @@ class Measurements:
                 await asyncio.sleep(max(0.05, self._interval - (time.monotonic() - began)))
         finally:
             closing = [self._amounts.close(), self._names.close(), self._ends.close(), self._counts.close()]
-            await asyncio.gather(*closing, *(probe.close() for probe in self._probes))
+            closing.append(self._measures.close())
+            keeping.cancel()
+            await asyncio.gather(*closing, *(probe.close() for probe in self._probes), asyncio.wait([keeping]))
 
     async def sample(self) -> None:
         """Take one sample now and wake everybody who waits for it.
@@ -91,7 +112,8 @@ class Measurements:
         """
         probing = [self._names.refresh(0.0), self._amounts.refresh(), *(probe.refresh(0.0) for probe in self._probes)]
         await asyncio.gather(self._catalogue.refresh(PATIENCE), *probing)
-        await asyncio.gather(self._ends.refresh(PATIENCE), self._counts.refresh(PATIENCE))
+        counts = (self._counts.refresh(PATIENCE), self._measures.refresh(PATIENCE))
+        await asyncio.gather(self._ends.refresh(PATIENCE), *counts)
         now = time.time()
         storages = self._catalogue.storages()
         health = self._catalogue.health().values()
@@ -106,9 +128,11 @@ class Measurements:
                 answers=dict(self._answers()),
                 variants=self._counts.current,
                 connections=[self._ends.connection(now), *self._technologies(), *self._probed(now)],
+                decisions=self._decisions(),
             )
         )
-        self._flow = None
+        self._flow = self._figures = None
+        self._note_lifts(now)
         ticked, self._ticked = self._ticked, asyncio.Event()
         ticked.set()
 
@@ -140,9 +164,31 @@ class Measurements:
             self._flow = flow(self._history, self._endpoints(), self._watched)
         return self._flow
 
+    def watch(self, experiments: Sequence[Declared]) -> None:
+        """Measure these experiments from the next sample on."""
+        self._experiments, self._figures = tuple(experiments), None
+
+    def watch_topics(self, names: Sequence[str]) -> None:
+        """Show these topics from the next sample on, in this order."""
+        self._watched = tuple(names)
+
     def experiments(self) -> list[ExperimentFigures]:
-        """What each declared experiment has shown so far."""
-        return [figures(experiment, self._history) for experiment in self._experiments]
+        """What each experiment has shown up to the newest sample."""
+        if self._figures is None:
+            measures = self._measures.current or {}
+            self._figures = [figures(item, self._history, measures.get(item.name)) for item in self._experiments]
+        return self._figures
+
+    def course(self, experiment: str, variant: str) -> Sequence[LiftPoint]:
+        """How a variant's lift went since this service first looked, oldest first."""
+        return self._courses.of(experiment, variant)
+
+    def _note_lifts(self, now: float) -> None:
+        looked = self._measures.current
+        if looked is self._looked or looked is None:
+            return
+        self._looked = looked
+        self._courses.note(now, self.experiments())
 
     def _aliases(self, storages: Sequence[Descriptor]) -> Mapping[str, Alias]:
         found = {item.title: self._catalogue.alias(item) for item in storages}
@@ -164,27 +210,6 @@ class Measurements:
             known = await asyncio.to_thread(self._topics.names)
         dead = {topic + DEAD_LETTERS for topic in wanted}
         return await asyncio.to_thread(self._topics.ends, sorted((wanted | dead) & set(known)))
-
-    async def _read_counts(self) -> Mapping[str, Mapping[str, VariantCounts]]:
-        found = {}
-        for experiment in self._experiments:
-            decisions = await self._count(DECISIONS, experiment.name)
-            rewards = await self._count(REWARDS.format(goal=experiment.goal), experiment.name)
-            if decisions is not None:
-                found[experiment.name] = {
-                    variant: VariantCounts(
-                        decisions.get(variant, 0), None if rewards is None else rewards.get(variant, 0)
-                    )
-                    for variant in experiment.split
-                }
-        return found
-
-    async def _count(self, storage: str, experiment: str) -> Mapping[str, int] | None:
-        """One row of counters, or None while no learner has created the storage."""
-        try:
-            return await self._catalogue.reader(CountersReader, storage).get(experiment)
-        except StorageMissing:
-            return None
 
     def _technologies(self) -> list[Connection]:
         """The storages' servers."""

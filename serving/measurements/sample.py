@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from storage import Alias, Descriptor, UnitId, UnitState
 
@@ -18,16 +19,32 @@ Ends = Mapping[Partition, tuple[int, int]]
 """Low and high end of each partition's log, as offsets."""
 
 
+NOBODY = "nobody"
+
+
+class Failure(NamedTuple):
+    """How an implementation gave no answer: which one, why (a problem's kind), and what answered in its place: another
+    one, `last-good`, `default`, or `NOBODY`."""
+
+    implementation: str
+    reason: str
+    instead: str
+
+
 @dataclass(frozen=True, slots=True)
 class AnswerCounts:
-    """One endpoint type's answers so far. `buckets[i]` counts answers that took at most `bounds[i]` seconds and more
-    than the bound before; the last bucket, which has no bound, counts the slower ones."""
+    """One endpoint type's answers so far, how often its implementations failed, and how many requests were refused
+    at once (`shed`). `buckets[i]` counts answers that
+    took at most `bounds[i]` seconds and more than the bound before; the last bucket, which has no bound, counts the
+    slower ones."""
 
     answers: int = 0
     fallbacks: int = 0
     errors: int = 0
     bounds: tuple[float, ...] = ()
     buckets: tuple[int, ...] = ()
+    failures: Mapping[Failure, int] = field(default_factory=dict)
+    shed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +94,5 @@ class Sample:
     variants: Mapping[str, Mapping[str, VariantCounts]] | None = None
     """Per experiment and variant."""
     connections: Sequence[Connection] = ()
+    decisions: Mapping[str, int] = field(default_factory=dict)
+    """What became of all answers' decisions: `DecisionLog.counts`."""

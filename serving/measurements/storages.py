@@ -21,8 +21,8 @@ class StorageFigures:
     """One version of a storage.
 
     Times are seconds since the epoch; `watermark` is the newest event time folded into it, `committed` its newest
-    commit; `readings` are the implementations that read it, by endpoint type; `newest` is False where a newer version
-    exists; `alias` is what its name stands for.
+    commit; `readings` are the implementations that read it, by endpoint type; `current` is False where nobody writes or
+    reads it any more by its storage's name; `alias` is what that name stands for.
     """
 
     descriptor: Descriptor
@@ -32,7 +32,7 @@ class StorageFigures:
     watermark: float | None
     condition: Condition
     readings: Mapping[str, Sequence[str]]
-    newest: bool = True
+    current: bool = True
     amount: Amount | None = None
     alias: Alias | None = None
 
@@ -55,6 +55,11 @@ class StorageFigures:
     def readers(self) -> tuple[str, ...]:
         """Endpoint types that read it."""
         return tuple(self.readings)
+
+    @property
+    def live(self) -> bool:
+        """Whether a learner writes it, or an endpoint type reads it."""
+        return bool(self.descriptor.topic or self.readings)
 
     @property
     def named(self) -> bool:
@@ -134,7 +139,6 @@ def _storage(
     facts: Sequence[EndpointFacts],
 ) -> StorageFigures:
     mine = tuple(unit for unit in measured if _writes(unit, descriptor))
-    same = [item for item in catalogue.storages or () if _name(item) == _name(descriptor)]
     return StorageFigures(
         descriptor=descriptor,
         units=mine,
@@ -143,10 +147,26 @@ def _storage(
         watermark=max((unit.watermark for unit in mine if unit.watermark is not None), default=None),
         condition=min((unit.condition for unit in mine), key=_WORST.index, default=_without_units(descriptor)),
         readings={item.name: readers for item in facts if (readers := item.readers(descriptor.title))},
-        newest=max(same, key=lambda item: (item.version, item.generation)) is descriptor,
+        current=_current(descriptor, catalogue, mine),
         amount=catalogue.amounts.get(descriptor.title),
         alias=catalogue.aliases.get(descriptor.title),
     )
+
+
+def _current(descriptor: Descriptor, catalogue: Sample, mine: Sequence[UnitFigures]) -> bool:
+    """Whether a version belongs into the picture: it is what its name stands for, or the newest that a learner writes,
+    or an older one that is still written; where there is none of these, the newest."""
+    if any(unit.rate for unit in mine):
+        return True
+    same = [item for item in catalogue.storages or () if _name(item) == _name(descriptor)]
+    written = [item for item in same if item.topic]
+    alias = catalogue.aliases.get(descriptor.title)
+    named = [item for item in same if alias is not None and item.version == alias.version]
+    return any(descriptor is max(some, key=_age) for some in ([named, written] if named or written else [same]) if some)
+
+
+def _age(descriptor: Descriptor) -> tuple[int, int]:
+    return descriptor.version, descriptor.generation
 
 
 def _without_units(descriptor: Descriptor) -> Condition:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from starlette.applications import Starlette
 
 from benchmarks.prove_loop.stage import Stage
+from tests.listening import listening
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -26,6 +25,8 @@ ARGUMENTS = [
 ]
 
 Serve = Callable[[Starlette], str]
+
+expect.set_options(timeout=30_000)  # the default of 5 s is little on a busy machine
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,33 +65,11 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
-class Server(uvicorn.Server):
-    """Stops as the service does: open streams are ended before connections are waited for."""
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self.config.app.state.stopping()  # type: ignore[union-attr]
-        await super().shutdown(sockets)
-
-
 @pytest.fixture
 def serve() -> Iterator[Serve]:
     """Runs an app on a free port of loopback and returns its address; stops it when the test ends."""
-    running: list[tuple[Server, threading.Thread]] = []
-
-    def start(app: Starlette) -> str:
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1, ws="none")
-        server = Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        running.append((server, thread))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive()
+    with ExitStack() as running:
+        yield lambda app: f"http://127.0.0.1:{running.enter_context(listening(app)).config.port}"
 
 
 @pytest.fixture
@@ -113,3 +92,12 @@ def page_with_failures(context: BrowserContext, serve: Serve) -> Iterator[Page]:
     yield page
     page.close()
     assert wrong == []
+
+
+@pytest.fixture
+def plain(context: BrowserContext, serve: Serve) -> Iterator[Page]:
+    """A tab without JavaScript."""
+    assert context.browser is not None
+    without = context.browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
+    yield without.new_page()
+    without.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from serving.measurements import AnswerCounts, EndpointFacts, Failure, ImplementationFacts
 from tests.browser.conftest import Serve
 from tests.serving.console.stage import Stage
 
@@ -233,3 +234,24 @@ def test_skipping_to_the_content_is_the_first_thing_a_keyboard_reaches(page: Pag
     page.keyboard.press("Enter")
 
     expect(page.locator("main")).to_be_focused()
+
+
+def test_an_implementation_that_fails_shows_live_with_its_reason_and_what_answers_instead(
+    page: Page, stage: Stage, base: str
+) -> None:
+    made = tuple(ImplementationFacts(name, "4f1c") for name in ("personal", "newest"))
+    stage.facts = [EndpointFacts("recommend@2", 0.05, made, fallback="newest")]
+    stage.answers = {"recommend@2": AnswerCounts(100)}
+    page.goto(f"{base}/console/endpoints?endpoint=recommend@2")
+    expect(page.locator("tr[data-key=newest]")).to_contain_text("fallback")
+    expect(page.get_by_role("heading", name="Failures")).to_have_count(0)
+
+    failure = Failure("personal", "deadline-passed", "newest")
+    stage.answers = {"recommend@2": AnswerCounts(200, 40, failures={failure: 40})}
+
+    row = page.get_by_role("region", name="Failures").locator("tbody tr")
+    expect(row).to_contain_text("personal")
+    expect(row).to_contain_text("its deadline passed")
+    expect(row.locator("td").last).to_have_text("40")
+    expect(page.locator("tr[data-key='recommend@2']")).to_contain_text("failing")
+    expect(page.get_by_role("navigation", name="Pages")).to_contain_text("1 failing")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import httpx
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from storage import Descriptor, Memory, MemoryReads, StorageUnavailable
+from storage import Memory, MemoryReads, StorageUnavailable
+from storage.formats.blank import blank
+from storage.listed import Listed
+from storage.versions import create
 from tests.browser.conftest import Serve
+from tests.browser.console import asked, opened
 from tests.serving.console.stage import Stage
 
 POPULAR = "memory/ranking/popular"
@@ -33,20 +36,6 @@ def base(stage: Stage, serve: Serve) -> str:
     return serve(stage.app())
 
 
-def opened(page: Page, base: str, query: str = "") -> Page:
-    page.goto(f"{base}/console/storages{query}")
-    expect(page.get_by_text("Live", exact=True)).to_be_visible()
-    return page
-
-
-def creation(page: Page) -> Locator:
-    """The dialog that creates, opened by its button."""
-    page.get_by_role("link", name="Create storage").click()
-    dialog = page.get_by_role("dialog", name="Create storage")
-    expect(dialog).to_be_visible()
-    return dialog
-
-
 def listed(page: Page, name: str) -> Locator:
     return page.locator("#list tbody tr", has=page.get_by_role("link", name=name))
 
@@ -58,10 +47,10 @@ def versions(page: Page) -> Locator:
 def test_a_storage_is_created_by_the_form_and_seen_at_once_without_a_reload(
     page: Page, stage: Stage, base: str
 ) -> None:
-    opened(page, base)
+    opened(page, base, "storages")
     page.get_by_label("Filter storages").fill("fr")
     page.evaluate("document.body.dataset.same = 'yes'")
-    dialog = creation(page)
+    dialog = asked(page, "Create storage")
     dialog.get_by_label("Name").fill("trending_fr")
     dialog.get_by_label("Half-life").fill("6h")
     expect(dialog.locator("#command")).to_have_text(
@@ -82,7 +71,7 @@ def test_a_storage_is_created_by_the_form_and_seen_at_once_without_a_reload(
 
 
 def test_each_format_asks_for_its_own_options(page: Page, base: str) -> None:
-    dialog = creation(opened(page, base))
+    dialog = asked(opened(page, base, "storages"), "Create storage")
     dialog.get_by_label("Format").select_option("records")
     expect(dialog.get_by_label("Half-life")).to_be_hidden()
     dialog.get_by_label("Name").fill("films")
@@ -93,7 +82,7 @@ def test_each_format_asks_for_its_own_options(page: Page, base: str) -> None:
 
 def test_what_is_wrong_is_said_in_the_dialog_and_what_was_typed_stays(page_with_failures: Page, base: str) -> None:
     page = page_with_failures
-    dialog = creation(opened(page, base))
+    dialog = asked(opened(page, base, "storages"), "Create storage")
     dialog.get_by_label("Name").fill("good_name")
     dialog.get_by_label("Half-life").fill("soon")
     dialog.get_by_role("button", name="Create storage").click()
@@ -110,7 +99,7 @@ def test_of_two_tabs_that_create_one_name_one_gets_a_clear_error(
     page: Page, context: BrowserContext, stage: Stage, base: str
 ) -> None:
     other = context.new_page()
-    first, second = creation(opened(page, base)), creation(opened(other, base))
+    first, second = (asked(opened(tab, base, "storages"), "Create storage") for tab in (page, other))
     for dialog in (first, second):
         dialog.get_by_label("Name").fill("trending")
     first.get_by_role("button", name="Create storage").click()
@@ -126,13 +115,13 @@ def test_of_two_tabs_that_create_one_name_one_gets_a_clear_error(
 
 
 def test_a_storage_that_another_program_creates_appears_by_itself(page: Page, stage: Stage, base: str) -> None:
-    opened(page, base)
+    opened(page, base, "storages")
     stage.learner("from_elsewhere")
     expect(listed(page, "from_elsewhere@1")).to_be_visible(timeout=2000)
 
 
 def test_a_row_is_read_by_its_key(page: Page, base: str) -> None:
-    opened(page, base, f"?storage={POPULAR}")
+    opened(page, base, f"storages?storage={POPULAR}")
     rows = page.locator("#row tbody tr")
     expect(rows.first).to_contain_text("Toy Story")
     expect(rows.first).to_contain_text("8.5")
@@ -145,9 +134,8 @@ def test_a_row_is_read_by_its_key(page: Page, base: str) -> None:
 
 
 def test_a_name_is_rolled_back_and_back_again(page: Page, stage: Stage, base: str) -> None:
-    opened(page, base, f"?storage={POPULAR}")
-    page.get_by_role("link", name="Roll back…").click()
-    dialog = page.get_by_role("dialog", name="Roll back popular to @1")
+    opened(page, base, f"storages?storage={POPULAR}")
+    dialog = asked(page, "Roll back…", "Roll back popular to @1")
     expect(dialog).to_contain_text("To undo it, switch back to @2")
     dialog.get_by_role("button", name="Roll back").click()
 
@@ -163,16 +151,15 @@ def test_a_name_is_rolled_back_and_back_again(page: Page, stage: Stage, base: st
 
 
 def test_a_change_says_who_is_affected(page: Page, base: str) -> None:
-    opened(page, base, "?storage=memory/ranking/co_watched&ask=delete")
+    opened(page, base, "storages?storage=memory/ranking/co_watched&ask=delete")
     dialog = page.get_by_role("dialog", name="Delete co_watched")
     expect(dialog).to_contain_text("Answers of recommend (personal) use it")
     expect(dialog).to_contain_text("its learner co_watched@1 writes it")
 
 
 def test_a_storage_is_deleted_when_its_name_is_typed(page_with_failures: Page, stage: Stage, base: str) -> None:
-    page = opened(page_with_failures, base, f"?storage={POPULAR}")
-    page.get_by_role("link", name="Delete…").click()
-    dialog = page.get_by_role("dialog", name="Delete popular")
+    page = opened(page_with_failures, base, f"storages?storage={POPULAR}")
+    dialog = asked(page, "Delete…", "Delete popular")
     typed = dialog.get_by_label("to delete it")
     typed.fill("populaire")
     dialog.get_by_role("button", name="Delete").click()
@@ -191,7 +178,7 @@ def test_a_storage_is_deleted_when_its_name_is_typed(page_with_failures: Page, s
 
 
 def test_escape_closes_a_dialog_and_the_address_is_the_page_again(page: Page, base: str) -> None:
-    opened(page, base, f"?storage={POPULAR}")
+    opened(page, base, f"storages?storage={POPULAR}")
     link = page.get_by_role("link", name="Delete…")
     link.focus()
     page.keyboard.press("Enter")
@@ -203,7 +190,7 @@ def test_escape_closes_a_dialog_and_the_address_is_the_page_again(page: Page, ba
 
 
 def test_back_leads_to_the_storage_that_was_shown_before(page: Page, base: str) -> None:
-    opened(page, base, f"?storage={POPULAR}")
+    opened(page, base, f"storages?storage={POPULAR}")
     listed(page, "co_watched@1").get_by_role("link").click()
     expect(page.locator("#chosen code")).to_have_text("memory/ranking/co_watched")
     page.go_back()
@@ -216,15 +203,6 @@ def test_a_page_of_another_site_creates_nothing(stage: Stage, base: str) -> None
     answer = httpx.post(f"{base}/console/storages", data=form, headers={"origin": "https://evil.example"})
     assert answer.status_code == 403
     assert "stolen" not in {item.name for item in stage.memory.storages()}
-
-
-@pytest.fixture
-def plain(context: BrowserContext, serve: Serve) -> Iterator[Page]:
-    """A tab without JavaScript."""
-    assert context.browser is not None
-    without = context.browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
-    yield without.new_page()
-    without.close()
 
 
 def test_all_of_it_works_without_javascript(plain: Page, stage: Stage, base: str) -> None:
@@ -243,15 +221,94 @@ def test_all_of_it_works_without_javascript(plain: Page, stage: Stage, base: str
     expect(plain.locator("#done")).to_contain_text("popular stands for @1 now")
 
 
+def long_list(stage: Stage) -> None:
+    """More storages than a window is high."""
+    for number in range(40):
+        create(stage.memory, blank("memory", "counters", f"z{number:02}", {}), "ada")
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_below_a_long_list_the_details_of_what_was_chosen_come_into_sight(
+    page: Page, stage: Stage, base: str, width: int
+) -> None:
+    long_list(stage)
+    page.set_viewport_size({"width": width, "height": 844})
+    opened(page, base, "storages")
+    listed(page, "z39@1").get_by_role("link").click()
+
+    expect(page.locator("#chosen code")).to_have_text("memory/counters/z39")
+    expect(page.locator("#chosen")).to_be_focused()
+    expect(page.get_by_role("link", name="Delete…")).to_be_in_viewport()
+    page.goto(f"{base}/console/flow")
+    page.goto(f"{base}/console/storages?storage=memory/counters/z07#chosen")
+    expect(page.get_by_role("link", name="Delete…")).to_be_in_viewport()
+
+
+def test_below_a_long_list_a_storage_that_was_created_comes_into_sight(page: Page, stage: Stage, base: str) -> None:
+    long_list(stage)
+    dialog = asked(opened(page, base, "storages"), "Create storage")
+    dialog.get_by_label("Name").fill("trending")
+    dialog.get_by_role("button", name="Create storage").click()
+
+    expect(page.locator("#done")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Delete…")).to_be_in_viewport()
+
+
+def test_on_a_narrow_screen_each_row_still_says_its_technology(page: Page, base: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, base, "storages")
+    expect(listed(page, "popular@2").get_by_text("memory / ranking").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_button_that_deletes_does_not_look_like_the_one_that_is_meant_most_often(page: Page, base: str) -> None:
+    opened(page, base, f"storages?storage={POPULAR}&ask=delete")
+    colours = page.evaluate(
+        "['.button.main', 'dialog button'].map((one) => getComputedStyle(document.querySelector(one)).backgroundColor)"
+    )
+    assert len(set(colours)) == 2
+
+
+class Late(MemoryReads):
+    """A technology whose catalogue shows what was made only when it is told to."""
+
+    late = False
+    before = Listed()
+
+    async def listed(self) -> Listed:
+        if not self.late:
+            self.before = await super().listed()
+        return self.before
+
+
+def test_a_storage_whose_technology_is_slow_to_show_it_gets_its_details_when_it_does(page: Page, serve: Serve) -> None:
+    other = Memory()
+    reads = Late(other)
+    stage = Stage(more={"redis": (other, reads)})
+    stage.running()
+    opened(page, serve(stage.app()), "storages")
+    reads.late = True
+    dialog = asked(page, "Create storage")
+    dialog.get_by_label("Technology").select_option("redis")
+    dialog.get_by_label("Name").fill("trending")
+    dialog.get_by_role("button", name="Create storage").click()
+    expect(page.locator("#main")).to_contain_text("This storage is not in the catalogue yet")
+
+    reads.late = False
+    expect(listed(page, "trending@1")).to_be_visible()
+    expect(page.get_by_role("link", name="Delete…")).to_be_visible()
+    expect(page.locator("#done")).to_contain_text("Created redis/ranking/trending@1")
+
+
 class Away(MemoryReads):
     """A technology that stops to answer."""
 
     away = False
 
-    async def catalogue(self) -> list[Descriptor]:
+    async def listed(self) -> Listed:
         if self.away:
             raise StorageUnavailable("nobody there")
-        return await super().catalogue()
+        return await super().listed()
 
 
 def test_a_technology_that_is_away_keeps_its_last_figures_with_their_time(page: Page, serve: Serve) -> None:
@@ -259,8 +316,8 @@ def test_a_technology_that_is_away_keeps_its_last_figures_with_their_time(page: 
     reads = Away(other)
     stage = Stage(more={"redis": (other, reads)})
     stage.running()
-    opened(page, serve(stage.app()))
-    dialog = creation(page)
+    opened(page, serve(stage.app()), "storages")
+    dialog = asked(page, "Create storage")
     dialog.get_by_label("Technology").select_option("redis")
     expect(dialog.locator("#command")).to_contain_text("redis/ranking/NAME")
     dialog.get_by_label("Name").fill("trending")
@@ -281,7 +338,7 @@ def test_a_technology_that_is_away_keeps_its_last_figures_with_their_time(page: 
 @pytest.mark.parametrize("ask", ["create", "delete", "rollback"])
 def test_a_dialog_fits_a_narrow_screen(page: Page, base: str, ask: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    opened(page, base, f"?storage={POPULAR}&ask={ask}")
+    opened(page, base, f"storages?storage={POPULAR}&ask={ask}")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     box = dialog.bounding_box()

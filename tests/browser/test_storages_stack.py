@@ -9,6 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.console import asked
+
 
 def storages(base: str) -> dict[str, Any]:
     found = httpx.get(f"{base}/storages").raise_for_status().json()["storages"]
@@ -35,8 +37,7 @@ def test_a_storage_is_created_found_within_two_seconds_and_deleted(
     page: Page, movies_stack: str, technology: str
 ) -> None:
     page.goto(f"{movies_stack}/console/storages")
-    page.get_by_role("link", name="Create storage").click()
-    dialog = page.get_by_role("dialog", name="Create storage")
+    dialog = asked(page, "Create storage")
     dialog.get_by_label("Technology").select_option(technology)
     dialog.get_by_label("Name").fill("trending_fr")
     began = time.monotonic()

@@ -11,25 +11,26 @@ from typing import Any, TypeVar
 import pytest
 
 from storage.alias import Name
-from storage.cassandra import Cassandra
-from storage.cassandra_reads import CassandraReads
-from storage.memory import Memory
-from storage.memory_reads import MemoryReads
-from storage.postgresql import Postgresql
-from storage.postgresql_reads import PostgresqlSource
-from storage.redis import Redis
-from storage.redis_cluster import RedisCluster
-from storage.redis_cluster_reads import RedisClusterReads
-from storage.redis_reads import RedisReads
-from storage.relational import Relational
-from storage.relational_reads import RelationalReads
-from storage.search import Search
-from storage.search_index import index_of, rows_body
-from storage.search_reads import SearchReads
-from storage.search_state import make
-from storage.sqlite import Sqlite
-from storage.sqlite_reads import SqliteSource
-from storage.technologies import KINDS, opened, opened_reads
+from storage.cassandra.cassandra import Cassandra
+from storage.cassandra.reads import CassandraReads
+from storage.kinds import KINDS
+from storage.memory.memory import Memory
+from storage.memory.reads import MemoryReads
+from storage.redis.cluster import RedisCluster
+from storage.redis.cluster_reads import RedisClusterReads
+from storage.redis.reads import RedisReads
+from storage.redis.redis import Redis
+from storage.relational.postgresql import Postgresql
+from storage.relational.postgresql_reads import PostgresqlSource
+from storage.relational.reads import RelationalReads
+from storage.relational.relational import Relational
+from storage.relational.sqlite import Sqlite
+from storage.relational.sqlite_reads import SqliteSource
+from storage.search.index import index_of, rows_body
+from storage.search.reads import SearchReads
+from storage.search.search import Search
+from storage.search.state import make
+from storage.technologies import opened, opened_reads
 from storage.technology import Reads, Technology
 from storage.unit import Claim, Outcome
 from storage.writes import Writes
@@ -50,6 +51,8 @@ class Sides:
 
     def ask(self, read: Coroutine[Any, Any, T]) -> T:
         """The answer, on one event loop for the whole test."""
+        if isinstance(self.reads, NearReads):
+            self.runner.run(self.reads.arrived())
         return self.runner.run(read)
 
     def tired(self, enough: Mapping[str, int]) -> bool:
@@ -73,7 +76,7 @@ def holds(technology: Technology, *formats: str) -> bool:
 
 
 def needs(technology: Technology, *formats: str, ability: str = "") -> None:
-    """Go on only where the technology can hold these formats, and do that; `technologies.KINDS` says so."""
+    """Go on only where the technology can hold these formats, and do that; `kinds.KINDS` says so."""
     kind = KINDS[technology.name]
     for format in formats:
         if why := kind.refuses.get(format):
@@ -105,7 +108,7 @@ class DeclaringSearch(Search):
 
 def pointed(sides: Sides) -> dict[Name, int]:
     """Which version each name stands for, as readers are told."""
-    aliases = sides.ask(sides.reads.aliases())
+    aliases = sides.ask(sides.reads.listed()).aliases
     assert aliases == sides.technology.aliases()
     return {name: alias.version for name, alias in aliases.items()}
 
@@ -118,6 +121,19 @@ def _memory(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
 def _redis(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
     url = request.getfixturevalue("redis_clean")
     return Redis(url, timeout=20), RedisReads(url, timeout=10)
+
+
+class NearReads(RedisReads):
+    """Redis with what is kept near; exact once Redis's messages of what has changed have arrived."""
+
+    async def arrived(self) -> None:
+        """Its answer comes after them."""
+        await self.source.connection().call(("PING",))
+
+
+def _redis_near(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
+    url = request.getfixturevalue("redis_clean")
+    return Redis(url, timeout=20), NearReads(url, timeout=10, room=10_000_000)
 
 
 def _redis_cluster(request: pytest.FixtureRequest) -> tuple[Technology, Reads]:
@@ -161,13 +177,21 @@ def _new(name: str) -> Maker:
 
 SERVERLESS: dict[str, Maker] = {"memory": _memory, "sqlite": _sqlite}
 SERVERLESS |= {name: _new(name) for name in KINDS if name not in COVERED}
+READ = ("test_reads", "test_formats")
+"""What a technology whose reads alone are others is held to."""
 SERVERS = {
     "redis": _redis,
+    "redis-near": _redis_near,
     "redis-cluster": _redis_cluster,
     "postgresql": _postgresql,
     "cassandra": _cassandra,
     "search": _search,
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Redis with what is kept near differs from Redis in its reads alone."""
+    items[:] = [item for item in items if "[redis-near" not in item.name or item.path.stem in READ]
 
 
 @pytest.fixture(params=[*SERVERLESS, *(pytest.param(name, marks=pytest.mark.server) for name in SERVERS)])

@@ -26,9 +26,9 @@ from storage import (
     VectorsReader,
     to_frame,
 )
-from storage.technologies import KINDS
-from storage.vector_row import METRICS, row_of
-from storage.vector_scan import nearest
+from storage.formats.vector_row import METRICS, row_of
+from storage.formats.vector_scan import nearest
+from storage.kinds import KINDS
 from tests.contracts.conftest import Sides, needs
 from tests.storage.form_stage import START, FormStage, Row
 
@@ -166,6 +166,29 @@ def test_the_nearest_vectors_or_the_words_why_not(
     assert [key for key, _ in to_first] == [
         key for key, _ in nearest(rows, rows[0][1], 60, metric) if key not in keys[:2]
     ][:3]
+
+
+def test_the_nearest_by_cosine_are_so_however_small_or_large_their_numbers(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, "vectors", ability="nearest")
+    form = Vectors("scaled", dimensions=3, metric="cosine")
+    stage.describe(form)
+    bound, reader = form.bind(stage.session), stage.reader(VectorsReader, form)
+    directions = np.random.default_rng(6).uniform(-1, 1, size=(20, 3))
+    scales = np.resize([1e-44, 1e-30, 1e-19, 1.0, 1e19, 3e38], 20)
+    vectors, keys = directions * scales[:, None], [f"i{number:02}" for number in range(20)]
+    stage.fold(keys)
+    bound.put(pl.DataFrame({"user": keys, "v": vectors}), key="user", vector="v")
+    stage.commit()
+    sides.searchable()
+    rows = [(key, row_of(vector, 3, "cosine")) for key, vector in zip(keys, vectors, strict=True)]
+    for scale in (1e-30, 1.0, 3e38):
+        wanted = np.array([1, -0.5, 0.25]) * scale
+        expected = nearest(rows, row_of(wanted, 3, "cosine"), 10, "cosine")
+        found = sides.ask(reader.nearest(wanted, 10))
+        assert [key for key, _ in found] == [key for key, _ in expected]
+        assert [value for _, value in found] == pytest.approx([value for _, value in expected], rel=1e-5, abs=1e-6)
+    [kept] = sides.ask(reader.get_many(["i05"]))
+    assert np.array_equal(np.asarray(kept), vectors[5].astype(np.float32)), "kept as it was given"
 
 
 def weights() -> dict[str, Any]:

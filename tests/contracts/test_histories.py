@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from storage.address import Address
 from storage.errors import Fenced, Gap
-from storage.technologies import KINDS
+from storage.kinds import KINDS
 from storage.technology import Technology
 from storage.unit import Claim, Outcome
 from storage.writes import Writes
@@ -136,9 +136,7 @@ def own(row: Address, partition: int) -> Address:
     return row._replace(key=f"{partition}/{row.key}")
 
 
-@settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(STEP, max_size=25))
 def test_whatever_workers_do_the_rows_are_those_of_the_model(sides: Sides, steps: list[tuple[object, ...]]) -> None:
     if sides.tired(HISTORIES):

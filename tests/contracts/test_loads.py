@@ -24,11 +24,11 @@ from storage import (
     technologies,
     versions,
 )
-from storage import filling as filling_module
 from storage.errors import FileRefused, FormatRefused, StorageConflict, StorageUnavailable
-from storage.filling import Filling
-from storage.load import Loaded, load
-from storage.load_descriptor import Given
+from storage.loads import filling as filling_module
+from storage.loads.descriptor import Given
+from storage.loads.filling import Filling
+from storage.loads.load import Loaded, load
 from tests.contracts.conftest import Sides, pointed
 from tests.storage.form_stage import START
 from tests.storage.load_stage import KINDS, written
@@ -88,7 +88,7 @@ def place(kind: str, row: int) -> str:
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of three rows."""
-    for module in ("storage.load_columnar", "storage.load_text"):
+    for module in ("storage.loads.columnar", "storage.loads.ndjson_file"):
         monkeypatch.setattr(f"{module}.ROWS", 3)
 
 

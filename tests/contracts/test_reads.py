@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from operator import attrgetter
 
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.address import Address
+from storage.redis.cluster import RedisCluster
 from storage.technology import Newest
 from storage.unit import Outcome
 from storage.writes import Writes
@@ -43,13 +45,25 @@ def test_the_catalogue_lists_every_version_by_name_and_version(sides: Sides) -> 
     declared.append(storage(OTHER, schema={"type": "int"}, options={"a": [1, None]}))
     for item in declared:
         sides.technology.declare(item)
-    assert sides.ask(sides.reads.catalogue()) == sorted(declared, key=attrgetter("storage", "version"))
+    assert sides.ask(sides.reads.listed()).sorted() == sorted(declared, key=attrgetter("storage", "version"))
     assert pointed(sides) == {("records", "seen"): 10, ("records", "other"): 1}
 
 
 def test_an_empty_storage_has_no_catalogue(sides: Sides) -> None:
-    assert sides.ask(sides.reads.catalogue()) == []
-    assert sides.ask(sides.reads.aliases()) == {}
+    assert sides.ask(sides.reads.listed()).sorted() == []
+    assert sides.ask(sides.reads.listed()).aliases == {}
+
+
+@pytest.mark.parametrize("fields", [3, 3_000])
+def test_of_a_row_of_sums_no_more_is_browsed_than_is_asked_for(sides: Sides, fields: int) -> None:
+    needs(sides.technology, "counters")
+    row = {f"f{number}": number for number in range(fields)}
+    write(sides, Writes(sums={Address(COUNTS, "wide"): row, Address(COUNTS, "other"): {"x": 1}}))
+    for size in (1, 20, 5_000):
+        found = sides.ask(sides.reads.some_sums(storage(COUNTS, "watching"), "wide", size))
+        assert len(found) == min(size, fields)
+        assert found.items() <= row.items()
+    assert sides.ask(sides.reads.some_sums(storage(COUNTS, "watching"), "nobody", 20)) == {}
 
 
 def test_units_are_what_the_writing_side_says(sides: Sides) -> None:
@@ -126,9 +140,7 @@ def test_a_score_of_zero_is_never_a_negative_zero(sides: Sides) -> None:
     assert [str(score) for score in scores] == ["0.0"] * 3
 
 
-@settings(
-    deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     scores=st.dictionaries(
         st.sampled_from(AWKWARD) | st.text(max_size=3),
@@ -185,3 +197,41 @@ def test_the_count_is_about_how_many_rows_fields_and_members_there_are(sides: Si
     sides.searchable()
     for name, count in counts.items():
         assert sides.ask(sides.reads.count(storage(name))) in (count, None)
+
+
+ONE_MOMENT = {"memory": (RECORDS, COUNTS), "relational": (RECORDS, COUNTS), "redis": (RECORDS,)}
+"""Of which storages one call reads what one commit has left, by technology."""
+
+
+def test_what_one_call_reads_is_of_one_commit_where_the_docs_say_so(sides: Sides) -> None:
+    technology, reads = sides.technology, getattr(sides.reads, "fresh", sides.reads)
+    names = ONE_MOMENT.get(technology.name, ())
+    if not names or isinstance(technology, RedisCluster):
+        pytest.skip("its rows may be a commit apart")
+    claim, keys, commits = technology.claim(unit(), "a"), [f"k{number}" for number in range(40)], 60
+
+    def commit(position: int) -> None:
+        puts = {Address(RECORDS, key): str(position).encode() for key in keys}
+        sums = {Address(COUNTS, key): {"x": 1} for key in keys}
+        technology.commit(claim, position - 1 or None, position, Writes(puts=puts, sums=sums), None)
+
+    async def seen() -> None:
+        for descriptor in map(storage, names):
+            found = await (reads.sums if descriptor.format == "counters" else reads.rows)(descriptor, keys)
+            assert found == [found[0]] * len(keys)
+
+    async def look_while(done: Future[None]) -> None:
+        while not done.done():
+            await seen()
+
+    def commit_all() -> None:
+        for position in range(2, commits + 1):
+            commit(position)
+
+    commit(1)
+    with ThreadPoolExecutor(1) as writer:
+        done = writer.submit(commit_all)
+        sides.ask(look_while(done))
+    done.result()
+    sides.ask(seen())
+    assert sides.ask(reads.rows(storage(RECORDS), keys)) == [str(commits).encode()] * len(keys)

@@ -14,7 +14,7 @@ import pytest
 from storage.address import Address
 from storage.errors import Fenced, Gap, StorageConflict, WriteRefused
 from storage.technology import Newest, Technology
-from storage.unit import Claim, Outcome
+from storage.unit import FURTHEST, Claim, Outcome
 from storage.writes import Writes
 from tests.contracts.conftest import Sides, holds, needs, pointed
 from tests.contracts.model import COUNTS, OTHER, PLACES, RECORDS, STORAGES, TREND, storage, unit
@@ -259,6 +259,38 @@ def test_a_sum_past_what_a_double_counts_exactly_is_refused_and_nothing_is_writt
         technology.commit(claim, 1, 2, writes, None)
     assert counted(technology) == {"all": {"x": held}}
     assert technology.read(claim, 1, [Address(RECORDS, "k")]) == [None]
+
+
+def test_a_sum_of_several_partitions_is_exact_or_refused(sides: Sides) -> None:
+    """Cassandra keeps what each has added, and adds it up as it is read: no commit sees the whole."""
+    technology = sides.technology
+    needs(technology, "counters")
+    commits = 0
+    for partition in range(3):
+        claim = technology.claim(unit(partition=partition), "a")
+        try:
+            assert technology.commit(claim, None, 1, one(technology, "x", 2**53), None) is Outcome.OK
+            commits += 1
+        except WriteRefused:
+            assert technology.name != "cassandra"
+    assert commits == (3 if technology.name == "cassandra" else 1)
+    assert counted(technology) == {"all": {"x": commits * 2**53}}
+    assert sides.ask(sides.reads.sums(storage(COUNTS), ["all"])) == [{"x": commits * 2**53}]
+    assert sides.ask(sides.reads.some_sums(storage(COUNTS), "all", 5)) == {"x": commits * 2**53}
+
+
+def test_a_unit_gets_to_the_end_of_all_positions_and_no_further(sides: Sides) -> None:
+    technology, claim = sides.technology, sides.technology.claim(unit(), "a")
+    row = Address(RECORDS, "k")
+    assert technology.commit(claim, None, FURTHEST - 1, Writes(puts={row: b"before"}), None) is Outcome.OK
+    assert technology.commit(claim, FURTHEST - 1, FURTHEST, Writes(puts={row: b"last"}), None) is Outcome.OK
+    for position in (FURTHEST + 1, FURTHEST + 2):
+        with pytest.raises(WriteRefused, match="positions end"):
+            technology.commit(claim, FURTHEST, position, Writes(puts={row: b"beyond"}), None)
+    assert technology.commit(claim, FURTHEST - 1, FURTHEST, Writes(puts={row: b"last"}), None) is Outcome.ALREADY
+    assert technology.claim(unit(), "b").next == FURTHEST
+    assert sides.ask(sides.reads.rows(storage(RECORDS), ["k"])) == [b"last"]
+    assert [state.next for state in sides.ask(sides.reads.units(storage(RECORDS)))] == [FURTHEST]
 
 
 def test_a_score_that_overflows_is_refused_and_nothing_is_written(technology: Technology) -> None:

@@ -83,6 +83,17 @@ def test_a_storage_that_was_created_before_anybody_wrote_it_is_taken_by_its_firs
         sides.technology.declare(storage(RECORDS, learner="other"))
 
 
+def test_a_storage_that_nobody_has_written_and_that_differs_may_be_deleted_says_its_refusal(sides: Sides) -> None:
+    created = sides.technology.declare(storage(RECORDS, writer="", topic="", options={"half_life": 30}))
+    with pytest.raises(StorageConflict, match=rf"half_life.*`millrace storages delete {created.title}`"):
+        sides.technology.declare(storage(RECORDS))
+    sides.technology.erase(created)
+    mine = sides.technology.declare(storage(RECORDS))
+    with pytest.raises(StorageConflict) as refused:
+        sides.technology.declare(storage(RECORDS, options={"half_life": 30}))
+    assert (sides.technology.storages(), "delete" in str(refused.value)) == ([mine], False)
+
+
 def test_of_two_who_create_a_storage_at_once_one_is_there(sides: Sides) -> None:
     barrier = Barrier(6)
 
@@ -101,7 +112,7 @@ def test_a_descriptor_changes_only_from_what_it_is(sides: Sides) -> None:
     ready = replace(filling, state="ready")
     assert sides.technology.alter(filling, ready)
     assert not sides.technology.alter(filling, ready)
-    assert sides.ask(sides.reads.catalogue()) == [ready]
+    assert sides.ask(sides.reads.listed()).sorted() == [ready]
 
 
 def test_no_name_leads_to_a_version_that_is_being_filled(sides: Sides) -> None:

@@ -13,6 +13,7 @@ from learners.declaration import Declaration
 from learners.errors import LearnerRefused
 from learners.homes import Homes
 from learners.newcomer import Newcomer
+from learners.placement import Placement
 from learners.trace import Trace
 from learners.unit import State, Unit
 from storage import Claim, Counters, Memory, Outcome, Ranking, Records, Technology, UnitId, Writes
@@ -88,6 +89,26 @@ def test_a_learner_may_say_where_its_state_is() -> None:
 def test_a_technology_that_is_not_set_up_is_named_with_its_setting() -> None:
     with pytest.raises(LearnerRefused, match="MILLRACE_SEARCH_URL"):
         homes_of(Watching, relational=Memory())
+
+
+@pytest.mark.parametrize(
+    "moved", [{"best": "relational"}, {"seen": "search"}, {"seen": "search", "best": "relational"}]
+)
+def test_a_storage_that_comes_where_its_learner_has_folded_is_refused_and_not_left_empty(moved: dict[str, str]) -> None:
+    technologies: dict[str, Technology] = {"relational": Memory(), "search": Memory()}
+
+    def homes(version: int, **product: str) -> Homes:
+        learner = type("Watching", (Watching,), {"version": version, "name": "watching"})
+        return Homes.of(Declaration.of(learner, EVENT_TYPES), technologies, Placement(product=product))
+
+    first = homes(1)
+    first.declare()
+    assert homes(1, **moved).missing(1) != []
+    first.commits.commit(first.commits.claim(UnitId("watching", 1, 1, "ratings", 0), "a"), None, 5, Writes(), None)
+    with pytest.raises(LearnerRefused, match="Raise the learner's version"):
+        homes(1, **moved).declare()
+    assert homes(1).declare() == 1
+    assert homes(2, **moved).declare() == 2
 
 
 def test_after_a_crash_between_two_technologies_each_event_counts_once() -> None:

@@ -39,7 +39,7 @@ def fold_to(memory: Memory, number: int, position: int) -> None:
 
 
 async def pointed(memory: Memory) -> set[int]:
-    return {alias.version for alias in (await MemoryReads(memory).aliases()).values()}
+    return {alias.version for alias in (await MemoryReads(memory).listed()).aliases.values()}
 
 
 async def test_readers_keep_the_earlier_version_until_the_new_one_has_caught_up() -> None:

@@ -147,7 +147,7 @@ def test_only_events_at_which_the_model_was_asked_for_are_its_examples() -> None
     assert unit["(examples)"] == unit["bias"] == ratings(100).filter(pl.col("stars") % 2 == 1).height
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.lists(st.booleans(), min_size=6, max_size=6))
 def test_where_batches_end_and_units_change_hands_makes_no_difference(sizes: list[int], restarts: list[bool]) -> None:
     replay, done = Replay([LikeRate], EVENT_TYPES, partitions=2), 0

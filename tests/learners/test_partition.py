@@ -35,7 +35,7 @@ def check(stage: Stage) -> None:
     assert {user: row["items"] for user, row in learned(stage.memory, Histories).items() if user != "all"} == expected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.sampled_from(["ok", "ok", "lost", "late", "stolen"]), max_size=12),
     st.lists(st.tuples(st.integers(1, 90), st.booleans()), max_size=12),

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
+import pytest
+
+from learners.errors import LearnerRefused
 from learners.supervisor import LONGEST_PAUSE, Supervisor, pause_after
 
 SLEEPER = "import pathlib, sys, time, os; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); time.sleep(60)"
@@ -61,6 +64,22 @@ def test_each_process_has_its_number_and_a_killed_one_is_replaced_while_the_othe
         until(lambda: len(list((tmp_path / "0").iterdir())) == 2)
         assert second in supervisor.processes
         assert len(list((tmp_path / "1").iterdir())) == 1
+
+
+def test_workers_that_are_all_refused_are_not_started_again(tmp_path: Path) -> None:
+    program = "import pathlib, sys, os; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); sys.exit(78)"
+    with pytest.raises(LearnerRefused, match="No worker can work"):
+        Supervisor([sys.executable, "-c", program, str(tmp_path)]).run(Event())
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_refused_worker_leaves_one_that_works_alone(tmp_path: Path) -> None:
+    program = f"import sys; sys.exit(78) if sys.argv[2] == '0' else None; {SLEEPER}"
+    with supervised([sys.executable, "-c", program, str(tmp_path), "{number}"], processes=2) as supervisor:
+        until(lambda: len(list(tmp_path.iterdir())) == len(supervisor.processes) == 1, patience=60)
+        [works] = tmp_path.iterdir()
+        assert alive(int(works.name))
+        assert supervisor.processes == [int(works.name)]
 
 
 def test_stopping_ends_every_child(tmp_path: Path) -> None:

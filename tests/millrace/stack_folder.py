@@ -11,10 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from millrace.settings import Settings
+from benchmarks.local_stack import on_free_ports
 from millrace.stack import Stack
 from millrace.stack.plan import variables
-from tests.conftest import free_ports
 
 
 def _heed_hangups() -> None:
@@ -27,18 +26,9 @@ class StackFolder:
 
     def __init__(self, folder: Path, *parts: str, **changes: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        kafka, controller, registry, redis, service = free_ports(5)
-        here = Settings(
-            kafka=f"127.0.0.1:{kafka}",
-            kafka_controller_port=controller,
-            registry_url=f"http://127.0.0.1:{registry}",
-            redis_url=f"redis://127.0.0.1:{redis}/0",
-            service_port=service,
-            state_dir=folder / "state",
-        )
         elsewhere = {"kafka": "elsewhere:9092", "registry_url": "http://elsewhere", "redis_url": "redis://elsewhere"}
         others = {name: value for name, value in elsewhere.items() if name.removesuffix("_url") not in parts}
-        self.folder, self.settings = folder, replace(here, **{**others, **changes})  # type: ignore[arg-type]
+        self.folder, self.settings = folder, replace(on_free_ports(folder), **{**others, **changes})  # type: ignore[arg-type]
         self.stack = Stack(self.settings)
 
     def command(self, *arguments: str, **changes: str) -> subprocess.Popen[str]:

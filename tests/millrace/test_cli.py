@@ -14,9 +14,14 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from learners import REFUSED, LearnerRefused
 from millrace.cli import app
+from storage.errors import StorageBusy, StorageConflict
+from streams import KafkaUnavailable
 from tests.conftest import free_ports
+from tests.millrace.served import closed
 
 HEAVY = (
     "polars",
@@ -44,19 +49,34 @@ finally:
 """
 
 
+TAP = """from datetime import datetime
+
+import millrace as mr
+
+
+class Tap(mr.Event, topic="taps", key="user"):
+    user: str
+    at: datetime
+"""
+TAPS = """import millrace as mr
+
+from .events import Tap
+
+
+class Taps(mr.EventLearner[Tap]):
+    taps = mr.Counters("taps")
+
+    def learn(self, event: Tap) -> None:
+        self.taps.add_one("all", event.user)
+"""
+
+
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `millrace` in a folder where nothing runs: every port of its settings is closed."""
-    kafka, registry, redis, service = free_ports(4)
-    closed = {
-        "MILLRACE_KAFKA": f"127.0.0.1:{kafka}",
-        "MILLRACE_REGISTRY_URL": f"http://127.0.0.1:{registry}",
-        "MILLRACE_REDIS_URL": f"redis://127.0.0.1:{redis}/0",
-        "MILLRACE_SERVICE_PORT": str(service),
-    }
     return subprocess.run(
         [sys.executable, "-m", "millrace", *arguments],
         cwd=folder,
-        env={**os.environ, **closed, **variables},
+        env={**os.environ, **closed(), **variables},
         capture_output=True,
         text=True,
         timeout=60,
@@ -95,20 +115,22 @@ def test_help_answers_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
-def test_the_help_of_every_command_has_an_example_of_it(names: tuple[str, ...], tmp_path: Path) -> None:
-    done = run(tmp_path, *names, "--help", COLUMNS="200")
-    assert done.returncode == 0
-    assert f"Example: millrace {' '.join(names)}" in done.stdout
+def test_the_help_of_every_command_has_an_example_of_it(names: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert f"Example: millrace {' '.join(names)}" in shown.stdout
 
 
 def test_the_commands_are_those_that_the_documents_name() -> None:
     assert {" ".join(names) for names in COMMANDS} >= {
         *("up", "down", "status", "registry", "learn", "serve", "demo", "backtest", "check", "storages"),
         *("schemas register", "schemas check", "schemas list", "experiments show"),
+        *("experiments list", "experiments start", "experiments ramp", "experiments ship", "experiments stop"),
+        *("experiments rollback", "experiments history", "experiments shadow", "experiments compare"),
     }
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["up", "--nonsense"], ["learn"], ["status", "-o", "xml"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["up", "--nonsense"], ["check"], ["status", "-o", "xml"]])
 def test_wrong_usage_is_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
     done = run(tmp_path, *arguments)
     assert done.returncode == 2
@@ -131,6 +153,19 @@ def test_a_folder_that_is_no_product_says_so(arguments: list[str], tmp_path: Pat
     assert_one_sentence(run(tmp_path, *arguments, "empty"), "it is no data product")
 
 
+@pytest.mark.parametrize("dataset", [None, "FOUND = []\n"])
+def test_a_check_of_a_product_without_a_data_set_says_what_to_write(dataset: str | None, tmp_path: Path) -> None:
+    folder = tmp_path / "taps"
+    folder.mkdir()
+    (folder / "events.py").write_text(TAP, "utf-8")
+    (folder / "learners.py").write_text(TAPS, "utf-8")
+    if dataset is not None:
+        (folder / "dataset.py").write_text(dataset, "utf-8")
+    done = run(tmp_path, "check", "taps")
+    assert_one_sentence(done, f"taps has no data set. Write {folder / 'dataset.py'}, a function `events(shifted=")
+    assert "that yields Tap in order of time: `millrace check` tries the learners on them" in done.stderr
+
+
 def test_schemas_of_nothing_are_one_sentence(tmp_path: Path) -> None:
     done = run(tmp_path, "schemas", "check", "nowhere")
     assert_one_sentence(done, "nowhere is no .avsc file, holds none and is no data product; name one of these.")
@@ -146,7 +181,7 @@ def test_a_setting_of_the_wrong_kind_is_named(tmp_path: Path) -> None:
     [
         (["schemas", "list"], "registry"),
         (["storages"], "redis"),
-        (["experiments", "show"], "The models service does not answer at"),
+        (["experiments", "show"], "No models service answers at"),
     ],
     ids=lambda found: found[0] if isinstance(found, list) else "",
 )
@@ -184,3 +219,25 @@ def assert_one_sentence(done: subprocess.CompletedProcess[str], sentence: str) -
     assert done.stderr.startswith("millrace: ")
     assert done.stderr.count("\n") == 1
     assert sentence.lower() in done.stderr.lower()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (StorageConflict("clicks@1 exists already"), REFUSED),
+        (LearnerRefused("Learner clicks declares nothing"), REFUSED),
+        (StorageBusy("clicks@1 is being deleted"), 1),
+        (KafkaUnavailable("Kafka does not answer"), 1),
+    ],
+    ids=lambda found: type(found).__name__,
+)
+def test_a_worker_says_by_its_exit_code_whether_it_is_of_use_to_start_it_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, code: int
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("millrace.worker.run_worker", refused)
+    result = CliRunner().invoke(app, ["worker", str(tmp_path), "worker-0"])
+    assert result.exit_code == code
+    assert code == 1 or result.stderr == f"millrace: {error}\n"

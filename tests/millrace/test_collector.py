@@ -16,7 +16,7 @@ from millrace.collector import Collector, collected, retention_of
 from millrace.platform import Platform
 from millrace.settings import Settings
 from storage import Address, Descriptor, Ranking, Technology, UnitId, Writes
-from storage.blank import blank
+from storage.formats.blank import blank
 from storage.retention import Retention
 from storage.versions import create
 
@@ -53,6 +53,20 @@ def test_one_technology_that_is_away_is_said_and_the_others_are_collected(platfo
     gone, _ = collected(platform, rule)
     assert [item.title for item in gone] == [one.title]
     assert [item.version for item in platform.technologies["relational"].storages()] == [2]
+
+
+def test_one_technology_that_another_program_has_damaged_is_said_and_the_others_are_collected(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    superseded(platform.technologies["relational"])
+
+    def damaged(*arguments: object) -> None:
+        raise KeyError("next")
+
+    monkeypatch.setattr("millrace.collector.collect", damaged)
+    gone, problems = collected(platform, retention_of(platform.settings))
+    assert gone == []
+    assert "relational: KeyError: 'next'" in problems
 
 
 def test_what_has_decayed_is_removed_too_and_looked_for_once_per_bucket(platform: Platform) -> None:

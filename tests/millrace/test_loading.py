@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,8 +19,9 @@ import pytest
 
 from storage import Redis, RedisReads
 from storage.descriptor import Descriptor
-from storage.load import load
-from storage.load_descriptor import Given
+from storage.loads.descriptor import Given
+from storage.loads.load import load
+from tests.waiting import until
 
 PLACE = "redis/ranking/popular"
 
@@ -59,14 +59,6 @@ def ranking(path: Path, rows: int, score: float) -> Path:
     )
     frame.write_csv(path)
     return path
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for something that another process does."""
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end, "it does not happen"
-        time.sleep(0.01)
 
 
 def loading(technology: Redis) -> Descriptor | None:
@@ -132,7 +124,7 @@ def test_a_load_that_is_killed_leaves_the_old_version_serving_and_the_next_erase
     left = loading(technology)
     assert left is not None
     assert serving(technology, redis_clean) == 1.0
-    assert technology.alter(left, replace(left, alive_ms=(left.alive_ms or 0) - 61_000)), "a minute goes by"
+    assert technology.alter(left, replace(left, alive_ms=(left.alive_ms or 0) - 16 * 60_000)), "time goes by"
     done = load(technology, "ranking", "popular", old, Given(), "ada")
     assert [item.version for item in technology.storages()] == [1, done.descriptor.version]
     assert next(technology.dump(left), None) is None

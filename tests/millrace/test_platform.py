@@ -11,7 +11,7 @@ import pytest
 from millrace.platform import Platform
 from millrace.settings import Settings
 from storage import DriverMissing, Ranking, StorageUnavailable
-from storage.blank import blank
+from storage.formats.blank import blank
 from storage.versions import create
 
 
@@ -76,5 +76,5 @@ def test_a_missing_driver_is_named_with_its_extra_when_it_is_needed(
     monkeypatch.setattr("storage.technologies.import_module", missing)
     with closing(Platform(settings(tmp_path))) as platform:
         assert "relational" in platform.technologies
-        with pytest.raises(DriverMissing, match=r"install millrace\["):
+        with pytest.raises(DriverMissing, match=r"install millrace\[postgresql\]"):
             platform.technologies["relational"]

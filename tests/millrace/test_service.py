@@ -13,81 +13,56 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import free_ports
-
-ROOT = Path(__file__).parents[2]
-ENDPOINTS = """
-import msgspec
-import millrace as mr
-
-class Ask(msgspec.Struct):
-    user: str
-
-class Answer(msgspec.Struct):
-    items: list[str]
-
-ask = mr.EndpointType("ask", Ask, Answer, unit="user")
-
-@ask.implementation
-async def fixed(request: Ask) -> Answer:
-    return Answer(["fixed"])
-"""
+from tests.millrace.served import FIXED, ROOT, Served, served
 
 
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """The service of a small product, with nothing else running, and its address."""
-    folder = tmp_path / "alone"
-    folder.mkdir()
-    (folder / "endpoints.py").write_text(ENDPOINTS)
-    service, kafka, registry, redis = free_ports(4)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "MILLRACE_SERVICE_PORT": str(service),
-        "MILLRACE_KAFKA": f"127.0.0.1:{kafka}",
-        "MILLRACE_REGISTRY_URL": f"http://127.0.0.1:{registry}",
-        "MILLRACE_REDIS_URL": f"redis://127.0.0.1:{redis}/0",
-    }
-    with (tmp_path / "serve.log").open("wb") as log:
-        command = [sys.executable, "-m", "millrace", "serve", str(folder)]
-        process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        yield process, f"http://127.0.0.1:{service}"
-    finally:
-        process.kill()
-        process.wait()
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A service with nothing else running."""
+    with served(tmp_path_factory.mktemp("alone"), FIXED) as service:
+        yield service
 
 
-def answering(process: subprocess.Popen[bytes], address: str) -> httpx.Response:
-    """The first answer that it gives."""
-    until = time.monotonic() + 30
-    while True:
-        assert process.poll() is None
-        try:
-            return httpx.post(f"{address}/v1/ask", json={"user": "u1"}, timeout=5.0)
-        except httpx.TransportError:
-            assert time.monotonic() < until
-            time.sleep(0.05)
-
-
-def test_it_needs_no_other_part_in_order_to_answer(alone: tuple[subprocess.Popen[bytes], str]) -> None:
-    process, address = alone
-    assert answering(process, address).json() == {"items": ["fixed"]}
-    assert httpx.get(f"{address}/healthz").status_code == 200
-    assert httpx.get(f"{address}/readyz").status_code == 200
+def test_it_needs_no_other_part_in_order_to_answer(alone: Served) -> None:
+    assert alone.ask().json() == {"items": ["fixed"]}
+    assert alone.get("/healthz").status_code == 200
+    assert alone.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_ends_within_five_seconds_whatever_it_waits_for(
-    alone: tuple[subprocess.Popen[bytes], str], number: signal.Signals
-) -> None:
+def test_told_to_stop_it_ends_within_five_seconds_whatever_it_waits_for(tmp_path: Path, number: signal.Signals) -> None:
     """A decision waits for Kafka, and a console's stream is open: neither keeps it."""
-    process, address = alone
-    answering(process, address)
-    with httpx.stream("GET", f"{address}/console/flow/live", timeout=10.0) as stream:
-        next(stream.iter_raw())
-        began = time.monotonic()
-        process.send_signal(number)
-        process.wait(15)
+    with served(tmp_path, FIXED, MILLRACE_LEAVING_MS="0") as service:
+        service.ask()
+        with httpx.stream("GET", f"{service.url}/console/flow/live", timeout=10.0) as stream:
+            next(stream.iter_raw())
+            began = time.monotonic()
+            service.process.send_signal(number)
+            service.process.wait(15)
     assert time.monotonic() - began < 5
+
+
+def test_endpoints_check_compares_a_product_with_what_is_asked_today(alone: Served, tmp_path: Path) -> None:
+    folder = tmp_path / "changed"
+    folder.mkdir()
+
+    def check(text: str, *options: str) -> tuple[int, str]:
+        (folder / "endpoints.py").write_text(text)
+        command = [sys.executable, "-m", "millrace", "endpoints", "check", str(folder), "--against", alone.url]
+        done = subprocess.run(
+            [*command, *options], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        )
+        return done.returncode, done.stdout
+
+    assert check(FIXED) == (0, "ask: compatible\n")
+    assert check(FIXED.replace("user: str", "user: str\n    size: int = 10")) == (0, "ask: compatible\n")
+    broken = FIXED.replace("user: str", "user: str\n    size: int").replace("list[str]", "list[int]")
+    assert check(broken) == (
+        1,
+        "ask: would break\n"
+        "  `size` of the request must be given now\n"
+        "  `items[]` of the answer was string and may be integer now\n",
+    )
+    second = broken.replace('unit="user"', 'unit="user", version=2')
+    assert check(second) == (1, "ask@2: new\nask: would be gone; if nobody asks it: --retire ask\n")
+    assert check(second, "--retire", "ask") == (0, "ask@2: new\nask: would be gone\n")

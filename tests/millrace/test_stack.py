@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from millrace.settings import Settings
-from millrace.stack import StackError
+from millrace.stack import Stack, StackError
 from millrace.stack import redis as redis_module
 from millrace.stack.process import ProcessRecord
 from millrace.stack.redis import RedisServer
@@ -139,6 +139,27 @@ def test_a_program_runs_for_the_time_of_a_block_and_is_listed(here: StackFolder)
         here.stack.check("worker")
     assert record.process() is None
     assert "worker" not in here.states()
+
+
+def test_only_the_processes_that_were_started_are_stopped_and_not_what_has_their_names_since(
+    here: StackFolder,
+) -> None:
+    mine = here.stack.records(here.stack.up())
+    with here.stack.process("worker", ["sleep", "600"]) as worker:
+        assert here.run("down").returncode == 0
+        assert here.stack.wait([*mine, worker], look=0.01) == "redis"
+        here.stack.up()
+        others = Stack(here.settings)
+        with others.process("worker", ["sleep", "600"]) as other:
+            here.stack.down([*mine, worker])
+            assert other.process() is not None
+            assert here.states() | {"worker": "running", "redis": "running"} == here.states()
+
+
+def test_whoever_waits_for_a_program_that_ends_by_itself_is_told_so(here: StackFolder) -> None:
+    with here.stack.process("worker", ["/bin/sh", "-c", "echo broken; exit 1"]) as record:
+        with pytest.raises(StackError, match="worker has ended by itself"):
+            here.stack.wait([record], look=0.01)
 
 
 def test_a_program_that_ends_by_itself_is_noticed(here: StackFolder) -> None:

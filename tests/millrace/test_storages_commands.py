@@ -133,3 +133,32 @@ def test_what_may_go_is_listed_before_it_is_collected(shell: Shell, technology: 
     assert shell.json("collect") == []
     assert len(technology.storages()) == 2
     assert "--age: 'soon' is no span of time" in shell.refuses("collect", "--age", "soon")
+
+
+def test_a_version_cannot_be_chosen_when_a_storage_is_created(shell: Shell) -> None:
+    assert "begins with @1; write redis/ranking/foo without @3" in shell.refuses("create", "redis/ranking/foo@3")
+    assert shell.json() == []
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--metric", "dot"], "--metric is for vectors, not for ranking; leave it out."),
+        (["--key", "member"], "--key is for records and documents, not for ranking"),
+        (["--schema", "x.avsc"], "--schema is for records, not for ranking"),
+    ],
+)
+def test_a_load_refuses_an_option_that_means_nothing_for_its_format(
+    shell: Shell, tmp_path: Path, option: list[str], message: str
+) -> None:
+    (tmp_path / "foo.csv").write_text("key,member,score\nall,Heat,4\n", "utf-8")
+    assert message in shell.refuses("load", "redis/ranking/foo", "foo.csv", *option)
+    assert shell.json() == []
+
+
+def test_a_load_does_not_change_what_makes_vectors_near(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "items.ndjson").write_text('{"key": "a", "vector": [1.0, 2.0]}\n', "utf-8")
+    shell.says("create", "redis/vectors/items", "--dimensions", "2")
+    refused = shell.refuses("load", "redis/vectors/items", "items.ndjson", "--metric", "dot")
+    assert "redis/vectors/items@1 has the metric cosine, which a load keeps" in refused
+    assert "Loaded 1 rows" in shell.says("load", "redis/vectors/items", "items.ndjson", "--metric", "cosine")

@@ -1,9 +1,10 @@
 // node main.mjs URL: does what is asked for on standard input, a list of [verb, storage, ...], and prints the answers as JSON.
 import { readFileSync } from "node:fs";
+import { Cluster } from "./cluster.mjs";
 import { Connection } from "./connection.mjs";
 import { counters, embedded, find, load, ranked, record, top, vector } from "./storage.mjs";
 
-const redis = new Connection(process.argv[2]);
+const url = process.argv[2], redis = new (url.startsWith("redis+cluster:") ? Cluster : Connection)(url);
 const read = (reader) => async (storage, ...rest) => reader(redis, await find(redis, storage), ...rest);
 const verbs = {
   counters: read(counters),

@@ -1,6 +1,7 @@
 // Storages in Redis, read and loaded by what docs/formats.md says, and by nothing else.
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { crc32 } from "node:zlib";
 
 const STORAGES = "mr:{catalogue}:storages", ALIASES = "mr:{catalogue}:aliases";
 const parsed = (text) => (text === null ? null : JSON.parse(text.toString("utf8")));
@@ -13,32 +14,38 @@ export async function find(redis, storage) {
   return alias === null ? null : parsed(await redis.ask("HGET", STORAGES, `${storage}@${alias.version}`));
 }
 
-const place = ({ writer, generation, format, name }) => {
-  const group = `mr:{${writer.replace(/@[^@]*$/, "")}@${generation}}`, storage = `${format}/${name}`;
-  return { rows: `${group}:${storage}`, state: `${group}:storage:${storage}` };
-};
+const tag = ({ writer, generation }) => `${writer.replace(/@[^@]*$/, "")}@${generation}`;
+const hash = (item) => `mr:{${tag(item)}}:generation`;
+const state = (item) => `mr:{${tag(item)}}:storage:${item.format}/${item.name}`;
+const place = (item, shard) => `mr:{${tag(item)}${shard ? `:${shard}` : ""}}:${item.format}/${item.name}`;
+
+// Where the rows under a key are: on a cluster a generation may be in several slots.
+async function rowsOf(redis, item, key) {
+  const shards = Number((await redis.ask("HGET", hash(item), "shards")) ?? 1);
+  return place(item, crc32(Buffer.from(key, "utf8")) % shards);
+}
 
 export async function counters(redis, item, key) {
-  const found = await redis.ask("HGETALL", `${place(item).rows}::${key}`), fields = {};
+  const found = await redis.ask("HGETALL", `${await rowsOf(redis, item, key)}::${key}`), fields = {};
   for (let at = 0; at < found.length; at += 2) fields[found[at].toString("utf8")] = Number(found[at + 1]);
   return fields;
 }
 
 export async function vector(redis, item, key) {
-  const row = await redis.ask("HGET", place(item).rows, key);
+  const row = await redis.ask("HGET", await rowsOf(redis, item, key), key);
   return row === null ? null : Array.from({ length: item.options.dimensions }, (_, at) => row.readFloatLE(4 * at));
 }
 
 export async function record(redis, item, key) {
-  const row = await redis.ask("HGET", place(item).rows, key);
+  const row = await redis.ask("HGET", await rowsOf(redis, item, key), key);
   return row === null ? null : avro(item.schema, { row, at: 0 });
 }
 
 export async function top(redis, item, key, size) {
-  const { rows, state } = place(item), halfLife = item.options.half_life_ms;
+  const rows = await rowsOf(redis, item, key), halfLife = item.options.half_life_ms;
   let parts = [[`${rows}::${key}`, 1]];
   if (halfLife) {
-    const [newest, time] = (await redis.ask("HMGET", state, "bucket", "at")).map(Number);
+    const [newest, time] = (await redis.ask("HMGET", state(item), "bucket", "at")).map(Number);
     parts = [newest, newest - 1].map((b) => [`${rows}:${b}:${key}`, 2 ** ((b * 32 * halfLife - time) / halfLife)]);
   }
   const scores = new Map();
@@ -86,8 +93,8 @@ function long(from) {
 
 export async function load(redis, storage, options, write) {
   let item = await declared(redis, storage, options);
-  const { rows, state } = place(item);
-  await redis.ask("HSET", state, "rows", await write(rows));
+  await redis.ask("HSETNX", hash(item), "shards", 1);
+  await redis.ask("HSET", state(item), "rows", await write(place(item, 0)));
   const beat = await replaced(redis, STORAGES, `${storage}@${item.version}`, item, { ...item, alive_ms: Date.now() });
   item = await replaced(redis, STORAGES, `${storage}@${item.version}`, beat, { ...beat, state: "ready", alive_ms: null });
   const alias = parsed(await redis.ask("HGET", ALIASES, storage));

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,14 +22,14 @@ from storage import (
     Ranking,
     RankingReader,
     Records,
-    RedisReads,
     Vectors,
     VectorsReader,
     versions,
 )
-from storage.load import load
-from storage.load_descriptor import Given
-from storage.redis import Redis
+from storage.loads.descriptor import Given
+from storage.loads.load import load
+from storage.technologies import opened, opened_reads
+from storage.technology import Technology
 from tests.storage.form_stage import START, FormStage, ask
 from tests.storage.load_stage import written
 
@@ -45,21 +46,25 @@ class Profile(Record):
     active: bool
 
 
-@pytest.fixture
-def technology(redis_clean: str) -> Iterator[Redis]:
-    """An empty Redis."""
-    opened = Redis(redis_clean, timeout=20)
-    yield opened
-    opened.close()
+@pytest.fixture(params=["redis_clean", "redis_cluster_url"])
+def address(request: pytest.FixtureRequest) -> str:
+    """An empty Redis, and an empty cluster."""
+    return str(request.getfixturevalue(request.param))
 
 
 @pytest.fixture
-def elsewhere(node: str, redis_clean: str) -> Any:
+def technology(address: str) -> Iterator[Technology]:
+    with closing(opened("redis", address)) as technology:
+        yield technology
+
+
+@pytest.fixture
+def elsewhere(node: str, address: str) -> Any:
     """Asks the other program."""
 
     def asked(*questions: Sequence[Any]) -> Any:
         run = subprocess.run(
-            [node, str(HERE / "main.mjs"), redis_clean],
+            [node, str(HERE / "main.mjs"), address],
             input=json.dumps(questions),
             capture_output=True,
             text=True,
@@ -71,8 +76,8 @@ def elsewhere(node: str, redis_clean: str) -> Any:
     return asked
 
 
-def test_it_reads_what_a_learner_has_written(technology: Redis, redis_clean: str, elsewhere: Any) -> None:
-    stage = FormStage(technology, RedisReads(redis_clean), "watching")
+def test_it_reads_what_a_learner_has_written(technology: Technology, address: str, elsewhere: Any) -> None:
+    stage = FormStage(technology, opened_reads("redis", address), "watching")
     trend = Ranking("trend", half_life=timedelta(hours=1)).bind(stage.session)
     views, rows = Counters("views").bind(stage.session), Records("profile", Profile).bind(stage.session)
     near = Vectors("taste", 3).bind(stage.session)
@@ -104,7 +109,7 @@ def test_it_reads_what_a_learner_has_written(technology: Redis, redis_clean: str
     )
 
     async def ours() -> Any:
-        reads = RedisReads(redis_clean)
+        reads = opened_reads("redis", address)
         catalogue = Catalogue({"redis": reads})
         await catalogue.refresh()
         top = await catalogue.reader(RankingReader, "trend").top("a:b", 9)
@@ -121,7 +126,7 @@ def test_it_reads_what_a_learner_has_written(technology: Redis, redis_clean: str
     assert found[5] == np.array([0.1, -1, 1e-30], np.float32).tolist()
 
 
-def test_it_reads_what_a_load_has_written(technology: Redis, tmp_path: Path, elsewhere: Any) -> None:
+def test_it_reads_what_a_load_has_written(technology: Technology, tmp_path: Path, elsewhere: Any) -> None:
     file = written(tmp_path, "parquet", {"key": [*"aab"], "member": [*"xyx"], "score": [0.1, -3.0, 1e300]})
     load(technology, "ranking", "popular", file, Given(), "ada")
     load(
@@ -138,7 +143,7 @@ def test_it_reads_what_a_load_has_written(technology: Redis, tmp_path: Path, els
 
 
 def test_what_it_loads_is_read_switched_rolled_back_and_loaded_over_as_any_other(
-    technology: Redis, redis_clean: str, tmp_path: Path, elsewhere: Any
+    technology: Technology, address: str, tmp_path: Path, elsewhere: Any
 ) -> None:
     file = written(tmp_path, "csv", {"key": ["a"], "member": ["old"], "score": [1]})
     load(technology, "ranking", "popular", file, Given(), "ada")
@@ -149,7 +154,7 @@ def test_what_it_loads_is_read_switched_rolled_back_and_loaded_over_as_any_other
     )
 
     async def ours() -> list[Any]:
-        reads = RedisReads(redis_clean)
+        reads = opened_reads("redis", address)
         catalogue = Catalogue({"redis": reads})
         await catalogue.refresh()
         ranking, near = catalogue.reader(RankingReader, "popular"), catalogue.reader(VectorsReader, "taste")

@@ -1,10 +1,12 @@
-"""Rows that are served apart from the fence: Cassandra's served rows, and the documents of a search engine.
+"""Rows that are served apart from the fence: the documents of a search engine.
 
-No batch covers them and the unit, so they are written first, each with its position as timestamp or external version: a
-write that is older than what is there loses, whoever sends it and whenever it arrives. When all are acknowledged the
-unit moves on by a compare-and-set, in one batch with the rows that the fold reads back, where there are any. What the
-fold knows of a row's past comes from those ("state"), or from the served rows themselves, where a row depends only on
-its own past ("cells"), or it needs none ("events": all that a search engine is trusted with).
+No step covers them and the unit, so they are written first, each with its position as external version: a write that is
+older than what is there loses, whoever sends it and whenever it arrives. When all are acknowledged the unit moves on by
+a compare-and-set. Rows may be ahead of it, so that nothing is read back. (Cassandra's fold reads back what is served,
+and so it moves the unit first: see `test_redo.py`.)
+
+The engine shows what is not on its disk yet, and forgets it when a shard fails; what it acknowledges is there. A write
+that it refuses, as something else is there, puts nothing on the disk, nor does a read.
 """
 
 from __future__ import annotations
@@ -31,33 +33,24 @@ class Write(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """The conditional move of a unit, with its state rows, on its way."""
+    """The conditional move of a unit, on its way."""
 
     epoch: int
     owner: int
     expected: int
     new: int
-    rows: tuple[tuple[int, Row], ...]
-    """Those that it changes."""
 
 
 class Unit(NamedTuple):
-    """Fence, position and state rows: one partition of the state table, or one document."""
+    """Fence and position: one document."""
 
     epoch: int = 0
     owner: int = 0
     next: int = 0
-    rows: tuple[Row, ...] = ()
 
     def takes(self, batch: Batch) -> bool:
         """The condition."""
         return (self.epoch, self.owner, self.next) == (batch.epoch, batch.owner, batch.expected)
-
-    def after(self, batch: Batch) -> Unit:
-        """Rows and position after a batch."""
-        changed = dict(batch.rows)
-        rows = tuple(changed.get(number, row) for number, row in enumerate(self.rows))
-        return self._replace(next=batch.new, rows=rows)
 
 
 class Worker(NamedTuple):
@@ -68,8 +61,6 @@ class Worker(NamedTuple):
     """The epoch that it has read and asked to follow."""
     epoch: int = 0
     next: int = 0
-    rows: tuple[tuple[int, Row], ...] = ()
-    """What it has loaded, in order: up to which version each row has been folded, and the row."""
     sent: frozenset[Write] = frozenset()
     """Not acknowledged yet."""
     batch: Batch | None = None
@@ -85,13 +76,21 @@ class World(NamedTuple):
 
     unit: Unit
     served: tuple[tuple[int, Row], ...]
-    """Version and value of each row."""
+    """Version and value of each row, as it is seen."""
+    kept: tuple[tuple[int, Row], ...]
+    """As it is on the disk."""
     workers: tuple[Worker, ...]
     writes: frozenset[Write] = frozenset()
     batches: frozenset[Batch] = frozenset()
     claims: frozenset[tuple[int, int]] = frozenset()
     """Owner, and the epoch that it follows."""
     owners: int = 0
+    reached: int = 0
+    """The highest position that a worker knows of."""
+    kept_unit: Unit = Unit()
+    """As it is on the disk."""
+    forgot: int = 0
+    """How often something was forgotten."""
 
     def of(self, old: Worker, new: Worker) -> World:
         """With a worker changed; in order of their tokens, as which process is which means nothing."""
@@ -102,23 +101,27 @@ class World(NamedTuple):
 
 @dataclass(frozen=True)
 class Served:
-    """The protocol; each flag that is False, or another word, is a mistake.
+    """The protocol; each flag that is False is a mistake.
 
     Attributes:
-        past: where a fold knows of a row's past from: "state", "cells" or "events".
-        version: of a served row: its "position", "epoch" first, or "arrival", when the last to arrive wins.
+        versions: of two writes of a row that of the higher position stays, not the last to arrive.
         served_first: the unit moves after the served rows.
         acknowledged: it waits for them to be acknowledged.
         conditional: it moves by a compare-and-set.
-        checked_pages: every page that is loaded must show the claim and the same position, not only the first.
+        again: a row that is there in the same version is written all the same.
+        helps: one that is there in a newer version is written as it is.
+        touches: a move that is found to be applied is written again.
+        forgets: how often the server may forget.
     """
 
-    past: str = "state"
-    version: str = "position"
+    versions: bool = True
     served_first: bool = True
     acknowledged: bool = True
     conditional: bool = True
-    checked_pages: bool = True
+    again: bool = True
+    helps: bool = True
+    touches: bool = True
+    forgets: int = 0
     rows: int = 2
     workers: int = 2
     owners: int = 2
@@ -127,23 +130,20 @@ class Served:
 
     @property
     def start(self) -> World:
-        empty: tuple[Row, ...] = ((),) * self.rows
-        return World(Unit(rows=empty), ((0, ()),) * self.rows, (IDLE,) * self.workers)
+        return World(Unit(), ((0, ()),) * self.rows, ((0, ()),) * self.rows, (IDLE,) * self.workers)
 
     def done(self, world: World) -> bool:
         return world.unit.next == self.events
 
     def wrong(self, world: World) -> str | None:
+        if world.unit.next < world.reached:
+            return f"the unit goes back from {world.reached} to {world.unit.next}"
         for number, (_, value) in enumerate(world.served):
             whole = self._fold(number, self.events)
             if value != whole[: len(value)]:
                 return f"served row {number} shows {value}, which no fold passes through"
             if len(value) < len(self._fold(number, world.unit.next)):
                 return f"served row {number} shows {value}, and lies behind the position {world.unit.next}"
-        if self.past == "state":
-            for number, value in enumerate(world.unit.rows):
-                if value != self._fold(number, world.unit.next):
-                    return f"state row {number} is {value} at the position {world.unit.next}"
         return None
 
     def _fold(self, row: int, end: int) -> Row:
@@ -154,8 +154,8 @@ class Served:
             yield step, self._pruned(following)
 
     def _pruned(self, world: World) -> World:
-        """Without requests that can change nothing any more, as versions, epochs and positions only grow."""
-        if self.version == "arrival" or not self.conditional:
+        """Without requests that can change nothing any more, where versions, epochs and positions only grow."""
+        if not self.versions or not self.conditional or self.forgets:
             return world
         awaited = {write for worker in world.workers for write in worker.sent}
         return world._replace(
@@ -170,6 +170,8 @@ class Served:
         )
 
     def _steps(self, world: World) -> Iterator[tuple[str, World]]:
+        if world.forgot < self.forgets:
+            yield from self._forgets(world._replace(forgot=world.forgot + 1))
         for worker in dict.fromkeys(world.workers):
             yield from self._acts(world, worker)
             if worker is not IDLE:
@@ -180,6 +182,13 @@ class Served:
             yield from self._write_arrives(world._replace(writes=world.writes - {write}), write)
         for batch in world.batches:
             yield from self._batch_arrives(world._replace(batches=world.batches - {batch}), batch)
+
+    def _forgets(self, world: World) -> Iterator[tuple[str, World]]:
+        """The rows are in one shard, the units in another."""
+        if world.served != world.kept:
+            yield "rows are forgotten", world._replace(served=world.kept)
+        if world.unit != world.kept_unit:
+            yield "the unit is forgotten", world._replace(unit=world.kept_unit)
 
     def _acts(self, world: World, worker: Worker) -> Iterator[tuple[str, World]]:
         if worker == IDLE:
@@ -192,8 +201,6 @@ class Served:
             if world.unit.owner == worker.owner:  # no reply came, and a serial read says whose it is
                 mine = worker._replace(epoch=world.unit.epoch, next=world.unit.next)
                 yield f"{worker.owner} finds its claim", world.of(worker, mine)
-        elif len(worker.rows) < self.rows:
-            yield f"{worker.owner} loads row {len(worker.rows)}", self._load(world, worker)
         elif worker.batch is None:
             yield from self._fold_batch(world, worker)
         elif worker.moving:
@@ -205,33 +212,12 @@ class Served:
             for write in worker.sent - world.writes:
                 yield f"{worker.owner} sends {write.value} again", world._replace(writes=world.writes | {write})
 
-    def _load(self, world: World, worker: Worker) -> World:
-        number = len(worker.rows)
-        if self.past == "state":
-            unit = world.unit
-            fresh = (unit.epoch, unit.owner, unit.next) == (worker.epoch, worker.owner, worker.next)
-            if not fresh and (self.checked_pages or number == 0):
-                return world.of(worker, IDLE)
-            found = worker.next, unit.rows[number]
-        elif self.past == "cells":
-            value = world.served[number][1]
-            found = (value[-1] + 1 if value else 0), value
-        else:
-            found = worker.next, self._fold(number, worker.next)
-        return world.of(worker, worker._replace(rows=(*worker.rows, found)))
-
     def _fold_batch(self, world: World, worker: Worker) -> Iterator[tuple[str, World]]:
         for new in range(worker.next + 1, min(worker.next + self.batch, self.events) + 1):
-            rows = list(worker.rows)
-            for event in range(worker.next, new):
-                folded, value = rows[event % self.rows]
-                if event >= folded:
-                    rows[event % self.rows] = event + 1, (*value, event)
-            changed = [number for number, row in enumerate(rows) if row != worker.rows[number]]
-            writes = frozenset(self._write(number, rows[number][1], new, worker) for number in changed)
-            states = tuple((number, rows[number][1]) for number in changed)
-            batch = Batch(worker.epoch, worker.owner, worker.next, new, states)
-            after = worker._replace(rows=tuple(rows), sent=writes, batch=batch)
+            changed = sorted({event % self.rows for event in range(worker.next, new)})
+            writes = frozenset(Write(number, new, self._fold(number, new), worker.owner) for number in changed)
+            batch = Batch(worker.epoch, worker.owner, worker.next, new)
+            after = worker._replace(sent=writes, batch=batch)
             what = f"{worker.owner} folds {worker.next}->{new}"
             if self.served_first:
                 yield f"{what} and sends its rows", world.of(worker, after)._replace(writes=world.writes | writes)
@@ -239,24 +225,22 @@ class Served:
                 sent = world.of(worker, after._replace(moving=True))
                 yield f"{what} and moves the unit", sent._replace(batches=world.batches | {batch})
 
-    def _write(self, row: int, value: Row, new: int, worker: Worker) -> Write:
-        version = worker.epoch * 10 + new if self.version == "epoch" else new
-        return Write(row, version, value, worker.owner)
-
     def _unknown(self, world: World, worker: Worker, batch: Batch) -> Iterator[tuple[str, World]]:
         """No reply came: a serial read says what became of the batch, or it is sent again."""
         unit = world.unit
         if unit.owner != worker.owner:
             yield f"{worker.owner} finds itself fenced", world.of(worker, IDLE)
         elif unit.next == batch.new:
-            yield f"{worker.owner} finds its batch applied", self._moved(world, worker, batch)
+            found = world._replace(kept_unit=unit) if self.touches else world
+            yield f"{worker.owner} finds its batch applied", self._moved(found, worker, batch)
         elif batch not in world.batches:
             yield f"{worker.owner} sends the same batch again", world._replace(batches=world.batches | {batch})
 
     def _moved(self, world: World, worker: Worker, batch: Batch) -> World:
         writes = frozenset() if self.served_first else worker.sent
         after = worker._replace(next=batch.new, sent=frozenset(), batch=None, moving=False)
-        return world.of(worker, after)._replace(writes=world.writes | writes)
+        reached = max(world.reached, batch.new)
+        return world.of(worker, after)._replace(writes=world.writes | writes, reached=reached)
 
     def _claim_arrives(self, world: World, owner: int, epoch: int) -> Iterator[tuple[str, World]]:
         if world.unit.epoch != epoch:
@@ -266,33 +250,42 @@ class Served:
         yield f"the claim of {owner} arrives", claimed
 
     def _write_arrives(self, world: World, write: Write) -> Iterator[tuple[str, World]]:
-        arrived = world
-        if self.version == "arrival" or write.version > world.served[write.row][0]:
-            served = list(world.served)
-            served[write.row] = write.version, write.value
-            arrived = world._replace(served=tuple(served))
+        there = world.served[write.row][0]
+        written = not self.versions or write.version > there or (self.again and write.version == there)
+        arrived = _with(world, write.row, (write.version, write.value)) if written else world
         what = f"{write.value} of {write.by} arrives at row {write.row}"
         yield f"{what}, and the reply is lost", arrived
+        acknowledged = _kept(arrived, write.row) if written or (self.helps and write.version < there) else arrived
         for worker in world.workers:
             if write in worker.sent:
-                yield what, arrived.of(worker, worker._replace(sent=worker.sent - {write}))
+                yield what, acknowledged.of(worker, worker._replace(sent=worker.sent - {write}))
 
     def _batch_arrives(self, world: World, batch: Batch) -> Iterator[tuple[str, World]]:
         what = f"the move {batch.expected}->{batch.new} of {batch.owner} arrives"
         if world.unit.takes(batch) or not self.conditional:
-            yield what, world._replace(unit=world.unit.after(batch))
+            yield what, world._replace(unit=world.unit._replace(next=batch.new))
         else:
             yield f"{what} and is refused", world
+
+
+def _with(world: World, row: int, written: tuple[int, Row]) -> World:
+    served = list(world.served)
+    served[row] = written
+    return world._replace(served=tuple(served))
+
+
+def _kept(world: World, row: int) -> World:
+    kept = list(world.kept)
+    kept[row] = world.served[row]
+    return world._replace(kept=tuple(kept))
 
 
 @pytest.mark.parametrize(
     "protocol",
     [
-        pytest.param(Served(), id="Cassandra, state rows"),
-        pytest.param(Served(past="cells"), id="Cassandra, row by row"),
-        pytest.param(Served(past="cells", rows=1, owners=3, events=2), id="Cassandra, row by row, three claims"),
-        pytest.param(Served(past="events"), id="search"),
-        pytest.param(Served(past="events", workers=3, owners=3, events=2), id="search, three workers"),
+        pytest.param(Served(), id="two workers"),
+        pytest.param(Served(workers=3, owners=3, events=2), id="three workers"),
+        pytest.param(Served(forgets=1), id="a server that forgets"),
     ],
 )
 def test_served_rows_are_never_behind_the_position_nor_anything_but_a_fold(protocol: Served) -> None:
@@ -305,12 +298,10 @@ def test_served_rows_are_never_behind_the_position_nor_anything_but_a_fold(proto
         pytest.param(Served(served_first=False), id="the unit before its rows"),
         pytest.param(Served(acknowledged=False), id="rows that are not acknowledged"),
         pytest.param(Served(conditional=False), id="an unconditional move"),
-        pytest.param(Served(checked_pages=False, events=4, batch=4), id="pages of several moments"),
-        pytest.param(Served(version="arrival", past="events"), id="documents without a version"),
-        pytest.param(
-            Served(version="epoch", past="cells", rows=1, workers=3, owners=3, events=2),
-            id="a timestamp built from the epoch",
-        ),
+        pytest.param(Served(versions=False), id="documents without a version"),
+        pytest.param(Served(forgets=1, again=False), id="a version that is there is not written again"),
+        pytest.param(Served(forgets=1, rows=1, helps=False), id="a newer version is not written again"),
+        pytest.param(Served(forgets=1, touches=False), id="a move that was seen is not written again"),
     ],
 )
 def test_without_one_of_its_rules_it_fails(mistake: Served) -> None:

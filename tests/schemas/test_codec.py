@@ -82,7 +82,7 @@ def body(schema: Schema, row: Mapping[str, Any]) -> bytes:
     return datum_writer(schema).write(row, "test")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(schemas_with_rows())
 def test_columns_and_single_records_decode_to_equal_frames(found: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
     schema, rows = found
@@ -96,7 +96,7 @@ def test_columns_and_single_records_decode_to_equal_frames(found: tuple[dict[str
     assert decoded.good.tolist() == list(range(len(rows)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(schemas_with_rows(), st.data())
 def test_damaged_bytes_are_refused_by_both_decoders_or_by_neither(
     found: tuple[dict[str, Any], list[dict[str, Any]]], data: st.DataObject
@@ -133,7 +133,7 @@ CLICK = {
 }
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sets(st.integers(0, 299), max_size=12), st.binary(max_size=12))
 def test_bad_events_are_found_wherever_they_are_and_the_good_ones_keep_their_order(bad: set[int], junk: bytes) -> None:
     payloads: list[bytes | None] = [
@@ -261,7 +261,7 @@ def typed(kind: str, number: int) -> Any:
     return found | {"name": f"{found['name']}{number}"} if isinstance(found, dict) and "name" in found else found
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(writers_with_readers())
 def test_projected_columns_equal_records_resolved_one_by_one(
     found: tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]],

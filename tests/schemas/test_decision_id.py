@@ -9,12 +9,23 @@ from uuid import UUID
 import pytest
 
 from schemas import DecisionId, MalformedEvent
+from schemas.decision_id import numbered
 
 
 def test_an_id_survives_its_text() -> None:
     made = DecisionId.new("recommend", "popular_now")
     assert DecisionId.parse(made.text) == made
     assert DecisionId.parse(str(DecisionId.new())).experiment is None
+
+
+def test_an_id_carries_the_group_of_its_unit_and_a_weight_in_a_uuid_like_others() -> None:
+    for group, weight in ((0, None), (511, None), (17, 10_000), (374, 1), (1, 65_535)):
+        made = DecisionId.parse(DecisionId.new("recommend", "popular_now", group, weight).text)
+        assert (made.group, made.weight) == (group, weight)
+        assert (UUID(made.number).version, UUID(made.number).variant) == (7, "specified in RFC 4122")
+    assert len({DecisionId.new("a", "b", 1).text for _ in range(10_000)}) == 10_000
+    assert sum(DecisionId.new("a", "b").group is None for _ in range(100)) > 90
+    assert DecisionId(numbered(0, 0x6D7 << 62)).group is None  # its free bits are the mark
 
 
 def test_an_id_is_a_uuid_of_version_7_that_knows_its_time() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,9 @@ import msgspec
 from schemas import Decision, Event, EventType
 from schemas.errors import MillraceError
 from serving import EndpointType, Events, Experiment, Golden, Service, Watched, WrongLine
+from serving.sender import OnDelivery
 from storage import Address, Catalogue, Claim, Memory, MemoryReads, Ranking, RankingReader, UnitId, Writes
+from tests.decisions import TakesOffers
 
 DEADLINE = timedelta(milliseconds=200)
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -28,6 +30,15 @@ class Click(Event, topic="clicks", key="user"):
     item: str
     at: datetime
     decision: str | None = None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal as a product declares it."""
+
+    name: str = "click"
+    topic: str = "clicks"
+    decision: str = "decision"
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -75,8 +86,16 @@ def popular(**options: Any) -> Type:
     return kind
 
 
+def problem(answer: httpx.Response) -> tuple[int, str, str]:
+    """The status, the kind and the detail of a refusal."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    assert document["status"] == answer.status_code
+    return answer.status_code, document["type"].rpartition(":")[2], document["detail"]
+
+
 @dataclass
-class Kafka:
+class Kafka(TakesOffers):
     """Kafka's part: remembers what was sent, acknowledges at once unless told otherwise."""
 
     decisions: list[Decision] = field(default_factory=list)
@@ -84,12 +103,7 @@ class Kafka:
     letters: list[tuple[str, WrongLine]] = field(default_factory=list)
     failure: MillraceError | None = None
 
-    def send(
-        self,
-        event_type: EventType,
-        value: Mapping[str, Any],
-        on_delivery: Callable[[Exception | None, int, int], None] | None = None,
-    ) -> None:
+    def send(self, event_type: EventType, value: Mapping[str, Any], on_delivery: OnDelivery | None = None) -> None:
         self.decisions.append(Decision.of(value))
         if on_delivery is not None:
             on_delivery(self.failure, 0, len(self.decisions) - 1)
@@ -132,10 +146,11 @@ class Shop:
         self._claims[f"{name}@{version}"] = (claim, following)
 
     def service(self, **options: Any) -> Service:
-        """A service that does not run; `running` makes one that does."""
+        """A service that may change storages, and does not run; `running` makes one that does."""
         events = Events({"clicks": Click.event_type}, self.kafka, self.kafka)
-        settings = {"experiments": self.experiments, "events": events, "watched": Watched(), **options}
-        return Service(self.types, self.catalogue, self.kafka, **settings)
+        settings: dict[str, Any] = {"experiments": self.experiments, "events": events, "watched": Watched()}
+        settings["technologies"] = {"memory": self.memory}
+        return Service(self.types, self.catalogue, self.kafka, **{**settings, **options})
 
     @asynccontextmanager
     async def running(self, service: Service | None = None) -> AsyncIterator[httpx.AsyncClient]:

@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from serving.assignment import BUCKETS, assign, bounds, bucket, propensities
+from serving.assignment import BUCKETS, assign, bounds, bucket, propensities, weights
 
 PAGE = Path(__file__).parents[2] / "docs" / "assignment.md"
 FIFTY = {"popular_now": 50, "personal": 50}
 THIRDS = {"a": 1, "b": 1, "c": 1}
 
 
+def rows(first: str) -> list[list[str]]:
+    """The rows of the table whose first column is named so."""
+    table = PAGE.read_text("utf-8").partition(f"| {first} |")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
 def vectors() -> list[tuple[str, str, int, str, str]]:
-    rows = [line.strip("|").split("|") for line in PAGE.read_text("utf-8").splitlines() if line.startswith("|")]
-    return [(a.strip(), b.strip(), int(c), d.strip(), e.strip()) for a, b, c, d, e in rows[2:]]
+    return [(a, b, int(c), d, e) for a, b, c, d, e in rows("salt")]
 
 
 @pytest.mark.parametrize(("salt", "unit", "number", "fifty", "thirds"), vectors())
@@ -78,3 +83,11 @@ def test_the_ranges_cover_every_bucket_once() -> None:
 
 def test_only_the_ratio_of_the_parts_matters() -> None:
     assert bounds({"a": 1, "b": 3}) == bounds({"a": 25, "b": 75})
+
+
+def test_weights_give_every_variant_the_same_in_every_split_and_little_to_one_that_tells_little() -> None:
+    for shares in ([0.5, 0.5], [0.9, 0.1], [0.98, 0.01, 0.01]):
+        masses = [share * weight for share, weight in zip(shares, weights(shares), strict=True)]
+        assert max(masses) - min(masses) < 0.01 * max(masses)
+    assert weights([0.25] * 4) == [10_000] * 4
+    assert weights([0.99, 0.01]) == [200, 19_800]

@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 
-from serving import Answer, AnswerRefused, Client, ServiceUnreachable
-from tests.serving.shop import NOON, SPLIT, Page, Recommend, Recommendations, Shop, Type, popular
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A goal as a product declares it."""
-
-    name: str = "click"
-    topic: str = "clicks"
-    decision: str = "decision"
+from serving import Answer, AnswerRefused, Client
+from tests.serving.shop import NOON, SPLIT, Goal, Page, Recommend, Recommendations, Shop, Type, popular
 
 
 @asynccontextmanager
@@ -44,6 +33,7 @@ async def test_an_answer_has_its_value_its_decision_and_where_it_comes_from(shop
     assert answer.value == Recommendations(["a"])
     assert answer.implementation.startswith("popular_now@")
     assert (answer.variant, answer.as_of, answer.fallback) == ("popular_now", NOON, None)
+    assert answer.decision is not None
     assert answer.decision.endswith(".first.popular_now")
 
 
@@ -80,19 +70,7 @@ async def test_a_reward_that_does_not_fit_its_topic_is_refused(shop: Shop) -> No
             await client.reward("x", goal="click", user="u1")
 
 
-async def test_a_service_that_does_not_answer_is_said_with_its_address() -> None:
-    def away(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("refused")
-
-    http = httpx.AsyncClient(transport=httpx.MockTransport(away))
-    async with http, Client("http://nowhere", http=http) as client:
-        with pytest.raises(ServiceUnreachable, match="nowhere/v1/recommend did not answer: ConnectError refused"):
-            await client.ask(popular(), Recommend("u1"))
-
-
-async def test_something_else_than_a_problem_is_a_refusal_too() -> None:
-    transport = httpx.MockTransport(lambda request: httpx.Response(502, text="<html>"))
-    http = httpx.AsyncClient(transport=transport)
-    async with http, Client("http://proxy", http=http) as client:
-        with pytest.raises(AnswerRefused, match="502"):
-            await client.ask(popular(), Recommend("u1"))
+async def test_a_reward_of_a_local_default_is_an_event_that_rewards_nobody(shop: Shop) -> None:
+    async with asking(shop) as (client, _):
+        await client.reward(None, goal="click", user="u1", item="a", at=NOON)
+    assert shop.kafka.delivered == [("clicks", {"user": "u1", "item": "a", "at": NOON, "decision": None})]

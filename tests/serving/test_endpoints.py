@@ -178,7 +178,10 @@ async def test_a_save_that_takes_a_variant_from_a_running_experiment_is_refused(
     [
         ([Experiment("first", "recommend", {"nobody": 1}, "click")], "gives traffic to nobody"),
         ([Experiment("first", "elsewhere", {"newest": 1}, "click")], "is on elsewhere; there is recommend"),
-        ([SPLIT, Experiment("second", "recommend", {"newest": 1}, "click")], "first and second are both on recommend"),
+        (
+            [SPLIT, Experiment("second", "recommend", {"newest": 1}, "click")],
+            "second wants 100 % of the layer recommend, and first leaves 0 %",
+        ),
     ],
 )
 def test_an_experiment_on_what_is_not_there_is_refused_at_the_start(

@@ -98,16 +98,15 @@ async def serving(folder: Path, patience: float = 20.0) -> AsyncIterator[Hot]:
         yield Hot(folder, service, client)
 
 
-async def test_a_saved_file_is_live_within_five_seconds_even_on_a_busy_machine(folder: Path) -> None:
+async def test_a_saved_file_is_live_by_itself(folder: Path) -> None:
     async with serving(folder) as hot:
         assert await hot.answer() == {"items": ["before"]}
         before = hot.service.endpoints.current
 
         hot.save(CODE.replace("before", "new"))
-        took = await hot.until(lambda: hot.service.endpoints.current is not before)
+        await hot.until(lambda: hot.service.endpoints.current is not before)
 
-        assert await hot.answer() == {"items": ["new"]}
-    assert took < 5  # on a quiet machine it is one or two, which `make prove-loop` measures
+        assert await hot.answer() == {"items": ["new"]}  # how soon, `make prove-loop` and `make prove-models` measure
 
 
 @pytest.mark.parametrize(
@@ -125,6 +124,11 @@ async def test_a_saved_file_is_live_within_five_seconds_even_on_a_busy_machine(f
         ),
         (CODE.replace('unit="user"', 'unit="user", default=object()'), "has the default"),
         (CODE.replace('"user"', '"users"'), "has the unit 'users'"),
+        (
+            CODE.replace("items: list[str]", "items: list[str] | None"),
+            "ask: this change breaks those who ask version 1: `items` of the answer was list of string and may be null",
+        ),
+        (CODE.replace('unit="user"', 'unit="user", fallback="second"'), "ask has the fallback 'second', no implement"),
     ],
 )
 async def test_code_that_does_not_hold_is_refused_and_what_answered_keeps_answering(

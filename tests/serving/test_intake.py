@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 import pytest
@@ -106,13 +107,13 @@ async def test_letters_that_nobody_takes_hold_up_no_other_work(
     def away(topic: str, wrong: object) -> None:
         nonlocal begun
         begun += 1
-        release.wait(20)
+        release.wait(60)
 
     monkeypatch.setattr(shop.kafka, "keep", away)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     answers = await asyncio.gather(*(client.post("/events/clicks", json={}) for _ in range(3)))
     try:
-        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 30) == "free"
     finally:
         release.set()
     assert [answer.json()["dead_letters"] for answer in answers] == [False] * 3
@@ -194,3 +195,40 @@ async def test_events_are_counted_by_topic(client: httpx.AsyncClient) -> None:
     text = (await client.get("/metrics")).text
     assert 'millrace_events_accepted_total{topic="clicks"} 1' in text
     assert 'millrace_events_refused_total{topic="clicks"} 1' in text
+
+
+async def test_a_body_that_is_sent_again_under_its_key_is_delivered_once(client: httpx.AsyncClient, shop: Shop) -> None:
+    answers = [await client.post("/events/clicks", json=CLICK, headers={"idempotency-key": "k1"}) for _ in range(3)]
+    assert [answer.json()["positions"][0]["offset"] for answer in answers] == [0, 0, 0]
+    assert len(shop.kafka.delivered) == 1
+
+    await client.post("/events/clicks", json={**CLICK, "item": "i2"}, headers={"idempotency-key": "k1"})
+    await client.post("/events/clicks", json=CLICK, headers={"idempotency-key": "k2"})
+    assert len(shop.kafka.delivered) == 3
+
+
+async def test_a_body_that_kafka_is_slow_to_take_is_not_sent_twice(
+    client: httpx.AsyncClient, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acknowledged, deliver = asyncio.Event(), shop.kafka.deliver
+
+    async def slowly(*sent: Any) -> list[tuple[int, int]]:
+        await acknowledged.wait()
+        return await deliver(*sent)
+
+    monkeypatch.setattr(shop.kafka, "deliver", slowly)
+    monkeypatch.setattr(intake, "PATIENCE", 0.01)
+    first = await client.post("/events/clicks", json=CLICK, headers={"idempotency-key": "k1"})
+    acknowledged.set()
+    monkeypatch.setattr(intake, "PATIENCE", 10.0)
+    second = await client.post("/events/clicks", json=CLICK, headers={"idempotency-key": "k1"})
+
+    assert (first.status_code, second.status_code, len(shop.kafka.delivered)) == (503, 202, 1)
+
+
+async def test_a_body_that_failed_is_sent_anew_under_the_same_key(client: httpx.AsyncClient, shop: Shop) -> None:
+    shop.kafka.failure = RegistryUnavailable("away")
+    first = await client.post("/events/clicks", json=CLICK, headers={"idempotency-key": "k1"})
+    shop.kafka.failure = None
+    second = await client.post("/events/clicks", json=CLICK, headers={"idempotency-key": "k1"})
+    assert (first.status_code, second.status_code, len(shop.kafka.delivered)) == (503, 202, 1)

@@ -27,7 +27,7 @@ async def test_an_answer_is_as_old_as_the_oldest_of_the_storages_behind_it() -> 
 
     assert provenance.of((POPULAR,)).at == NOON
     assert provenance.of((POPULAR, NEAR)).at == NOON - timedelta(minutes=5)
-    assert provenance.of((POPULAR,)).headers == ((b"millrace-as-of", b"2026-11-24T12:00:00.000Z"),)
+    assert provenance.of((POPULAR,)).lines == b"millrace-as-of: 2026-11-24T12:00:00.000Z\r\n"
 
 
 async def test_what_has_no_event_time_makes_nothing_older() -> None:

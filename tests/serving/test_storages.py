@@ -5,40 +5,52 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from storage import Address, Catalogue, Counters, Descriptor, Memory, MemoryReads, StorageUnavailable, UnitId, Writes
-from tests.serving.shop import NOON, Shop
+from serving import EndpointType
+from serving.storages.storages import Storages
+from storage import (
+    Address,
+    Catalogue,
+    Counters,
+    Descriptor,
+    Memory,
+    MemoryReads,
+    RecordsReader,
+    StorageUnavailable,
+    UnitId,
+    Writes,
+)
+from storage.formats.blank import blank
+from storage.listed import Listed
+from storage.redis.reads import RedisReads
+from storage.redis.redis import Redis
+from storage.relational.reads import RelationalReads
+from storage.relational.relational import Relational
+from storage.relational.sqlite import Sqlite
+from storage.relational.sqlite_reads import SqliteSource
+from storage.versions import create
+from tests.contracts.foreign import keep
+from tests.serving.shop import DEADLINE, NOON, Recommend, Recommendations, Shop, problem
+from tests.storage.form_stage import Row
 
 POPULAR = "/storages/memory/ranking/popular"
 
 
-class Stock(Shop):
-    """A shop whose service may change storages."""
-
-    def service(self, **options: Any) -> Any:
-        return super().service(**{"technologies": {"memory": self.memory}, **options})
+@pytest.fixture
+def stock() -> Shop:
+    return Shop()
 
 
 @pytest.fixture
-def stock() -> Stock:
-    return Stock()
-
-
-@pytest.fixture
-async def client(stock: Stock) -> AsyncIterator[httpx.AsyncClient]:
+async def client(stock: Shop) -> AsyncIterator[httpx.AsyncClient]:
     async with stock.running() as client:
         yield client
-
-
-def problem(answer: httpx.Response) -> tuple[int, str, str]:
-    assert answer.headers["content-type"] == "application/problem+json"
-    document = answer.json()
-    assert document["status"] == answer.status_code
-    return answer.status_code, document["type"].rpartition(":")[2], document["detail"]
 
 
 async def test_a_storage_is_created_and_is_there_at_once(client: httpx.AsyncClient) -> None:
@@ -67,6 +79,8 @@ async def test_a_body_is_not_needed_where_there_are_no_options(client: httpx.Asy
         (POPULAR, {"options": {"half_life": "soon"}}, 422, "half_life"),
         (POPULAR, {"options": {"colour": "red"}}, 422, "colour"),
         (POPULAR, {"option": {}}, 422, "option"),
+        (POPULAR, {"made_by": "\x1b[2J"}, 422, "made_by"),
+        (POPULAR, {"made_by": "a" * 101}, 422, "made_by"),
         (POPULAR, {"options": []}, 422, "options"),
         ("/storages/memory/records/films", {}, 422, "schema"),
         ("/storages/memory/records/films", {"schema": {"type": "string"}}, 422, "schema"),
@@ -83,6 +97,7 @@ async def test_what_cannot_be_created_is_refused_by_its_field(
 
 async def test_a_body_that_is_no_json_is_refused(client: httpx.AsyncClient) -> None:
     assert problem(await client.put(POPULAR, content=b"{"))[:2] == (400, "no-json")
+    assert problem(await client.put(POPULAR, content=b'{"made_by": "\xff"}'))[:2] == (400, "no-json")
     assert problem(await client.put(POPULAR, content=b"[" * 99))[:2] == (400, "nested-too-deep")
     assert problem(await client.put(POPULAR, content=b" " * 300_000))[:2] == (413, "body-too-large")
 
@@ -95,7 +110,7 @@ async def test_of_two_who_create_one_name_at_once_one_is_told_who_was_first(clie
     assert f"exists already, created by {first}" in problem(refused)[2]
 
 
-async def test_one_storage_is_shown_with_its_versions_positions_and_readers(stock: Stock) -> None:
+async def test_one_storage_is_shown_with_its_versions_positions_and_readers(stock: Shop) -> None:
     stock.learner()
     stock.learned(a=1.0)
     service = stock.service()
@@ -108,7 +123,28 @@ async def test_one_storage_is_shown_with_its_versions_positions_and_readers(stoc
     assert shown["keys"] == ["all"]
 
 
-async def test_a_row_of_any_format_is_read_by_its_key(stock: Stock, client: httpx.AsyncClient) -> None:
+async def test_of_a_wide_row_no_more_is_browsed_than_is_asked_for_and_on_no_connection_of_live_requests(
+    redis_clean: str,
+) -> None:
+    technology, reads = Redis(redis_clean), RedisReads(redis_clean)
+    item = technology.declare(blank("redis", "counters", "wide", {}))
+    for start in range(0, 100_000, 10_000):
+        row = {f"user-{number}": number for number in range(start, start + 10_000)}
+        technology.fill(item, Writes(sums={Address(item.storage, "all"): row}))
+    catalogue = Catalogue({"redis": reads})
+    storages = Storages(catalogue, {"redis": technology}, catalogue.refresh)
+    await catalogue.refresh()
+    mine = [id(loop) for loop in reads.source._connections]
+    value = await storages.row(item, "all", 20)
+    assert 20 == len(value) <= sum(value[field] == int(field.partition("-")[2]) for field in value)
+    assert mine == [id(asyncio.get_running_loop())]
+    assert len(reads.source._connections) == 2
+    await storages.close()
+    await reads.close()
+    technology.close()
+
+
+async def test_a_row_of_any_format_is_read_by_its_key(stock: Shop, client: httpx.AsyncClient) -> None:
     stock.learner()
     stock.learned(a=1.0, b=2.0)
     item = stock.memory.declare(Counters("clicks", technology="memory").describe("clicks", 1, 1, "clicks"))
@@ -127,7 +163,7 @@ async def test_a_row_of_any_format_is_read_by_its_key(stock: Stock, client: http
     assert problem(await client.get(f"{POPULAR}/rows/all?size=many"))[0] == 422
 
 
-async def test_a_name_is_switched_and_rolled_back_and_answers_follow(stock: Stock, client: httpx.AsyncClient) -> None:
+async def test_a_name_is_switched_and_rolled_back_and_answers_follow(stock: Shop, client: httpx.AsyncClient) -> None:
     for version in (1, 2):
         stock.learner(version=version)
         stock.learned(NOON, "popular", version, **{f"v{version}": 1.0})
@@ -142,11 +178,12 @@ async def test_a_name_is_switched_and_rolled_back_and_answers_follow(stock: Stoc
     assert (await client.get(f"{POPULAR}@1")).json()["version"] == 1
 
 
-async def test_what_is_in_use_is_deleted_only_by_force(stock: Stock, client: httpx.AsyncClient) -> None:
+async def test_what_is_in_use_is_deleted_only_by_force(stock: Shop, client: httpx.AsyncClient) -> None:
     stock.learner()
     stock.learned(a=1.0)
     await stock.catalogue.refresh()
     assert problem(await client.delete(POPULAR))[:2] == (409, "storage-conflict")
+    assert problem(await client.delete(POPULAR, params={"force": "maybe"}))[:2] == (422, "wrong-force")
     assert (await client.delete(POPULAR, params={"force": "true"})).json() == {"deleted": 1}
     assert (await client.get("/storages")).json() == {"storages": []}
     assert problem(await client.delete(POPULAR))[:2] == (404, "unknown-storage")
@@ -163,7 +200,7 @@ async def test_pages_of_other_sites_change_nothing(client: httpx.AsyncClient, he
     assert (await client.put(POPULAR, headers=own)).status_code == 201
 
 
-async def test_a_technology_that_blocks_holds_up_no_answer(stock: Stock) -> None:
+async def test_a_technology_that_blocks_holds_up_no_answer(stock: Shop) -> None:
     blocked, free = threading.Event(), threading.Event()
 
     class Stuck(Memory):
@@ -181,9 +218,9 @@ async def test_a_technology_that_blocks_holds_up_no_answer(stock: Stock) -> None
         assert (await creating).status_code == 201
 
 
-async def test_a_technology_that_is_away_is_a_problem_and_the_others_can_be_used(stock: Stock) -> None:
+async def test_a_technology_that_is_away_is_a_problem_and_the_others_can_be_used(stock: Shop) -> None:
     class Away(MemoryReads):
-        async def catalogue(self) -> list[Descriptor]:
+        async def listed(self) -> Listed:
             raise StorageUnavailable("nobody there")
 
     class Broken(Memory):
@@ -199,14 +236,57 @@ async def test_a_technology_that_is_away_is_a_problem_and_the_others_can_be_used
             "nobody there",
         )
         assert (await client.put(POPULAR)).status_code == 201
-        connections = {one.name: one.error for one in service.measurements.flow().connections}
+        flow = service.measurements.flow()
+    assert flow is not None
+    connections = {one.name: one.error for one in flow.connections}
     assert (connections["Memory"], connections["Redis"]) == (None, "nobody there")
 
 
-async def test_versions_that_are_read_are_leased(stock: Stock) -> None:
+async def test_versions_that_are_read_are_leased(stock: Shop) -> None:
     stock.learner()
     async with stock.running():
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not stock.memory.leases():
                 await asyncio.sleep(0.01)
     assert set(stock.memory.leases()) == {"memory/ranking/popular@1"}
+
+
+async def test_an_entry_that_cannot_be_read_is_shown_hides_nothing_and_is_removed_by_force(
+    stock: Shop, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'rows.db'}"
+    rows = Relational(Sqlite(url))
+    create(rows, blank("relational", "ranking", "popular", {}), "ada")
+    assert keep(rows, "storage", "ranking/popular@2", "null")
+    stock.catalogue = Catalogue({"memory": MemoryReads(stock.memory), "relational": RelationalReads(SqliteSource(url))})
+    service = stock.service(technologies={"memory": stock.memory, "relational": rows})
+    async with stock.running(service) as client:
+        assert (await client.put("/storages/relational/counters/clicks")).status_code == 201
+        listed = (await client.get("/storages")).json()["storages"]
+        assert [item["storage"] for item in listed] == ["relational/counters/clicks@1", "relational/ranking/popular@1"]
+        page = await client.get("/console/storages")
+        assert page.status_code == 200
+        assert "relational/ranking/popular@2 does not say what it is: it is no JSON object." in page.text
+        place = "/storages/relational/ranking/popular@2"
+        assert (await client.delete(place)).status_code == 404
+        assert (await client.delete(place, params={"force": "true"})).status_code == 200
+        assert "does not say" not in (await client.get("/console/storages")).text
+    rows.close()
+
+
+async def test_a_schema_that_is_none_keeps_only_those_from_answering_who_read_it(stock: Shop) -> None:
+    kind = EndpointType("films", Recommend, Recommendations, unit="user", deadline=DEADLINE, golden=[])
+
+    @kind.implementation
+    async def known(request: Recommend, films: RecordsReader[Row]) -> Recommendations:
+        return Recommendations([str(await films.get(request.user))])
+
+    shop = Shop(*stock.types, kind)
+    shop.learner()
+    shop.learned(a=1.0)
+    rows = blank("memory", "records", "films", {}, Row.avro_schema())
+    shop.memory.declare(replace(rows, schema={"type": "nonsense"}))
+    async with shop.running() as client:
+        assert (await client.post("/v1/recommend", json={"user": "u1"})).json() == {"items": ["a"]}
+        status, _, detail = problem(await client.post("/v1/films", json={"user": "u1"}))
+        assert (status, "memory/records/films@1 does not say what its rows are" in detail) == (503, True), detail

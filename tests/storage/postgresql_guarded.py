@@ -13,11 +13,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
-from storage.postgresql import Postgresql
-from storage.relational import Relational
-from tests.storage.redis_guarded import PASSWORD, ROLES
+from storage.relational.postgresql import Postgresql
+from storage.relational.relational import Relational
+from tests.storage.guarded import PASSWORD, READER, ROLES, WORKER
 
-WORKER, READER = "millrace_worker", "millrace_reader"
 DATABASE = "roles"
 
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from millrace.stack.redis import RedisServer
 from tests.storage.certificates import Authority, missing
-
-ROLES = Path(__file__).parents[2] / "docs" / "roles.md"
-PASSWORD = "only-for-this-test"
+from tests.storage.guarded import PASSWORD, ROLES
 
 
 class GuardedRedis:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from millrace.stack.search import SearchServer
-from storage.search import Search
+from storage.search.search import Search
 
 
 class OwnSearch:
@@ -26,7 +26,7 @@ class OwnSearch:
         self._server.prepare()
         quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(self._server.command(), stdout=quiet, stderr=quiet)
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while not self._server.ready():
             assert time.monotonic() < until, "it does not answer"
             time.sleep(0.05)

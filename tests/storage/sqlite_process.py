@@ -7,8 +7,8 @@ from itertools import count
 
 from storage.address import Address
 from storage.errors import StorageUnavailable
-from storage.relational import Relational
-from storage.sqlite import Sqlite
+from storage.relational.relational import Relational
+from storage.relational.sqlite import Sqlite
 from storage.unit import Outcome
 from storage.writes import Writes
 from tests.contracts.model import COUNTS, RECORDS, unit

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from storage import Counters, Memory, OptionRefused, Ranking, Records
-from storage.blank import OPTIONS, blank, places
-from storage.span import in_words, span
+from storage.formats.blank import OPTIONS, blank, places
+from storage.formats.span import in_words, span
 from storage.versions import create
 from tests.storage.form_stage import Row
 
@@ -39,7 +41,15 @@ def test_a_blank_storage_is_taken_over_by_the_learner_that_declares_the_same() -
         (("redis", "ranking", "a" * 101), {}, "name", "at most 100 characters"),
         (("redis", "ranking", "a"), {"half_life": "soon"}, "half_life", '"30d"'),
         (("redis", "ranking", "a"), {"half_life": "0d"}, "half_life", "longer than nothing"),
-        (("redis", "ranking", "a"), {"size": 0}, "size", "no whole number from 1 on"),
+        (("redis", "ranking", "a"), {"half_life": "999999999w"}, "half_life", "longer than anything lasts"),
+        (("redis", "ranking", "a"), {"half_life": "36526d"}, "half_life", "'36526d' is longer than 36525 days"),
+        (("redis", "ranking", "a"), {"size": 0}, "size", "no whole number from 1 to"),
+        (("redis", "ranking", "a"), {"size": "9" * 5_000}, "size", "no whole number"),
+        (("relational", "documents", "a"), {"fields": "a,a"}, "fields", "twice"),
+        (("relational", "documents", "a"), {"fields": ["\ud800"]}, "fields", "surrogates not allowed"),
+        (("redis", "records", "a"), {"schema": json.dumps({**SCHEMA, "doc": "\ud800"})}, "schema", "lone surrogate"),
+        (("redis", "records", "a"), {"schema": json.dumps({**SCHEMA, "x": math.nan})}, "schema", "not JSON compliant"),
+        (("redis", "vectors", "a"), {"dimensions": 1_000_000_000}, "dimensions", "from 1 to 65,536"),
         (("redis", "ranking", "a"), {"size": True}, "size", "no whole number"),
         (("redis", "ranking", "a"), {"colour": "red"}, "colour", "no option 'colour'; it has half_life, size"),
         (("redis", "ranking", "a"), {"schema": SCHEMA}, "schema", "no option 'schema'"),

@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from schemas import encode_record
-from storage import Address, Memory, MemoryReads, Writes, browsing
-from storage.blank import blank
-from storage.snapshot import Snapshot
-from storage.snapshot_value import Numbers
+from storage import Address, Memory, MemoryReads, SuspectGeneration, Writes, browsing
+from storage.formats.blank import blank
+from storage.snapshots.snapshot import Snapshot
+from storage.snapshots.value import Numbers
 from tests.storage.form_stage import Row
 
-MODEL = Snapshot(7, {"w": np.arange(3.0), "big": np.zeros((20, 10)), "by": Numbers({"a": 1.0}), "rate": 0.5})
+MANY = Numbers({str(number): 1.0 for number in range(1_000)})
+MODEL = Snapshot(
+    7, {"w": np.arange(3.0), "big": np.zeros((20, 10)), "by": Numbers({"a": 1.0}), "many": MANY, "rate": 0.5}
+)
 
 
 def written(format: str, options: dict[str, Any]) -> Writes:
@@ -44,6 +47,7 @@ def written(format: str, options: dict[str, Any]) -> Writes:
                 "w": [0.0, 1.0, 2.0],
                 "big": {"shape": [20, 10], "type": "float64", "beginning": [0.0] * 100},
                 "by": {"a": 1.0},
+                "many": {"numbers": 1_000, "beginning": {str(number): 1.0 for number in range(100)}},
                 "rate": 0.5,
             },
         ),
@@ -56,3 +60,11 @@ async def test_a_row_is_read_by_its_key(format: str, options: dict[str, Any], va
     reads = MemoryReads(memory)
     assert json.loads(json.dumps(await browsing.row(reads, item, "k", 1))) == value
     assert await browsing.row(reads, item, "nobody") is None
+
+
+async def test_a_row_that_another_program_wrote_is_suspect_and_named() -> None:
+    memory = Memory()
+    item = memory.declare(blank("memory", "records", "it", {}, Row.avro_schema()))
+    memory.fill(item, Writes(puts={Address("records/it", "k"): b"\x10ab"}))
+    with pytest.raises(SuspectGeneration, match=r"The row 'k' of memory/records/it@1 is not as its writer leaves it"):
+        await browsing.row(MemoryReads(memory), item, "k")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.cassandra_address import CassandraAddress
+from storage.cassandra.address import CassandraAddress
 from storage.errors import StorageError
 
 

@@ -16,8 +16,8 @@ from cassandra.policies import RoundRobinPolicy
 
 from millrace.stack import StackError
 from storage.address import Address
-from storage.cassandra import Cassandra
-from storage.cassandra_reads import CassandraReads
+from storage.cassandra.cassandra import Cassandra
+from storage.cassandra.reads import CassandraReads
 from storage.errors import StorageError, StorageUnavailable, UnknownOutcome
 from storage.unit import Outcome
 from storage.writes import Writes
@@ -54,6 +54,7 @@ def node_or_skip(folder: Path, **options: object) -> Iterator[CassandraNode]:
 
 @pytest.mark.slow
 @pytest.mark.server
+@pytest.mark.timeout(900)
 def test_what_was_acknowledged_survives_that_the_server_is_killed(tmp_path: Path) -> None:
     with node_or_skip(tmp_path) as node, asyncio.Runner() as runner:
         technology, reads = Cassandra(node.url(), timeout=5), CassandraReads(node.url(), timeout=2)
@@ -90,7 +91,7 @@ async def test_a_cassandra_that_is_not_there_is_said_to_be_unavailable_and_does_
     [port] = free_ports(1)
     url = f"cassandra://ada:secret@127.0.0.1:{port}/millrace"
     reads = CassandraReads(url, timeout=5)
-    ticks, asked = 0, asyncio.create_task(reads.catalogue())
+    ticks, asked = 0, asyncio.create_task(reads.listed())
     while not asked.done():
         await asyncio.sleep(0.001)
         ticks += 1
@@ -136,6 +137,7 @@ def superuser(node: CassandraNode) -> Iterator[Session]:
 
 @pytest.mark.slow
 @pytest.mark.server
+@pytest.mark.timeout(900)
 def test_the_reading_user_can_read_and_say_so_and_write_nothing_else(tmp_path: Path) -> None:
     guarded = {"authenticator": "PasswordAuthenticator", "authorizer": "CassandraAuthorizer"}
     with node_or_skip(tmp_path, **guarded) as node, superuser(node) as root:
@@ -149,6 +151,7 @@ def test_the_reading_user_can_read_and_say_so_and_write_nothing_else(tmp_path: P
             assert writer.commit(claim, None, 1, counting(1), None) is Outcome.OK
             asyncio.run(reading(node.url("reader", "r-pass")))
             assert writer.leases() == {"cassandra/records/seen@1": 50}
+            writer.declare(storage(RECORDS, version=2))  # which the name could be switched to
         with closing(Cassandra(node.url("reader", "r-pass"), timeout=30)) as thief:
             for attempt in (
                 lambda: thief.claim(unit(), "b"),
@@ -169,7 +172,7 @@ def test_the_reading_user_can_read_and_say_so_and_write_nothing_else(tmp_path: P
 async def reading(url: str) -> None:
     """What the models service does."""
     reads = CassandraReads(url, timeout=20)
-    assert [item.name for item in await reads.catalogue()] == ["seen"]
+    assert [item.name for item in (await reads.listed()).sorted()] == ["seen"]
     assert await reads.rows(storage(RECORDS), ["k"]) == [b"1"]
     await reads.lease(["cassandra/records/seen@1"], 50)
     await reads.close()

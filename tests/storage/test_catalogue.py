@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 
@@ -27,9 +28,12 @@ from storage import (
     StorageMissing,
     StorageUnavailable,
     UnitId,
+    UnitState,
     Writes,
 )
 from storage.address import Address
+from storage.listed import Listed
+from storage.naming import instead
 from tests.storage.form_stage import Row
 
 
@@ -80,8 +84,32 @@ async def test_what_does_not_exist_is_answered_by_what_does() -> None:
     with pytest.raises(StorageMissing) as refused:
         catalogue.reader(RankingReader, "popular")
     assert str(refused.value) == known
-    with pytest.raises(StorageMissing, match="counters/clicks@9"):
+    with pytest.raises(StorageMissing, match="counters/clicks has no version @9; it has @1"):
         catalogue.find("counters", "clicks", version=9)
+
+
+def made(memory: Memory, form: Format) -> None:
+    """Created by a person; nobody writes it."""
+    memory.declare(replace(form.describe("nobody", 1, 1, ""), writer=""))
+
+
+async def test_of_one_name_in_two_technologies_that_is_read_which_is_placed_or_else_written_or_the_default() -> None:
+    one, other = Memory(), Memory()
+    declared(one, Ranking("popular"))
+    made(other, Ranking("popular"))
+
+    async def home(**placed: str) -> str:
+        catalogue = Catalogue({"redis": MemoryReads(one), "relational": MemoryReads(other)}, placed)
+        await catalogue.refresh()
+        return catalogue.find("ranking", "popular").technology
+
+    assert await home() == "redis", "nobody writes the other"
+    assert await home(popular="relational") == "relational"
+    assert await home(popular="search", default="relational") == "redis", "it is not where it is placed"
+    declared(other, Ranking("popular"), 2)
+    assert await home(default="relational") == "relational"
+    with pytest.raises(StorageMissing, match=r'popular = "redis" or "relational" below \[storages\]'):
+        await home()
 
 
 async def test_one_name_in_two_technologies_must_be_qualified() -> None:
@@ -89,7 +117,9 @@ async def test_one_name_in_two_technologies_must_be_qualified() -> None:
     for memory in (one, other):
         declared(memory, Ranking("popular"))
     catalogue = await catalogue_of(redis=one, memory=other)
-    with pytest.raises(StorageMissing, match='say which: "memory/ranking/popular" or "redis/ranking/popular"'):
+    with pytest.raises(
+        StorageMissing, match=r'say which is meant: in product.toml, popular = "memory" or "redis" below \[storages\]'
+    ):
         catalogue.find("ranking", "popular")
     assert catalogue.find("ranking", "redis/ranking/popular").title == "redis/ranking/popular@1"
     assert catalogue.find("ranking", "memory/ranking/popular@1").technology == "memory"
@@ -148,11 +178,11 @@ class Moody(MemoryReads):
         self.open = asyncio.Event()
         self.open.set()
 
-    async def catalogue(self) -> list[Descriptor]:
+    async def listed(self) -> Listed:
         await self.open.wait()
         if self.away:
             raise StorageUnavailable("no answer")
-        return await super().catalogue()
+        return await super().listed()
 
 
 async def test_what_was_known_stays_known_while_a_technology_is_away_and_since_when_is_told() -> None:
@@ -232,3 +262,59 @@ async def test_a_lease_goes_to_the_technology_of_each_version_and_a_refusal_come
     refused = await catalogue.lease(["one/ranking/a@1", "one/ranking/b@2", "other/ranking/c@1"], 70)
     assert one.leases() == {"one/ranking/a@1": 70, "one/ranking/b@2": 70}
     assert [(name, str(error)) for name, error in refused.items()] == [("other", "no right to write")]
+
+
+def test_of_many_storages_a_message_names_those_whose_names_are_like_it() -> None:
+    known = [
+        *(f"redis/ranking/z{number}" for number in range(40)),
+        "redis/ranking/popular",
+        "search/vectors/populars",
+    ]
+
+    assert instead("populer", known) == (
+        "did you mean redis/ranking/popular or search/vectors/populars? There are 42; `millrace storages` lists them."
+    )
+    assert instead("quite_else", known).startswith("none of the 42 that there are has a name like it")
+
+
+async def test_a_version_that_is_not_there_is_answered_with_those_that_are() -> None:
+    memory = Memory()
+    for version in (1, 2):
+        memory.declare(Ranking("popular").describe("popular", version, version, "clicks"))
+    catalogue = await catalogue_of(memory=memory)
+
+    with pytest.raises(StorageMissing, match=r"^memory/ranking/popular has no version @9; it has @1, @2\.$"):
+        catalogue.find("ranking", "popular", 9)
+
+
+async def test_what_is_being_loaded_is_said_to_be() -> None:
+    memory = Memory()
+    item = Ranking("popular").describe("load_popular", 1, 1, "")
+    memory.declare(replace(item, state="filling"))
+    catalogue = await catalogue_of(memory=memory)
+
+    for version in (None, 1):
+        with pytest.raises(StorageMissing, match=r"popular@1 is being loaded"):
+            catalogue.find("ranking", "popular", version)
+
+
+async def test_units_that_cannot_be_read_hide_no_storage_and_are_said_to_be_so() -> None:
+    class Scribbled(MemoryReads):
+        """Another program has written into the fences of the learner of version 2."""
+
+        async def units(self, descriptor: Descriptor) -> list[UnitState]:
+            if descriptor.version == 2:
+                raise ValueError("invalid literal for int()")
+            return await super().units(descriptor)
+
+    memory = Memory()
+    for version in (1, 2):
+        declared(memory, Counters("clicks"), version)
+        committed(memory, version, Writes())
+    catalogue = Catalogue({"memory": Scribbled(memory)})
+    await catalogue.refresh()
+    assert [item.version for item in catalogue.storages()] == [1, 2]
+    assert [len(units) for units in catalogue.states().values()] == [1, 0]
+    assert catalogue.health()["memory"].error is None
+    [said] = catalogue.damaged()
+    assert said.startswith("It cannot be read how far memory/counters/clicks@2 is: ValueError: invalid literal")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from storage.address import Address
 from storage.compound import Compound, split
 from storage.errors import FormatRefused, StorageUnavailable, SuspectGeneration
-from storage.memory import Memory
+from storage.memory.memory import Memory
 from storage.unit import Claim, Outcome
 from storage.writes import Writes
 from tests.contracts.model import COUNTS, PLACES, RECORDS, storage, unit
@@ -23,6 +23,12 @@ COUNTED = Address(COUNTS, "all")
 
 def home(address: Address) -> int:
     return HOMES[address.storage]
+
+
+def test_a_commit_ends_where_any_part_of_any_part_has_to() -> None:
+    state = Claim(unit(), 1, "a", 2, (Claim(unit(), 1, "a", 7), Claim(unit(), 1, "a", None)))
+    claim = Claim(unit(), 1, "a", 2, (state, Claim(unit(), 1, "a", 9)))
+    assert [claim.cut(position) for position in (None, 2, 6, 7, 8, 9)] == [2, 7, 7, 9, 9, None]
 
 
 @dataclass

@@ -10,11 +10,11 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import Address, Memory, MemoryReads, Newest, Ranking, RankingReader, UnitId, Writes, to_frame
-from storage.decay import HALF_LIVES, Decay, bucket_of
+from storage.formats.decay import HALF_LIVES, Decay, bucket_of
 from storage.reader import Located
 from tests.storage.form_stage import START, FormStage, ask
 
@@ -67,7 +67,6 @@ def direct(rows: list[tuple[str, int, float]]) -> dict[str, float]:
     return {item: math.fsum(weights) for item, weights in parts.items()}
 
 
-@settings(deadline=None)
 @given(events | near, st.lists(st.integers(0, 40), max_size=4), st.booleans())
 def test_the_score_is_the_direct_sum_whatever_the_order_and_the_cuts(
     rows: list[tuple[str, int, float]], cuts: list[int], one_by_one: bool
@@ -80,7 +79,6 @@ def test_the_score_is_the_direct_sum_whatever_the_order_and_the_cuts(
     assert dict(zip(shown["member"], shown["score"], strict=True)) == pytest.approx(expected, rel=1e-9)
 
 
-@settings(deadline=None)
 @given(events)
 def test_what_is_left_out_weighs_less_than_two_to_the_minus_32_of_its_weight(
     rows: list[tuple[str, int, float]],
@@ -90,7 +88,6 @@ def test_what_is_left_out_weighs_less_than_two_to_the_minus_32_of_its_weight(
     assert whole - math.fsum(direct(rows).values()) <= 2.0**-HALF_LIVES * sum(weight for _, _, weight in rows) + 1e-9
 
 
-@settings(deadline=None)
 @given(events | near, st.integers(1, 9))
 def test_a_short_top_is_the_beginning_of_the_whole_order(rows: list[tuple[str, int, float]], size: int) -> None:
     reader = learned(rows, []).reader(RankingReader, Ranking("trend", half_life=HALF_LIFE))

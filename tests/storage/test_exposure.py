@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from storage import technologies
-from storage.errors import InsecureStore
+from storage.errors import FormatRefused, InsecureStore
 from storage.exposure import Exposure, exposure, must_be_guarded
 
 LOCAL = [
@@ -38,6 +38,8 @@ OPEN = [
     "rediss://example.com?ssl_cert_reqs=none",
     "postgresql://localhost/db?host=example.com",
     "postgresql://localhost/db?hostaddr=10.0.0.1",
+    "postgresql://localhost/db#?host=example.com",
+    "postgresql://user@example.com/db?passfile=/nowhere",
     "postgresql://user@example.com/db?sslmode=require",
     "postgresql://user@example.com/db",
     "cassandra://localhost,example.com/millrace",
@@ -91,6 +93,15 @@ def test_an_open_store_is_refused_with_what_to_do_unless_it_is_allowed(side: obj
         side(name, address)
     assert str(refused.value).count(address) == 1
     assert side(name, address, insecure=True) is not None
+
+
+@pytest.mark.parametrize("side", [technologies.opened, technologies.opened_reads])
+@pytest.mark.parametrize("address", ["mysql://ada:s3cret@db.example.com/rows", "s3cret"])
+def test_another_database_is_said_to_be_none_of_ours_and_not_to_be_unguarded(side: object, address: str) -> None:
+    assert callable(side)
+    with pytest.raises(FormatRefused, match="`relational_url` must begin with sqlite:///, postgresql://") as refused:
+        side("relational", address)
+    assert "s3cret" not in str(refused.value)
 
 
 def test_credentials_in_plain_text_are_allowed_with_a_warning_that_does_not_tell_them(

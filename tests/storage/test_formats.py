@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import (
@@ -40,7 +40,6 @@ def parts(rows: list[tuple[str, str, int]], cuts: list[int]) -> list[list[tuple[
     return [rows[a:b] for a, b in pairwise([0, *sorted(cut % (len(rows) + 1) for cut in cuts), len(rows)])]
 
 
-@settings(deadline=None)
 @given(pairs, st.lists(st.integers(0, 200), max_size=4))
 def test_sums_are_exact_wherever_batches_end(rows: list[tuple[str, str, int]], cuts: list[int]) -> None:
     stage = FormStage()

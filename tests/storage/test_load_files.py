@@ -15,10 +15,10 @@ import pytest
 from schemas import Record, decode_record
 from storage import Memory, Ranking
 from storage.errors import FileRefused, StorageError
-from storage.load import Loaded, load
-from storage.load_descriptor import Given
-from storage.load_file import LONGEST
-from storage.load_open import opened_file
+from storage.loads.descriptor import Given
+from storage.loads.file import LONGEST
+from storage.loads.load import Loaded, load
+from storage.loads.open import opened_file
 from tests.storage.load_stage import written
 
 NAN, INF = math.nan, math.inf
@@ -129,6 +129,18 @@ def test_a_csv_file_of_the_wrong_shape(tmp_path: Path, format: str, lines: str, 
         ("ranking", "[1]", "line 1: found no JSON object (Expected `object`, got `array`), expected one in each line."),
         ("ranking", b'{"key":"\xff","member":"x","score":1}', "line 1: found bytes that are no UTF-8, expected a JSON"),
         (
+            "ranking",
+            '\n{"key":"a","key":"b","member":"x","score":1}',
+            "t.ndjson, line 2: found the key 'key' twice in one object.",
+        ),
+        (
+            "ranking",
+            '{"key":"a:b","member":"x","score":1}\n{"key":"a","m\\u0065mber":"x","member":"y","score":1}',
+            "line 2: found the key 'member' twice in one object.",
+        ),
+        ("documents", '{"key":"a","x":{"y":[1,{"z":1,"z":2}]}}', "line 1: found the key 'z' twice in one object."),
+        ("documents", '{"key":"a","x":{"y":{},"y":{}}}', "line 1: found the key 'y' twice in one object."),
+        (
             "counters",
             '{"key":"a","field":"x","value":1.0}',
             "line 1, column 'value': found a number 1.0, expected an i",
@@ -234,7 +246,7 @@ def test_records_that_do_not_fit_their_schema(tmp_path: Path, kind: str, columns
 def test_a_field_that_becomes_null_after_the_first_rows_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storage.load_text.ROWS", 2)
+    monkeypatch.setattr("storage.loads.ndjson_file.ROWS", 2)
     file = written(tmp_path, "ndjson", {"key": [*"abc"], "n": [1, 2, None]})
     assert "line 3: Field n must be an integer, not null" in refusal(file, "records")
     optional = {"type": "record", "name": "N", "fields": [{"name": "n", "type": ["null", "long"], "default": None}]}
@@ -290,7 +302,7 @@ def test_a_decaying_ranking_needs_to_know_when(tmp_path: Path) -> None:
 def test_pieces_are_bounded_in_bytes_as_well_as_in_rows(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("storage.load_columnar", "storage.load_text"):
+    for module in ("storage.loads.columnar", "storage.loads.ndjson_file"):
         monkeypatch.setattr(f"{module}.BYTES", 10_000)
     pieces = list(opened_file(written(tmp_path, kind, {"key": ["x" * 1000] * 50, "n": [1] * 50})).pieces())
     assert max(piece.height for piece in pieces) <= 11

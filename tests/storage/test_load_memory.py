@@ -17,8 +17,8 @@ MEBIBYTE = 1 << 20
 LOAD = """
 import resource, sys
 from pathlib import Path
-from storage.load import load
-from storage.load_descriptor import Given
+from storage.loads.load import load
+from storage.loads.descriptor import Given
 from storage.technologies import opened
 
 def most():

@@ -8,8 +8,9 @@ import pytest
 
 from storage import FormatRefused
 from storage.descriptor import Descriptor
+from storage.kinds import KINDS
 from storage.matrix import matrix
-from storage.technologies import KINDS, must_hold
+from storage.technologies import must_hold
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import FormatRefused
-from storage.ensemble import Ensemble
-from storage.merging import merged
-from storage.snapshot import Snapshot
-from storage.snapshot_value import Numbers, Value
+from storage.formats.ensemble import Ensemble
+from storage.snapshots.merging import merged
+from storage.snapshots.snapshot import Snapshot
+from storage.snapshots.value import Numbers, Value
 
 weights = st.dictionaries(st.sampled_from("abcd"), st.floats(-10, 10))
 units = st.lists(st.tuples(st.integers(1, 100), weights), min_size=2, max_size=5)

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from river import ensemble, linear_model, naive_bayes, tree
 
-from storage.model_filling import NoPlace, fill
-from storage.model_path import key_of, step_of, tree_of
-from storage.model_state import NotHeld, state_of
-from storage.snapshot import Snapshot
-from storage.snapshot_value import Numbers
+from storage.snapshots.model_filling import NoPlace, fill
+from storage.snapshots.model_path import key_of, step_of, tree_of
+from storage.snapshots.model_state import NotHeld, state_of
+from storage.snapshots.snapshot import Snapshot
+from storage.snapshots.value import Numbers
 from tests.storage.models import RIVER, Arrays, Own, answers, learn, scaled
 
 features = st.fixed_dictionaries(
@@ -38,7 +38,7 @@ def restored(model: Any, make: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.parametrize("make", RIVER)
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(examples, examples)
 def test_a_restored_model_of_rivers_says_the_same_and_goes_on_learning_the_same(
     make: Callable[[], Any], before: list[Any], after: list[Any]
@@ -58,7 +58,6 @@ def state_keys(model: Any, make: Callable[[], Any]) -> list[str]:
     return list(state_of(model, make())[0])
 
 
-@settings(deadline=None)
 @given(steps, steps)
 def test_a_class_of_ones_own_is_restored_with_all_that_it_shares(before: Any, after: Any) -> None:
     model = Own()

@@ -16,8 +16,8 @@ from storage import (
     WriteRefused,
     to_frame,
 )
-from storage.ensemble import Ensemble
-from storage.snapshot import Snapshot
+from storage.formats.ensemble import Ensemble
+from storage.snapshots.snapshot import Snapshot
 from tests.storage.form_stage import FormStage, ask
 from tests.storage.models import learn, logistic, scaled
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,15 +14,14 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from storage import postgresql
 from storage.address import Address
 from storage.errors import FormatRefused, StorageUnavailable, UnknownOutcome, WriteRefused
-from storage.postgresql import Postgresql
-from storage.relational import Relational, opened
+from storage.relational import postgresql
+from storage.relational.postgresql import Postgresql
+from storage.relational.relational import Relational, opened, opened_reads
 from storage.technology import Newest
 from storage.unit import Outcome
 from storage.writes import Writes
-from tests.conftest import free_ports
 from tests.contracts.model import COUNTS, PLACES, RECORDS, TREND, storage, unit
 from tests.storage.postgresql_stage import OwnPostgresql, cutting
 
@@ -56,12 +57,30 @@ def technology(postgresql_clean: str) -> Iterator[Relational]:
     made.close()
 
 
-@pytest.fixture
-def own(postgresql_url: str, tmp_path: Path) -> Iterator[OwnPostgresql]:
-    made = OwnPostgresql(tmp_path / "postgresql", free_ports(1)[0])
-    made.start()
-    yield made
-    made.kill()
+async def test_a_database_that_knows_no_encoding_is_used_all_the_same(own_postgresql: OwnPostgresql) -> None:
+    with psycopg.connect(own_postgresql.url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE plain ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    url = urlsplit(own_postgresql.url)._replace(path="/plain").geturl()
+    with closing(opened(url)) as made:
+        made.declare(storage(RECORDS))
+        claim = made.claim(unit(), "a")
+        made.commit(claim, None, 1, Writes(puts={Address(RECORDS, "clé"): b"1"}), 5)
+        assert [found.title for found in made.storages()] == [storage(RECORDS).title]
+        assert dict(made.dump(storage(RECORDS))) == {Address(RECORDS, "clé"): b"1"}
+        reads = opened_reads(url)
+        assert (await reads.listed()).sorted() == made.storages()
+        assert await reads.rows(storage(RECORDS), ["clé"]) == [b"1"]
+        await reads.close()
+
+
+async def test_readers_of_a_database_without_tables_say_nothing_in_the_log(
+    own_postgresql: OwnPostgresql, caplog: pytest.LogCaptureFixture
+) -> None:
+    reads = opened_reads(own_postgresql.url)
+    found, units = await asyncio.gather(reads.listed(), reads.units(storage(RECORDS)))
+    assert (found.sorted(), found.aliases, units) == ([], {}, [])
+    await reads.close()
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -145,8 +164,8 @@ def test_what_breaks_before_the_commit_was_sent_has_not_happened(postgresql_clea
 
 
 @pytest.mark.slow
-def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(own: OwnPostgresql) -> None:
-    technology, done = Relational(Postgresql(own.url, timeout=2)), threading.Event()
+def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(own_postgresql: OwnPostgresql) -> None:
+    technology, done = Relational(Postgresql(own_postgresql.url, timeout=2)), threading.Event()
 
     def work() -> int:
         claim, position = technology.claim(unit(), "a"), 0
@@ -163,21 +182,21 @@ def test_a_server_that_is_killed_again_and_again_loses_and_doubles_nothing(own: 
         working = pool.submit(work)
         for _ in range(3):
             done.wait(0.3)
-            own.kill()
-            own.start()
+            own_postgresql.kill()
+            own_postgresql.start()
         done.set()
         position = working.result()
     must_be_folded(technology, position)
     technology.close()
 
 
-def test_silence_ends_with_the_time_out_and_no_write_of_it_comes_later(own: OwnPostgresql) -> None:
-    technology = Relational(Postgresql(own.url, timeout=1))
+def test_silence_ends_with_the_time_out_and_no_write_of_it_comes_later(own_postgresql: OwnPostgresql) -> None:
+    technology = Relational(Postgresql(own_postgresql.url, timeout=1))
     claim = technology.claim(unit(), "a")
-    own.pause()
+    own_postgresql.pause()
     with pytest.raises(StorageUnavailable, match="no answer for 1 s"):
         technology.commit(claim, None, 1, everything(1), None)
-    own.resume()
+    own_postgresql.resume()
     assert technology.commit(claim, None, 1, everything(1), None) is Outcome.OK
     must_be_folded(technology, 1)
     technology.close()
@@ -236,18 +255,41 @@ def test_no_message_tells_a_password(address: str) -> None:
     assert "127.0.0.1" in str(error) or isinstance(error, FormatRefused)
 
 
-def test_a_wrong_password_is_refused_without_telling_it(own: OwnPostgresql, tmp_path: Path) -> None:
-    with psycopg.connect(own.url, autocommit=True) as raw:
+def test_a_wrong_password_is_refused_without_telling_it(own_postgresql: OwnPostgresql, tmp_path: Path) -> None:
+    with psycopg.connect(own_postgresql.url, autocommit=True) as raw:
         raw.execute("CREATE ROLE ada LOGIN PASSWORD 'right'")
     rules = tmp_path / "postgresql" / "data" / "pg_hba.conf"
     rules.write_text("host all millrace all trust\nhost all ada all scram-sha-256\n", "utf-8")
-    with psycopg.connect(own.url, autocommit=True) as raw:
+    with psycopg.connect(own_postgresql.url, autocommit=True) as raw:
         raw.execute("SELECT pg_reload_conf()")
         raw.execute("GRANT CREATE ON SCHEMA public TO ada")
-    place = own.url.partition("@")[2]
+    place = own_postgresql.url.partition("@")[2]
     technology = opened(f"postgresql://ada:right@{place}")
     assert technology.storages() == []
     technology.close()
     with pytest.raises(StorageUnavailable, match="password authentication failed") as refused:
         opened(f"postgresql://ada:hidden@{place}").storages()
     assert "hidden" not in str(refused.value)
+
+
+def test_an_address_means_what_it_says_whatever_the_environment_says(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    services = tmp_path / "services.conf"
+    services.write_text("[far]\nhost=far.invalid\nhostaddr=240.0.0.1\nport=1\n")
+    far = {"PGHOST": "far.invalid", "PGHOSTADDR": "240.0.0.1", "PGPORT": "1", "PGSERVICE": "far"}
+    for name, value in {**far, "PGSERVICEFILE": str(services)}.items():
+        monkeypatch.setenv(name, value)
+    technology = Relational(Postgresql(postgresql_url))
+    assert technology.storages() == []
+    technology.close()
+    nowhere = Relational(Postgresql("postgresql:///nothing_has_this_name"))
+    with pytest.raises(StorageUnavailable, match="at its local socket:5432/nothing_has_this_name") as refused:
+        nowhere.storages()
+    assert "far" not in str(refused.value)
+    assert "240.0.0.1" not in str(refused.value)
+
+
+def test_a_service_is_refused_as_it_may_be_anywhere() -> None:
+    with pytest.raises(FormatRefused, match="names a service"):
+        Postgresql("postgresql:///db?service=far")

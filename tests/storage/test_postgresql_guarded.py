@@ -12,13 +12,14 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from storage.errors import StorageUnavailable
-from storage.postgresql import Postgresql
-from storage.postgresql_reads import PostgresqlSource
-from storage.relational import Relational
-from storage.relational_reads import RelationalReads
+from storage.relational.postgresql import Postgresql
+from storage.relational.postgresql_reads import PostgresqlSource
+from storage.relational.reads import RelationalReads
+from storage.relational.relational import Relational
 from tests.contracts.model import storage, unit
 from tests.storage.certificates import Authority
-from tests.storage.postgresql_guarded import READER, WORKER, TlsBefore, as_role, guarded_database
+from tests.storage.guarded import READER, WORKER
+from tests.storage.postgresql_guarded import TlsBefore, as_role, guarded_database
 from tests.storage.roles import do_everything, read_everything
 
 
@@ -89,7 +90,7 @@ async def test_a_wrong_password_is_refused_and_not_told(guarded: str) -> None:
     with pytest.raises(StorageUnavailable, match="password authentication failed") as written:
         technology.storages()
     with pytest.raises(StorageUnavailable, match="password authentication failed") as read:
-        await reads.catalogue()
+        (await reads.listed()).sorted()
     assert "wrong-one" not in f"{written.value}{read.value}"
     await reads.close()
     technology.close()
@@ -107,12 +108,12 @@ async def test_verify_full_is_tls_whose_certificate_is_checked(guarded: str, tmp
     address = f"{role}?sslmode=verify-full&sslrootcert={file}"
     technology, reads = Relational(Postgresql(address)), RelationalReads(PostgresqlSource(address, timeout=5))
     if trusted:
-        assert await asyncio.to_thread(technology.storages) == await reads.catalogue()
+        assert await asyncio.to_thread(technology.storages) == (await reads.listed()).sorted()
     else:
         with pytest.raises(StorageUnavailable, match="certificate verify failed"):
             await asyncio.to_thread(technology.storages)
         with pytest.raises(StorageUnavailable, match="certificate verify failed"):
-            await reads.catalogue()
+            (await reads.listed()).sorted()
     await reads.close()
     technology.close()
     await before.close()

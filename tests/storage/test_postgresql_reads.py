@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,17 +14,16 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from storage import postgresql_lane
 from storage.address import Address
 from storage.errors import StorageUnavailable
-from storage.postgresql import Postgresql
-from storage.postgresql_reads import PostgresqlSource
-from storage.relational import Relational
-from storage.relational_database import Question
-from storage.relational_reads import RelationalReads
+from storage.relational import postgresql_lane
+from storage.relational.database import Question
+from storage.relational.postgresql import Postgresql
+from storage.relational.postgresql_reads import PostgresqlSource
+from storage.relational.reads import RelationalReads
+from storage.relational.relational import Relational
 from storage.technology import Newest
 from storage.writes import Writes
-from tests.conftest import free_ports
 from tests.contracts.model import COUNTS, PLACES, RECORDS, TREND, storage, unit
 from tests.storage.postgresql_stage import OwnPostgresql, secret
 
@@ -57,14 +56,6 @@ async def reads(written: str) -> AsyncIterator[RelationalReads]:
     made = RelationalReads(PostgresqlSource(written, timeout=5))
     yield made
     await made.close()
-
-
-@pytest.fixture
-def own(postgresql_url: str, tmp_path: Path) -> Iterator[OwnPostgresql]:
-    made = OwnPostgresql(tmp_path / "postgresql", free_ports(1)[0])
-    made.start()
-    yield made
-    made.kill()
 
 
 async def test_what_is_asked_for_in_one_tick_is_one_statement_for_each_table(
@@ -141,31 +132,31 @@ async def test_several_event_loops_have_connections_of_their_own(reads: Relation
             assert await reads.rows(storage(RECORDS), ["k"]) == [b"x"]
 
 
-async def test_silence_ends_with_the_time_out_and_then_it_goes_on(own: OwnPostgresql) -> None:
-    write(own.url)
-    reads = RelationalReads(PostgresqlSource(own.url, timeout=0.5))
+async def test_silence_ends_with_the_time_out_and_then_it_goes_on(own_postgresql: OwnPostgresql) -> None:
+    write(own_postgresql.url)
+    reads = RelationalReads(PostgresqlSource(own_postgresql.url, timeout=0.5))
     assert await reads.rows(storage(RECORDS), ["k"]) == [b"x"]
-    own.pause()
+    own_postgresql.pause()
     begun = asyncio.get_running_loop().time()
     with pytest.raises(StorageUnavailable, match=r"no answer for 0\.5 s"):
         await reads.rows(storage(RECORDS), ["k"])
     with pytest.raises(StorageUnavailable):
         await reads.rows(storage(RECORDS), ["k"])
     assert asyncio.get_running_loop().time() < begun + 4
-    own.resume()
+    own_postgresql.resume()
     assert await reads.rows(storage(RECORDS), ["k"]) == [b"x"]
     await reads.close()
 
 
-async def test_a_server_that_is_away_is_unavailable_and_found_again(own: OwnPostgresql) -> None:
-    write(own.url)
-    reads = RelationalReads(PostgresqlSource(own.url, timeout=0.5))
+async def test_a_server_that_is_away_is_unavailable_and_found_again(own_postgresql: OwnPostgresql) -> None:
+    write(own_postgresql.url)
+    reads = RelationalReads(PostgresqlSource(own_postgresql.url, timeout=0.5))
     assert await reads.rows(storage(RECORDS), ["k"]) == [b"x"]
-    own.kill()
+    own_postgresql.kill()
     for _ in range(2):
-        with pytest.raises(StorageUnavailable, match=str(urlsplit(own.url).port)):
+        with pytest.raises(StorageUnavailable, match=str(urlsplit(own_postgresql.url).port)):
             await reads.rows(storage(RECORDS), ["k"])
-    own.start()
+    own_postgresql.start()
     assert await reads.rows(storage(RECORDS), ["k"]) == [b"x"]
     await reads.close()
 
@@ -197,22 +188,22 @@ async def test_sslmode_is_tls_and_the_certificate_is_checked(written: str, tmp_p
         await trusting.close()
         other = RelationalReads(PostgresqlSource(f"postgresql://millrace@127.0.0.1:{secure}/millrace{checked}", 2))
         with pytest.raises(StorageUnavailable, match="certificate"):
-            await other.catalogue()
+            (await other.listed()).sorted()
         await other.close()
     plain = RelationalReads(PostgresqlSource(f"{written}?sslmode=require", 2))
     with pytest.raises(StorageUnavailable, match="SSL"):
-        await plain.catalogue()
+        (await plain.listed()).sorted()
     await plain.close()
 
 
-async def test_who_may_only_read_can_read_all_and_write_nothing_but_leases(own: OwnPostgresql) -> None:
-    with psycopg.connect(own.url, autocommit=True) as raw:
+async def test_who_may_only_read_can_read_all_and_write_nothing_but_leases(own_postgresql: OwnPostgresql) -> None:
+    with psycopg.connect(own_postgresql.url, autocommit=True) as raw:
         raw.execute(ROLES.read_text("utf-8").encode())
-    place = own.url.partition("@")[2]
+    place = own_postgresql.url.partition("@")[2]
     writer, reader = (f"postgresql://{name}:change_me@{place}" for name in ("millrace_writer", "millrace_reader"))
     write(writer)
     reads = RelationalReads(PostgresqlSource(reader, timeout=5))
-    assert await reads.catalogue() == [storage(RECORDS)]
+    assert (await reads.listed()).sorted() == [storage(RECORDS)]
     assert await reads.rows(storage(RECORDS), ["k"]) == [b"x"]
     assert (await reads.top(storage(TREND), [Address(TREND, "k", 3)], 5)) == (Newest(3, None), [[("x", 1.0)]])
     await reads.lease(["relational/records/seen@1"], 5)

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
@@ -17,8 +16,8 @@ import redis
 
 from storage.address import Address
 from storage.errors import StorageUnavailable, SuspectGeneration, UnknownOutcome, WriteRefused
-from storage.redis import Redis
-from storage.redis_keys import Keys
+from storage.redis.keys import Keys
+from storage.redis.redis import Redis
 from storage.unit import Claim, Outcome
 from storage.writes import Writes
 from tests.conftest import free_ports
@@ -57,14 +56,6 @@ def raw(redis_clean: str) -> Iterator[redis.Redis]:
     """Somebody who writes around the protocol."""
     with redis.Redis.from_url(redis_clean) as client:
         yield client
-
-
-@pytest.fixture
-def own_redis(redis_url: str, tmp_path: Path) -> Iterator[OwnRedis]:
-    made = OwnRedis(tmp_path / "redis", free_ports(1)[0])
-    made.start()
-    yield made
-    made.kill()
 
 
 def picture(raw: redis.Redis) -> dict[bytes, bytes]:

@@ -7,22 +7,23 @@ import asyncio
 import pytest
 from redis.crc import key_slot
 
+from benchmarks.prove_storage.redis_cluster import move_slot
 from storage.address import Address
 from storage.errors import StorageUnavailable
-from storage.redis_cluster import RedisCluster
-from storage.redis_cluster_reads import RedisClusterReads
-from storage.redis_keys import Keys
+from storage.redis.cluster import RedisCluster
+from storage.redis.cluster_reads import RedisClusterReads
+from storage.redis.keys import Keys
+from storage.redis.nodes import Nodes
 from storage.unit import Outcome
 from storage.writes import Writes
 from tests.contracts.model import COUNTS, storage, unit
-from tests.redis_cluster import move_slot
 
 ONE = Writes(sums={Address(COUNTS, "all"): {"x": 1}})
 
 
-def owner(technology: RedisCluster, ports: list[int]) -> tuple[int, int]:
-    """The port that has the unit's slot, and another one."""
-    url = technology.node_of(Keys.of(unit()).units)
+def owner(address: str, ports: list[int]) -> tuple[int, int]:
+    """The port that has the slot of the unit's state, and another one."""
+    url = Nodes(address, 5.0).url(Keys.of(unit()).units)
     mine = next(port for port in ports if f":{port}" in url)
     return mine, next(port for port in ports if port != mine)
 
@@ -41,8 +42,8 @@ def test_a_slot_moves_between_two_commits_and_nothing_is_lost_or_doubled(
         claim = technology.claim(unit(), "a")
         assert technology.commit(claim, None, 1, ONE, None) is Outcome.OK
         assert runner.run(counted(reads)) == {"x": 1}
-        here, there = owner(technology, redis_cluster_ports)
-        move_slot(slot, here, there)
+        here, there = owner(redis_cluster_url, redis_cluster_ports)
+        move_slot(slot, here, there, redis_cluster_ports)
         try:
             assert runner.run(counted(reads)) == {"x": 1}, "the reader has not followed the slot"
             with pytest.raises(StorageUnavailable):  # it learns of the move by a refusal, which changes nothing
@@ -51,7 +52,7 @@ def test_a_slot_moves_between_two_commits_and_nothing_is_lost_or_doubled(
             assert technology.commit(claim, 1, 2, ONE, None) is Outcome.ALREADY
             assert runner.run(counted(reads)) == {"x": 2}
         finally:
-            move_slot(slot, there, here)
+            move_slot(slot, there, here, redis_cluster_ports)
             runner.run(reads.close())
             technology.close()
 

@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -19,8 +19,8 @@ import redis
 import uvloop
 
 from storage.errors import StorageUnavailable
-from storage.redis_connection import Connection
-from storage.redis_socket import ReplyError
+from storage.redis.connection import Connection
+from storage.redis.request import ReplyError
 from tests.conftest import free_ports
 from tests.storage.redis_stage import OwnRedis, Proxy
 
@@ -33,27 +33,11 @@ async def connection(redis_clean: str) -> AsyncIterator[Connection]:
 
 
 @pytest.fixture
-async def proxy(redis_clean: str) -> AsyncIterator[Proxy]:
-    made = Proxy(urlsplit(redis_clean).port or 0)
-    await made.start()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 async def through(proxy: Proxy) -> AsyncIterator[Connection]:
     """A connection through the proxy, with a short time-out."""
     made = Connection(f"redis://127.0.0.1:{proxy.port}/0", timeout=0.3)
     yield made
     await made.close()
-
-
-@pytest.fixture
-def own_redis(redis_url: str, tmp_path: Path) -> Iterator[OwnRedis]:
-    made = OwnRedis(tmp_path / "redis", free_ports(1)[0])
-    made.start()
-    yield made
-    made.kill()
 
 
 async def test_each_call_gets_its_own_replies_in_order(connection: Connection) -> None:
@@ -310,6 +294,6 @@ async def test_it_can_be_closed_at_every_step_of_connecting(redis_clean: str) ->
             call = connection.call(("PING",))
             for _ in range(ticks):
                 await asyncio.sleep(0)
-            await asyncio.wait_for(connection.close(), 3)
+            await asyncio.wait_for(connection.close(), 60)
             with suppress(StorageUnavailable):
                 await call

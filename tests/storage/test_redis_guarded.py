@@ -10,16 +10,15 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from storage.errors import StorageUnavailable
-from storage.redis import Redis
-from storage.redis_reads import RedisReads
+from storage.redis.reads import RedisReads
+from storage.redis.redis import Redis
 from tests.conftest import free_ports
 from tests.contracts.model import storage, unit
-from tests.storage.certificates import Authority
+from tests.storage.guarded import PROBLEMS, READER, WORKER, must_refuse, wrong_url
 from tests.storage.redis_guarded import GuardedRedis
 from tests.storage.roles import do_everything, read_everything
 
 pytestmark = pytest.mark.server
-WORKER, READER = "millrace_worker", "millrace_reader"
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +32,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedRedis]:
 
 
 async def test_the_users_of_the_docs_can_do_all_that_a_worker_and_a_models_service_need(guarded: GuardedRedis) -> None:
-    technology, reads = Redis(guarded.url(WORKER)), RedisReads(guarded.url(READER))
+    technology, reads = Redis(guarded.url(WORKER)), RedisReads(guarded.url(READER), room=1_000_000)
     await read_everything(reads, do_everything(technology))
+    assert reads.source.connection().near is not None, "it may be told what changes"
     assert list(technology.leases()) == ["redis/counters/views@1"]
     await reads.close()
     technology.close()
@@ -94,33 +94,12 @@ def test_a_worker_can_do_nothing_beside_its_rows(guarded: GuardedRedis, command:
             client.execute_command(*command)
 
 
-@pytest.mark.parametrize("problem", ["authority", "host", "password", "user", "plain"])
+@pytest.mark.parametrize("problem", PROBLEMS)
 async def test_neither_side_connects_where_something_is_wrong(
     guarded: GuardedRedis, tmp_path: Path, problem: str
 ) -> None:
-    right = guarded.url(WORKER)
-    other = Authority(tmp_path, "other").file if problem == "authority" else None
-    urls = {
-        "authority": right.replace(str(guarded.authority.file), str(other)),
-        "host": guarded.url(WORKER, host="127.0.0.1"),  # which is not in the certificate
-        "password": guarded.url(WORKER, "wrong-one"),
-        "user": guarded.url("nobody"),
-        "plain": right.replace("rediss://", "redis://").partition("?")[0],
-    }
-    technology, reads = Redis(urls[problem], 1.0), RedisReads(urls[problem], 0.5)
-    with pytest.raises(StorageUnavailable) as written:
-        technology.claim(unit(), "a")
-    with pytest.raises(StorageUnavailable) as read:
-        await reads.catalogue()
-    for refused in (written, read):
-        assert "only-for-this-test" not in str(refused.value)
-        assert "wrong-one" not in str(refused.value)
-        if problem in ("authority", "host"):
-            assert "certificate verify failed" in str(refused.value)
-        if problem in ("password", "user"):
-            assert "WRONGPASS" in str(refused.value) or "invalid username-password" in str(refused.value)
-    await reads.close()
-    technology.close()
+    url = wrong_url(guarded, tmp_path, problem)
+    await must_refuse(Redis(url, 1.0), RedisReads(url, 0.5), problem, "WRONGPASS|invalid username-password")
 
 
 async def test_a_server_that_asks_for_a_clients_certificate_gets_the_addresses(tmp_path: Path) -> None:
@@ -131,12 +110,12 @@ async def test_a_server_that_asks_for_a_clients_certificate_gets_the_addresses(t
         shown = f"&ssl_certfile={certificate}&ssl_keyfile={key}"
         technology, reads = Redis(guarded.url(WORKER, more=shown)), RedisReads(guarded.url(READER, more=shown))
         assert technology.claim(unit(), "a").epoch == 1
-        assert await reads.catalogue() == []
+        assert (await reads.listed()).sorted() == []
         nameless, unshown = Redis(guarded.url(WORKER), 1.0), RedisReads(guarded.url(READER), 0.5)
         with pytest.raises(StorageUnavailable):
             nameless.storages()
         with pytest.raises(StorageUnavailable):
-            await unshown.catalogue()
+            await unshown.listed()
         for side in (technology, nameless):
             side.close()
         for reading in (reads, unshown):

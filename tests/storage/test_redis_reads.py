@@ -11,9 +11,9 @@ import redis
 
 from storage.address import Address
 from storage.errors import StorageUnavailable, SuspectGeneration
-from storage.redis import Redis
-from storage.redis_keys import Keys
-from storage.redis_reads import RedisReads
+from storage.redis.keys import Keys
+from storage.redis.reads import RedisReads
+from storage.redis.redis import Redis
 from storage.writes import Writes
 from tests.contracts.model import COUNTS, PLACES, RECORDS, storage, unit
 
@@ -81,7 +81,7 @@ async def test_a_redis_that_refuses_to_be_read_is_unavailable(redis_clean: str) 
         reads = RedisReads(redis_clean.replace("redis://", "redis://half:pw@"))
         try:
             with pytest.raises(StorageUnavailable, match="NOPERM"):
-                await reads.catalogue()
+                (await reads.listed()).sorted()
         finally:
             await reads.close()
             raw.acl_deluser("half")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from redis.exceptions import AskError, MovedError
 
-from storage.redis_slots import Slots, is_cluster, seeds
+from storage.redis.slots import Slots, is_cluster, seeds
 
 REPLY = [
     [8_000, 16_383, [b"10.0.0.2", 6380, b"id2"], [b"10.0.0.3", 6380, b"id3"]],
@@ -22,6 +23,17 @@ def test_a_key_is_where_its_slot_is() -> None:
 def test_a_slot_that_no_node_has_is_nowhere() -> None:
     assert Slots(REPLY[:1], "redis://first:6379").node("mr:{a@1}:units") is None
     assert Slots([], "redis://first:6379").node("foo") is None
+
+
+@pytest.mark.parametrize("said", [Exception("MOVED 2021 10.0.0.9:6381"), MovedError("2021 10.0.0.9:6381")])
+def test_a_node_that_has_given_a_slot_away_is_believed_at_once(said: Exception) -> None:
+    slots = Slots(REPLY, "redis://u:p@first:6379/0")
+    assert slots.learn(said)
+    assert slots.node("mr:{a@1}:units") == "redis://u:p@10.0.0.9:6381/0"
+    assert slots.node("foo") == "redis://u:p@10.0.0.2:6380/0"
+    assert not slots.learn(Exception("LOADING 12 12:3"))
+    assert not slots.learn(AskError("2021 10.0.0.8:6381")), "it is not there yet"
+    assert not slots.learn(None)
 
 
 @pytest.mark.parametrize(

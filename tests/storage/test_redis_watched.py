@@ -12,9 +12,9 @@ import redis
 
 from storage.address import Address
 from storage.errors import StorageUnavailable, SuspectGeneration, UnknownOutcome
-from storage.redis import Redis
-from storage.redis_keys import Keys
-from storage.redis_pool import Steady
+from storage.redis.keys import Keys
+from storage.redis.pool import Steady
+from storage.redis.redis import Redis
 from storage.unit import Claim, Outcome
 from storage.writes import Writes
 from tests.conftest import free_ports

@@ -15,14 +15,14 @@ import pytest
 from storage.address import Address
 from storage.descriptor import Descriptor
 from storage.errors import FormatRefused, WriteRefused
-from storage.postgresql import Postgresql
-from storage.postgresql_reads import PostgresqlSource
-from storage.relational import Relational
-from storage.relational_reads import RelationalReads
-from storage.sqlite import Sqlite
-from storage.sqlite_reads import SqliteSource
+from storage.formats.vector_scan import nearest
+from storage.relational.postgresql import Postgresql
+from storage.relational.postgresql_reads import PostgresqlSource
+from storage.relational.reads import RelationalReads
+from storage.relational.relational import Relational
+from storage.relational.sqlite import Sqlite
+from storage.relational.sqlite_reads import SqliteSource
 from storage.unit import Outcome
-from storage.vector_scan import nearest
 from storage.writes import Writes
 from tests.contracts.conftest import Sides
 from tests.contracts.model import storage, unit

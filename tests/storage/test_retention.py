@@ -9,11 +9,13 @@ import pytest
 
 from storage.alias import Alias
 from storage.descriptor import Descriptor
-from storage.retention import Present, Retention, in_use, removable
+from storage.retention import CLOCKS, Present, Retention, Sign, in_use, removable
 from storage.unit import UnitId, UnitState
 
 NOW = 1_800_000_000_000
 MINUTE, HOUR = 60_000, 3_600_000
+APART = round(CLOCKS.total_seconds() * 1000)
+TITLE = "memory/ranking/popular@1"
 PLACE = ("ranking", "popular")
 RULE = Retention(previous=1, age=timedelta(hours=24))
 
@@ -39,6 +41,7 @@ def present(
     alias: Alias | None = None,
     commits: dict[int, int] | None = None,
     leases: dict[int, int] | None = None,
+    silent: frozenset[Sign] | None = None,
 ) -> Present:
     """`commits` and `leases` give, by version, when its unit committed and until when it is read."""
     units = {
@@ -46,7 +49,7 @@ def present(
         for number, at in (commits or {}).items()
     }
     titles = {version(number).title: until for number, until in (leases or {}).items()}
-    return Present(descriptors, {PLACE: alias} if alias else {}, units, titles, NOW)
+    return Present(descriptors, {PLACE: alias} if alias else {}, units, titles, NOW, silent)
 
 
 def numbers(found: list[Descriptor]) -> list[int]:
@@ -78,12 +81,12 @@ def test_what_was_rolled_back_from_is_still_kept_when_it_was_the_previous() -> N
     assert removable(present(*EVERY, alias=alias), RULE) == []
 
 
-@pytest.mark.parametrize("use", [{"leases": {1: NOW + 1}}, {"commits": {1: NOW - MINUTE + 1}}])
+@pytest.mark.parametrize("use", [{"leases": {1: NOW - APART + 1}}, {"commits": {1: NOW - APART + 1}}])
 def test_what_is_read_or_written_stays(use: dict[str, Any]) -> None:
     assert removable(present(*EVERY, alias=OLD, **use), RULE) == []
 
 
-@pytest.mark.parametrize("use", [{"leases": {1: NOW}}, {"commits": {1: NOW - MINUTE}}])
+@pytest.mark.parametrize("use", [{"leases": {1: NOW - APART}}, {"commits": {1: NOW - APART}}])
 def test_who_has_been_silent_for_long_keeps_nothing(use: dict[str, Any]) -> None:
     assert numbers(removable(present(*EVERY, alias=OLD, **use), RULE)) == [1]
 
@@ -94,8 +97,8 @@ def test_a_version_without_any_name_stays() -> None:
 
 @pytest.mark.parametrize("state", ["filling", "deleting"])
 def test_a_load_or_a_deletion_goes_when_it_is_dead(state: str) -> None:
-    alive = version(1, state=state, alive_ms=NOW - MINUTE)
-    dead = version(2, state=state, alive_ms=NOW - MINUTE - 1)
+    alive = version(1, state=state, alive_ms=NOW - APART)
+    dead = version(2, state=state, alive_ms=NOW - APART - 1)
     silent = version(3, state=state)
     assert numbers(removable(present(alive, dead, silent), RULE)) == [2, 3]
 
@@ -113,5 +116,28 @@ def test_who_uses_a_version_is_said_in_words() -> None:
         "a models service reads it",
         "its learner popular@2 writes it",
         None,
-        "ada loads it",
+        "ada loads it, or did until a moment ago",
     ]
+
+
+def test_who_watches_believes_no_clock_but_what_changes() -> None:
+    behind = version(1, state="filling", alive_ms=NOW - 20 * HOUR)
+    ahead = version(2, state="filling", alive_ms=NOW + 20 * HOUR)
+    silent = frozenset[Sign]({("load", ahead.title)})
+    assert numbers(removable(present(behind, ahead, silent=silent), RULE)) == [2]
+    assert numbers(removable(present(*EVERY, alias=OLD, commits={1: NOW - 20 * HOUR}, silent=silent), RULE)) == []
+    gone = frozenset[Sign]({("commit", TITLE)})
+    assert numbers(removable(present(*EVERY, alias=OLD, commits={1: NOW + 20 * HOUR}, silent=gone), RULE)) == [1]
+
+
+def test_a_lease_that_ends_in_years_counts_while_it_is_renewed() -> None:
+    leases = {1: NOW + 9_000 * HOUR}
+    assert removable(present(*EVERY, alias=OLD, leases=leases, silent=frozenset()), RULE) == []
+    gone = frozenset[Sign]({("lease", TITLE)})
+    assert numbers(removable(present(*EVERY, alias=OLD, leases=leases, silent=gone), RULE)) == [1]
+
+
+def test_a_state_that_is_not_known_is_kept_and_said_to_be_in_use() -> None:
+    later = version(4, state="archived")
+    assert removable(present(later), RULE) == []
+    assert in_use(later, present(later)) == "it is archived, which a later release knows"

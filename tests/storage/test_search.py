@@ -10,15 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from opensearchpy.exceptions import ConnectionTimeout
+from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
 from storage.address import Address
 from storage.descriptor import Descriptor
 from storage.errors import FormatRefused, StorageUnavailable, SuspectGeneration, UnknownOutcome, WriteRefused
-from storage.search import Search
-from storage.search_index import index_of, rows_body
-from storage.search_reads import SearchReads
+from storage.formats.blank import blank
+from storage.search.connection import Server
+from storage.search.fence import fence_id
+from storage.search.index import STATE, index_of, row_id, rows_body
+from storage.search.reads import SearchReads
+from storage.search.search import Search
 from storage.unit import Claim, Outcome
+from storage.versions import create
 from storage.writes import Writes
 from tests.conftest import free_ports
 from tests.contracts.model import RECORDS, storage, unit
@@ -108,6 +112,33 @@ def test_a_commit_whose_reply_is_lost_was_applied_already(search: Search) -> Non
     assert search.commit(claim, None, 4, puts(a="at 4"), None) is Outcome.ALREADY
 
 
+@pytest.mark.parametrize("setting", ["index.blocks.write", "index.blocks.read_only", None], ids=str)
+def test_an_index_that_is_blocked_or_closed_refuses_for_now_and_not_the_rows(
+    search: Search, setting: str | None
+) -> None:
+    claim = search.claim(unit(), "a")
+    indices, index = search._client.indices, index_of(ROWS, ROWS.storage)
+    if setting is None:
+        indices.close(index=index)
+    else:
+        indices.put_settings(index=index, body={setting: True})
+    try:
+        with pytest.raises(StorageUnavailable, match="does not take"):
+            search.commit(claim, None, 4, puts(a="at 4"), None)
+    finally:
+        if setting is None:
+            indices.open(index=index)
+        else:
+            indices.put_settings(index=index, body={setting: None})
+    assert search.commit(claim, None, 4, puts(a="at 4"), None) is Outcome.OK
+
+
+def test_an_index_that_somebody_else_has_made_is_said_to_be_so(search: Search) -> None:
+    search._client.indices.create(index=index_of(FILMS, FILMS.storage))
+    with pytest.raises(SuspectGeneration, match="somebody else made it"):
+        search.declare(FILMS)
+
+
 def test_a_claim_between_rows_and_fence_wins(search: Search, other: Search) -> None:
     claim = search.claim(unit(), "a")
     newer: list[Claim] = []
@@ -115,6 +146,63 @@ def test_a_claim_between_rows_and_fence_wins(search: Search, other: Search) -> N
     assert search.commit(claim, None, 4, puts(a="at 4"), None) is Outcome.FENCED
     assert newer[0].next is None
     assert position(search) is None
+
+
+def test_a_disk_that_is_nearly_full_is_said_to_be_and_nothing_moves_until_there_is_room(search: Search) -> None:
+    """The server blocks its indices when less is free than `disk.watermark.flood_stage`."""
+    claim, states = search.claim(unit(), "a"), [index_of(ROWS, RECORDS), STATE]
+    for index in states:
+        block(search, index, True)
+        with pytest.raises(StorageUnavailable, match="read-only-allow-delete block"):
+            search.commit(claim, None, 4, puts(a="at 4"), None)
+        assert position(search) is None
+        block(search, index, None)
+    assert search.commit(claim, None, 4, puts(a="at 4"), None) is Outcome.OK
+    assert rows(search) == {"a": "at 4"}
+
+
+def block(search: Search, index: str, blocked: bool | None) -> None:
+    """As the server does it itself."""
+    search._client.indices.put_settings(index=index, body={"index.blocks.read_only_allow_delete": blocked})
+
+
+def written(search: Search, index: str, key: str) -> tuple[int, int]:
+    """The version of a document, and the number of the operation that wrote it."""
+    found = search._client.get(index=index, id=key)
+    return found["_version"], found["_seq_no"]
+
+
+def test_rows_that_were_seen_are_written_again_before_the_position_moves(search: Search) -> None:
+    """They need not be on the disk: the engine shows what it has not yet put there."""
+    claim, row = search.claim(unit(), "a"), (index_of(ROWS, RECORDS), row_id("a"))
+    after(search, "bulk", lost)
+    with pytest.raises(UnknownOutcome):
+        search.commit(claim, None, 4, puts(a="at 4"), None)
+    version, operation = written(search, *row)
+    assert search.commit(claim, None, 4, puts(a="at 4"), None) is Outcome.OK
+    assert written(search, *row) == (version, operation + 1)
+
+
+def test_a_position_that_was_seen_is_written_again_before_it_is_believed(search: Search) -> None:
+    claim, fence = search.claim(unit(), "a"), (STATE, fence_id(unit(), "clicks/0"))
+    after(search, "index", lost)
+    with pytest.raises(UnknownOutcome):
+        search.commit(claim, None, 4, puts(a="at 4"), None)
+    version, _ = written(search, *fence)
+    assert search.commit(claim, None, 4, puts(a="at 4"), None) is Outcome.ALREADY
+    assert written(search, *fence)[0] == version + 1
+
+
+def test_a_zombies_newer_row_is_written_again_for_it(search: Search, other: Search) -> None:
+    zombie, row = search.claim(unit(), "zombie"), (index_of(ROWS, RECORDS), row_id("a"))
+    after(search, "bulk", lost)
+    with pytest.raises(UnknownOutcome):
+        search.commit(zombie, None, 5, puts(a="at 5"), None)
+    version, operation = written(search, *row)
+    claim = other.claim(unit(), "b")
+    assert other.commit(claim, None, 3, puts(a="at 3", b="at 3"), None) is Outcome.OK
+    assert rows(search) == {"a": "at 5", "b": "at 3"}
+    assert written(search, *row) == (version, operation + 2), "once b, once a"
 
 
 def test_late_rows_of_an_erased_version_make_no_index(search: Search, other: Search) -> None:
@@ -167,6 +255,31 @@ def test_a_leftover_of_another_meaning_is_not_taken_for_a_new_index(search: Sear
     other = replace(vectors, options={**vectors.options, "dimensions": 4})
     with pytest.raises(Exception, match="other options"):
         search.declare(other)
+
+
+def test_a_server_with_as_many_shards_as_it_may_have_refuses_for_now_and_lists_nothing_that_it_has_not(
+    search: Search,
+) -> None:
+    films = blank("search", "documents", "films", {"fields": ["title"]})
+    most_shards(search, 1)
+    try:
+        with pytest.raises(StorageUnavailable, match="shards open"):
+            create(search, films, "ada")
+        assert search.storages() == [ROWS]
+        assert films.place not in search.aliases()
+        with pytest.raises(StorageUnavailable, match="shards open"):
+            search.declare(FILMS)
+        assert FILMS in search.storages(), "another worker of its learner may have made the index by now"
+    finally:
+        most_shards(search, None)
+    search.erase(FILMS)
+    assert create(search, films, "ada") in search.storages()
+    assert search._client.indices.exists(index=index_of(films, films.storage))
+
+
+def most_shards(search: Search, number: int | None) -> None:
+    """So many, or as many as ever."""
+    search._client.cluster.put_settings(body={"transient": {"cluster.max_shards_per_node": number}})
 
 
 def test_what_was_committed_is_found_a_second_later_without_a_refresh(search: Search, search_clean: str) -> None:
@@ -235,8 +348,30 @@ def test_a_server_that_is_away_is_unavailable_and_named_without_its_password() -
     search.close()
 
 
+def test_a_server_that_is_away_is_said_by_our_error_and_not_by_the_drivers_warnings(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    search = Search(url, timeout=2)
+    with pytest.raises(StorageUnavailable):
+        search.storages()
+    search.close()
+
+    async def read() -> None:
+        client = Server(url, timeout=2).reading_client()
+        try:
+            with pytest.raises(TransportError):
+                await client.info()
+        finally:
+            await client.close()
+
+    asyncio.run(read())
+    assert [record.name for record in caplog.records if record.name.startswith("opensearch")] == []
+
+
 @pytest.mark.slow
 @pytest.mark.server
+@pytest.mark.timeout(900)
 def test_what_was_acknowledged_survives_that_the_server_is_killed(tmp_path: Path) -> None:
     own = OwnSearch(tmp_path / "search", free_ports(1)[0])
     try:

@@ -45,7 +45,7 @@ async def failures(name: str, address: str) -> list[BaseException]:
         reads = technologies.opened_reads(name, address, insecure=True)
     except StorageError as error:
         return [*found, error]
-    for ask in (reads.catalogue, reads.close, reads.catalogue):
+    for ask in (reads.listed, reads.close, reads.listed):
         try:
             await ask()
         except StorageError as error:
@@ -77,7 +77,7 @@ async def test_the_password_of_a_store_that_is_not_there_is_not_told(
 
 
 @pytest.mark.parametrize(("name", "scheme"), HERE)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(password=PASSWORDS)
 @example(password=f"/{SENTINEL}")
 @example(password=f"#{SENTINEL}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import Address, Fenced, PutRefused, Records, Session
@@ -70,7 +70,6 @@ class Trial:
         self.expected = dict(self.durable)
 
 
-@settings(deadline=None)
 @given(steps)
 def test_reads_see_all_earlier_puts_whatever_is_committed_meanwhile(steps: list[tuple[str, ...]]) -> None:
     trial = Trial()

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from storage.model_state import state_of
-from storage.snapshot import Snapshot
-from storage.snapshot_value import Numbers
+from storage.snapshots.model_state import state_of
+from storage.snapshots.snapshot import Snapshot
+from storage.snapshots.value import Numbers
 from tests.storage.models import learn, scaled
 
 READER = Path(__file__).with_name("snapshot.mjs")

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from storage import sqlite_file
 from storage.address import Address
 from storage.errors import FormatRefused, StorageUnavailable, SuspectGeneration, UnknownOutcome
-from storage.relational import Relational, opened, opened_reads
-from storage.relational_reads import RelationalReads
-from storage.sqlite import Sqlite
-from storage.sqlite_reads import SqliteSource
+from storage.relational import sqlite_file, sqlite_reads
+from storage.relational.reads import RelationalReads
+from storage.relational.relational import Relational, opened, opened_reads
+from storage.relational.sqlite import Sqlite
+from storage.relational.sqlite_reads import SqliteSource
 from storage.technologies import opened as by_name
 from storage.unit import Outcome
 from storage.writes import Writes
@@ -170,7 +171,7 @@ def test_a_damaged_file_makes_its_rows_suspect(technology: Relational, url: str)
 async def test_where_there_is_no_file_there_is_nothing_to_read_and_none_is_made(
     reads: RelationalReads, url: str
 ) -> None:
-    assert await reads.catalogue() == []
+    assert (await reads.listed()).sorted() == []
     assert await reads.rows(storage(RECORDS), ["k"]) == [None]
     with pytest.raises(StorageUnavailable, match="nobody has written"):
         await reads.lease(["relational/records/seen@1"], 5)
@@ -190,6 +191,7 @@ async def test_a_long_scan_leaves_the_event_loop_free(
         aside.append(use)
         return await plainly(use, *arguments)
 
+    assert (await reads.listed()).sorted() == [], "the file is opened in a thread"
     monkeypatch.setattr(asyncio, "to_thread", to_thread)
     row = Address(PLACES, "all")
     for _ in range(300):
@@ -228,3 +230,99 @@ async def test_several_event_loops_read_at_once(reads: RelationalReads, technolo
         found = [asyncio.wrap_future(pool.submit(asyncio.run, elsewhere())) for _ in range(6)]
         assert await reads.rows(storage(RECORDS), ["k"]) == [b"x"]
         assert await asyncio.gather(*found) == [[b"x"]] * 6
+
+
+async def test_a_file_that_another_process_holds_leaves_the_event_loop_free(technology: Relational, url: str) -> None:
+    technology.claim(unit(), "a")
+    technology.close()
+    reads = RelationalReads(SqliteSource(url, timeout=1.0))
+    longest = 0.0
+
+    async def beat() -> None:
+        nonlocal longest
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0)
+            longest = max(longest, time.monotonic() - began)
+
+    beating = asyncio.create_task(beat())
+    with closing(sqlite3.connect(sqlite_file.path_of(url), isolation_level=None)) as raw:
+        raw.execute("PRAGMA locking_mode = EXCLUSIVE")
+        raw.execute("BEGIN EXCLUSIVE")
+        for _ in range(2):
+            with pytest.raises(StorageUnavailable, match=r"another process|no answer"):
+                await reads.lease(["relational/counters/c@1"], 1)
+            with pytest.raises(StorageUnavailable, match=r"another process|no answer"):
+                await reads.sums(storage(COUNTS), ["k"])
+    assert longest < 0.8, "each of these waits for a second, and not on the loop"
+    assert await reads.sums(storage(COUNTS), ["k"]) == [{}]
+    beating.cancel()
+    await reads.close()
+
+
+def gone(url: str) -> None:
+    """The file is removed, with what belongs to it."""
+    path = sqlite_file.path_of(url)
+    for each in path.parent.glob(f"{path.name}*"):
+        each.unlink()
+
+
+def test_who_writes_to_a_file_that_is_gone_meets_the_fence_of_the_one_that_took_its_name(
+    technology: Relational, url: str
+) -> None:
+    claim = technology.claim(unit(), "a")
+    assert technology.commit(claim, None, 1, Writes(sums={Address(COUNTS, "k"): {"x": 1}}), None) is Outcome.OK
+    gone(url)
+    other = Relational(Sqlite(url))
+    newer = other.claim(unit(), "b")
+    other.commit(newer, None, 1, Writes(sums={Address(PLACES, "k"): {"y": 1}, Address(COUNTS, "k"): {"x": 100}}), None)
+    again = Writes(sums={Address(COUNTS, "k"): {"x": 1}})
+    assert technology.commit(claim, 1, 2, again, None) is Outcome.FENCED
+    for one in (technology, other):
+        assert dict(one.dump(storage(COUNTS))) == {Address(COUNTS, "k"): {"x": 100}}
+    mine = technology.claim(unit(), "c")
+    assert technology.commit(mine, 1, 2, again, None) is Outcome.OK
+    assert dict(other.dump(storage(COUNTS))) == {Address(COUNTS, "k"): {"x": 101}}, "tables have other numbers there"
+    other.close()
+
+
+def test_a_commit_into_a_file_that_goes_meanwhile_is_not_acknowledged(
+    technology: Relational, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = technology.claim(unit(), "a")
+
+    class Losing(sqlite3.Connection):
+        def execute(self, text: str, *values: Any) -> sqlite3.Cursor:
+            if text == "COMMIT":
+                gone(url)
+            return super().execute(text, *values)
+
+    monkeypatch.setattr(sqlite3, "connect", _with_factory(sqlite3.connect, Losing))
+    other = Relational(Sqlite(url))
+    with pytest.raises(UnknownOutcome, match="removed, or replaced"):
+        other.commit(claim, None, 1, Writes(sums={Address(COUNTS, "k"): {"x": 1}}), None)
+    monkeypatch.undo()
+    assert other.commit(claim, None, 1, Writes(), None) is not Outcome.OK
+    other.close()
+
+
+async def test_readers_follow_a_file_that_takes_the_name_of_theirs(
+    technology: Relational, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_reads, "LOOK", 0.0)
+    reads = RelationalReads(SqliteSource(url, timeout=5))
+    claim = technology.claim(unit(), "a")
+    technology.commit(claim, None, 1, Writes(sums={Address(COUNTS, "k"): {"x": 1}}), None)
+    assert await reads.sums(storage(COUNTS), ["k"]) == [{"x": 1}]
+    assert await reads.count(storage(COUNTS)) == 1
+    gone(url)
+    assert await reads.sums(storage(COUNTS), ["k"]) == [{}]
+    other = Relational(Sqlite(url))
+    newer = other.claim(unit(), "b")
+    other.commit(newer, None, 1, Writes(sums={Address("counters/a", "k"): {"y": 1}}), None)
+    other.commit(newer, 1, 2, Writes(sums={Address(COUNTS, "k"): {"x": 100}}), None)
+    assert await reads.sums(storage(COUNTS), ["k"]) == [{"x": 100}], "whose table has another number"
+    await reads.lease(["relational/counters/c@1"], 1)
+    assert other.leases() == {"relational/counters/c@1": 1}
+    await reads.close()
+    other.close()

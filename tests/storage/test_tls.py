@@ -35,13 +35,13 @@ async def test_a_store_behind_tls_is_used_where_its_certificate_is_trusted_and_n
     address = ADDRESSES[name].format(port=before.port, path=server.path.strip("/")) + f"?ssl_ca_certs={file}"
     technology, reads = technologies.opened(name, address), technologies.opened_reads(name, address)
     if trusted:
-        assert await asyncio.to_thread(technology.storages) == await reads.catalogue()
+        assert await asyncio.to_thread(technology.storages) == (await reads.listed()).sorted()
         assert before.writes
     else:
         with pytest.raises(StorageUnavailable):
             await asyncio.to_thread(technology.storages)
         with pytest.raises(StorageUnavailable):
-            await reads.catalogue()
+            (await reads.listed()).sorted()
         assert not before.writes
     await reads.close()
     await asyncio.to_thread(technology.close)

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from storage import vector_scan
-from storage.vector_row import METRICS, row_of
-from storage.vector_scan import nearest
+from storage.formats import vector_scan
+from storage.formats.vector_row import METRICS, row_of
+from storage.formats.vector_scan import nearest
 
 numbers = st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any)
 """Few different vectors, so that many are tied."""
@@ -25,7 +25,6 @@ def plainly(one: list[int], other: list[int], metric: str) -> float:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None)
 @given(st.lists(numbers, max_size=30), numbers, st.integers(0, 12), st.integers(1, 7))
 def test_a_scan_gives_the_most_similar_best_first_whatever_its_chunks(
     metric: str, vectors: list[list[int]], wanted: list[int], size: int, chunk: int
@@ -55,3 +54,12 @@ def test_equal_vectors_are_tied_whatever_stands_beside_them_and_the_key_decides(
 def test_nothing_is_nearest_where_nothing_is_asked_for_or_there() -> None:
     assert nearest([], row_of([1], 1, "dot"), 3, "dot") == []
     assert nearest([("a", row_of([1], 1, "dot"))], row_of([1], 1, "dot"), 0, "dot") == []
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("size", [1, 2, 9])
+def test_what_is_no_vector_is_near_nothing_and_hides_no_other(metric: str, size: int) -> None:
+    good = {"a": row_of([1, 0], 2, metric), "b": row_of([1, 2], 2, metric)}
+    wrong = {"cut": b"abc", "long": b"\0" * 12, "nan": np.array([math.nan, 1], "<f4").tobytes()}
+    found = nearest([*wrong.items(), *good.items(), *wrong.items()], row_of([2, 0], 2, metric), size, metric)
+    assert found == nearest(good.items(), row_of([2, 0], 2, metric), size, metric)

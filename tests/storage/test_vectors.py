@@ -20,7 +20,7 @@ from storage import (
     Writes,
     to_frame,
 )
-from storage.vector_row import METRICS, Vector
+from storage.formats.vector_row import METRICS, Vector
 from tests.storage.form_stage import FormStage, ask
 
 KEYS = ["a", "b", "c", "d"]

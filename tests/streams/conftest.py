@@ -96,10 +96,15 @@ def clicks(topics: Topics) -> EventType:
 
 
 @pytest.fixture
-def start(cluster: Kafka, registry: RegistryClient, clicks: EventType) -> Iterator[Starting]:
-    """Starts consumers of `clicks` in a group of this test's own; closes those that the test did not."""
+def group() -> str:
+    """A group that no other test uses."""
+    return uuid.uuid4().hex
+
+
+@pytest.fixture
+def start(cluster: Kafka, registry: RegistryClient, clicks: EventType, group: str) -> Iterator[Starting]:
+    """Starts consumers of `clicks` in `group`; closes those that the test did not."""
     started: list[Consumer] = []
-    group = uuid.uuid4().hex
 
     def start(owner: Positions, member: str = "one", codec: Codec | None = None) -> Consumer:
         consumer = Consumer(cluster, codec or Codec(registry), group, member, {clicks.topic: clicks}, owner)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import defaultdict
+from contextlib import closing
 
 import pytest
 
 from schemas import EventType, MalformedEvent, RegistryClient
 from streams import Consumer, DeliveryFailed, Kafka, Producer, Topics, partition_of
+from streams import producer as streams_producer
 from tests.streams.conftest import CLICK, Positions, Starting, polled, sent
+from tests.waiting import until
 
 
 def test_events_make_the_round_trip_on_the_partitions_that_java_would_choose(
@@ -50,6 +54,77 @@ def test_the_sender_is_told_partition_and_offset(producer: Producer, clicks: Eve
     producer.flush()
     assert told == [(None, partition_of(b"u", 4), offset) for offset in range(3)]
     assert producer.pending == 0
+
+
+def test_an_event_can_be_offered_by_its_body_once_its_type_is_known_and_arrives_as_any_other(
+    cluster: Kafka, registry_url: str, clicks: EventType, start: Starting
+) -> None:
+    told: list[tuple[Exception | None, int, int]] = []
+
+    def offered(producer: Producer, number: int) -> bool:
+        body = clicks.writer.write({"user": "u", "number": number}, clicks.topic)
+        return producer.offer(clicks, body, b"u", lambda *report: told.append(report))
+
+    registry = RegistryClient(registry_url)
+    with closing(registry), Producer(cluster, registry) as producer:
+        assert not offered(producer, 0)
+        producer.flush()
+        assert (producer.pending, told) == (0, [])
+        producer.send(clicks, {"user": "u", "number": 1})
+        assert offered(producer, 2)
+        producer.flush()
+    assert told == [(None, partition_of(b"u", 4), 1)]
+    [first, *others] = [row for item in polled(start(Positions()), 2) for row in item.batch.frame.iter_rows(named=True)]
+    assert others == [{**first, "number": 2}]
+    assert (first["user"], first["number"]) == ("u", 1)
+
+
+async def test_acknowledgements_are_taken_on_the_event_loop_that_says_so_whatever_goes_wrong_with_one(
+    cluster: Kafka, registry: RegistryClient, clicks: EventType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams_producer, "LEFT_ALONE", 600.0)  # for as long as this machine may stand still
+    threads: list[int] = []
+
+    def wrong(*of: object) -> None:
+        raise ZeroDivisionError("in somebody's callback")
+
+    with Producer(cluster, registry) as producer:
+        acknowledging = asyncio.create_task(producer.acknowledge())
+        while set(threads) != {threading.get_ident()}:  # its own thread may still be about to take some
+            threads.clear()
+            producer.send(clicks, {"user": "u", "number": -1}, wrong)
+            for number in range(100):
+                producer.send(clicks, {"user": "u", "number": number}, lambda *_: threads.append(threading.get_ident()))
+            while len(threads) < 100:
+                await asyncio.sleep(0.001)
+        acknowledging.cancel()
+
+
+async def test_acknowledgements_are_taken_by_its_own_thread_where_no_event_loop_does_any_more(
+    cluster: Kafka, registry: RegistryClient, clicks: EventType
+) -> None:
+    threads: list[int] = []
+    with Producer(cluster, registry) as producer:
+        acknowledging = asyncio.create_task(producer.acknowledge())
+        await asyncio.sleep(0)
+        acknowledging.cancel()
+        producer.send(clicks, {"user": "u", "number": 1}, lambda *_: threads.append(threading.get_ident()))
+        until(lambda: len(threads) == 1)
+    assert threading.get_ident() not in threads
+
+
+def test_what_is_offered_while_the_queue_is_full_is_not_taken(
+    cluster: Kafka, registry: RegistryClient, clicks: EventType
+) -> None:
+    told: list[Exception | None] = []
+    small = Kafka(cluster.bootstrap, {"queue.buffering.max.messages": "1", "linger.ms": "20000"})
+    body = clicks.writer.write({"user": "u", "number": 1}, clicks.topic)
+    with Producer(small, registry) as producer:
+        registry.register(clicks)
+        taken = [producer.offer(clicks, body, b"u", lambda error, *_: told.append(error)) for _ in range(2)]
+        assert taken == [True, False]
+        producer.flush()
+        assert told == [None]
 
 
 def test_flush_says_how_many_failed_and_why(cluster: Kafka, registry: RegistryClient) -> None:

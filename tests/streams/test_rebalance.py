@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Mapping
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
+from typing import Any
 
 import pytest
 
-from schemas import EventType
-from streams import MemberFenced, Producer
-from tests.streams.conftest import Fold, Partition, Positions, Starting, owns, polled, sent
+from schemas import Codec, EventType, RegistryClient
+from streams import Consumer, Kafka, MemberFenced, Producer, idle
+from tests.streams.conftest import CLICK, Fold, Partition, Positions, Starting, owns, polled, sent
 
 
 def test_what_one_member_gives_up_the_other_reads_on(producer: Producer, clicks: EventType, start: Starting) -> None:
@@ -116,3 +121,53 @@ def test_members_come_and_go_and_every_event_is_handed_out_once(
             fold.take(consumer.poll(0.01, 500))
     assert sorted(at for owner in owners for at in owner.owned) == [(clicks.topic, number) for number in range(4)]
     assert sorted(fold.numbers) == list(range(last))
+
+
+def die_when_giving_up(kafka: str, registry: str, group: str, topic: str, has_all: Event) -> None:
+    """Member "one" until it is to give partitions up: before it asks for the round in which others get them."""
+
+    class Killed(Consumer):
+        def _drop(self, *of: Any) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    owner, codec = Positions(), Codec(RegistryClient(registry))
+    consumer = Killed(Kafka(kafka), codec, group, "one", {topic: EventType(topic, CLICK, key="user")}, owner)
+    while True:
+        consumer.poll(0.02, 1)
+        if len(owner.owned) == 4:
+            has_all.set()
+
+
+def test_what_a_killed_member_was_to_give_up_is_given_to_another(
+    kafka: str, registry_url: str, clicks: EventType, group: str, start: Starting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle, "FIRST", 3.0)
+    second, again = Positions(), Positions()
+    spawn = get_context("spawn")
+    has_all = spawn.Event()
+    arguments = (kafka, registry_url, group, clicks.topic, has_all)
+    victim = spawn.Process(target=die_when_giving_up, args=arguments, daemon=True)
+    victim.start()
+    try:
+        assert has_all.wait(60)
+        two = start(second, "two")
+        until = time.monotonic() + 60
+        while victim.is_alive() and time.monotonic() < until:
+            two.poll(0.02, 1)
+    finally:
+        victim.kill()
+        victim.join()
+    one = start(again, "one")
+    while len(again.owned | second.owned) < 4 and time.monotonic() < until:
+        one.poll(0.02, 1)
+        two.poll(0.02, 1)
+    assert len(again.owned | second.owned) == 4
+
+
+def test_who_has_nothing_lapses_and_comes_back_each_time_later() -> None:
+    judge = idle.Idle(0.0)
+    times = [now for now in range(200) if judge.must_lapse(float(now), has_some=False)]
+    assert times == [20, 60, 140]
+    assert not judge.must_lapse(500.0, has_some=True)
+    assert not judge.must_lapse(519.0, has_some=False)
+    assert judge.must_lapse(520.0, has_some=False)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.structure.test_imports import ROOMS, ROOT
 
-FOLDERS = (*ROOMS, "examples", "benchmarks")
+FOLDERS = (*ROOMS, "clients", "examples", "benchmarks")
 MODULES = {
     "pickle",
     "_pickle",

@@ -196,6 +196,7 @@ function startVisits() {
 
 async function visit(address, options = {}, remembered = true) {
   const answer = await fetch(address, options);
+  if (answer.status === 401) { location.reload(); return; }  // the session is over: where a key is shown, and back
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector("#main");
   if (!fresh) throw new Error(page.body.textContent.trim() || `The service answered ${answer.status}.`);
@@ -204,9 +205,16 @@ async function visit(address, options = {}, remembered = true) {
   document.body.dataset.liveFrom = page.body.dataset.liveFrom;
   if (remembered && answer.ok) history.pushState(null, "", answer.url);
   showDialogs();
-  document.querySelector("[data-focus]")?.focus();
+  show(document.querySelector("[data-focus]") ?? document.querySelector(new URL(address, location.href).hash || null));
   dispatchEvent(new Event("visited"));
   reconnect();
+}
+
+// What was asked for: focused, and at the top of the window unless it stands in its upper half.
+function show(wanted) {
+  wanted?.focus({ preventScroll: true });
+  const { top = 0 } = wanted?.getBoundingClientRect() ?? {};
+  if (top < 0 || top > innerHeight / 2) wanted.scrollIntoView();
 }
 
 function refuse(form, error) {

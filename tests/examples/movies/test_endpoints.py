@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -11,8 +13,11 @@ import pytest
 from benchmarks.prove_loop.control import Control
 from learners import Replay
 from millrace.product import Product
-from serving import EndpointType, run_golden
-from storage import Catalogue, MemoryReads
+from serving import EndpointType, Experiment, Service, run_golden
+from storage import Catalogue, Descriptor, MemoryReads, StorageUnavailable
+from storage.address import Address
+from storage.technology import Newest
+from tests.serving.shop import Kafka, Shop
 
 EVENTS = 6_000
 
@@ -27,6 +32,19 @@ def learned(movies: Product, dataset: ModuleType) -> tuple[Replay, Control]:
     for rating in ratings:
         control.learn(rating.user, rating.item, rating.stars, rating.at.timestamp())
     return replay, control
+
+
+class Holed(MemoryReads):
+    """A memory of which some storages cannot be read."""
+
+    away: frozenset[str] = frozenset()
+
+    async def top(
+        self, descriptor: Descriptor, rows: Sequence[Address], size: int
+    ) -> tuple[Newest, list[list[tuple[str, float]]]]:
+        if descriptor.name in self.away:
+            raise StorageUnavailable(f"{descriptor.storage} does not answer")
+        return await super().top(descriptor, rows, size)
 
 
 @pytest.fixture
@@ -53,6 +71,26 @@ async def test_each_implementation_answers_the_best_films_by_its_rule(
         wanted = sorted(scores.values(), reverse=True)[:10]
         assert all(math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) for a, b in zip(found, wanted, strict=True)), user
         assert answer.because == ([] if implementation == "popular_now" else control.liked(user)[: len(answer.because)])
+
+
+@pytest.mark.parametrize(
+    ("away", "by"), [({"co_watched"}, "popular_now"), ({"co_watched", "popular"}, "default"), (set(), None)]
+)
+async def test_what_is_popular_answers_in_place_of_a_personal_answer_and_nothing_in_place_of_that(
+    movies: Product, learned: tuple[Replay, Control], away: set[str], by: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint(movies, "recommend"), "deadline", timedelta(minutes=1))
+    user = next(user for user in learned[1].stars if learned[1].liked(user))
+    reads = Holed(learned[0].memory)
+    reads.away = frozenset(away)
+    only_personal = Experiment("recommend", "recommend", {"personal": 1}, "liked")
+    service = Service(movies.endpoints, Catalogue({"memory": reads}), Kafka(), experiments=[only_personal])
+    async with Shop().running(service) as client:
+        answer = await client.post("/v1/recommend", json={"user": user})
+
+    assert (answer.status_code, answer.headers.get("millrace-fallback")) == (200, by)
+    assert len(answer.json()["items"]) == (0 if by == "default" else 10)
+    assert bool(answer.json()["because"]) is (by is None)
 
 
 async def test_a_category_holds_only_its_films(movies: Product, catalogue: Catalogue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,11 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from schemas import GROUPS
+from serving.access import Access, AuditLog, Gate
 from serving.console import ProductPage, console
 from serving.measurements import AnswerCounts, EndpointFacts, ImplementationFacts, Measurements
-from serving.storages import Storages
+from serving.storages.storages import Storages
 from storage import Address, Catalogue, Claim, Counters, Descriptor, Memory, MemoryReads, Ranking, UnitId, Writes
 
 EXPERIMENT = "liked_more"
@@ -27,6 +31,7 @@ class Declared:
     name: str = EXPERIMENT
     endpoint: str = "recommend"
     goal: str = "liked"
+    period_s: int = 0
     split: dict[str, int] = field(default_factory=lambda: {"popular_now": 50, "personal": 50})
 
 
@@ -73,6 +78,7 @@ class Stage:
         self.memory = Memory()
         self.answers: dict[str, AnswerCounts] = {}
         self.facts: list[EndpointFacts] = []
+        self.decisions: dict[str, int] = {}
         self._claims: dict[str, Claim] = {}
         self._positions: dict[str, int | None] = {}
         technologies = {"memory": (self.memory, MemoryReads(self.memory)), **(more or {})}
@@ -87,6 +93,7 @@ class Stage:
             experiments,
             watched=["ratings", "items", "decisions"],
             interval=0.1,
+            decisions=lambda: self.decisions,
         )
         self.routes: list[BaseRoute] = console(self.measurements, pages, self.storages)
 
@@ -126,13 +133,37 @@ class Stage:
         self.topics.highs["ratings", 0] = 1000
         title = self.learner("co_watched").title
         implementation = ImplementationFacts("personal", "4f1c9a2", time.time(), (title,), None, "endpoints.py")
-        self.facts = [EndpointFacts("recommend", 0.05, (implementation,), EXPERIMENT)]
+        self.facts = [EndpointFacts("recommend", 0.05, (implementation,), (EXPERIMENT,))]
 
     def experiment(self) -> None:
         """Learners that count decisions and rewards; nothing counted so far."""
         self.topics.highs["decisions", 0] = 0
         self.learner("decision_counts", None, "decisions", "experiment_decisions")
         self.learner("liked", 1000, "ratings", "experiment_rewards_liked")
+
+    def results(self, lost: int = 0, **rates: float) -> None:
+        """Counts by group of units, as learners keep them: of each variant twenty units a group, each with ten
+        decisions, of which this share is rewarded; and of the last variant so many units are lost."""
+        self.learner("by_unit", None, "decisions", "experiment_measures")
+        self.learner("liked_by_unit", None, "ratings", "experiment_rewards_liked_groups")
+        chance = random.Random(1)
+        writes, rewards = Writes(), Writes()
+        for variant, rate in rates.items():
+            groups = {f"{variant}.{group}": 200 for group in range(GROUPS)}
+            rewarded = {place: sum(chance.random() < rate for _ in range(count)) for place, count in groups.items()}
+            row = Address("counters/experiment_rewards_liked_groups", EXPERIMENT)
+            rewards.sums.setdefault(row, {}).update(rewarded)
+            for measure, fields in {
+                "decisions": groups,
+                "fallbacks": {},
+                "latency": {f"{variant}.10": 200 * GROUPS},
+                "units": {f"{variant}.5000": 20 * GROUPS - (lost if variant == list(rates)[-1] else 0)},
+            }.items():
+                key = Address("counters/experiment_measures", f"{EXPERIMENT}.{measure}")
+                writes.sums.setdefault(key, {}).update(fields)
+        for learner, made in (("by_unit", writes), ("liked_by_unit", rewards)):
+            self.memory.commit(self._claims[learner], None, 1, made, round(time.time() * 1000))
+            self._positions[learner] = 1
 
     def wait_for_samples(self, count: int) -> None:
         """Block until `count` more samples were taken, by an app that runs in another thread."""
@@ -151,6 +182,7 @@ class Stage:
             task.cancel()
             await asyncio.wait([task])
 
-        app = Starlette(routes=[*more, *self.routes], lifespan=running)
+        gate = Middleware(Gate, access=Access(), audit=AuditLog())
+        app = Starlette(routes=[*more, *self.routes], lifespan=running, middleware=[gate])
         app.state.stopping = self.measurements.end
         return app

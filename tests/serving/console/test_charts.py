@@ -4,7 +4,8 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.console.charts import share, sparkline
+from serving.console.charts import histogram, share, sparkline
+from serving.metrics import BOUNDS
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=2, max_size=120), st.booleans())
@@ -36,3 +37,23 @@ def test_a_share_is_drawn_within_its_cell() -> None:
     widths = [ElementTree.fromstring(str(share(part))).find("rect") for part in (-1, 0.335, 7)]
 
     assert [rect.attrib["width"] for rect in widths if rect is not None] == ["0.0", "33.5", "100.0"]
+
+
+@given(
+    st.lists(st.integers(0, 10**6), min_size=24, max_size=24).filter(any),
+    st.floats(1e-4, 10),
+    st.dictionaries(st.sampled_from(["p50", "p99"]), st.floats(1e-5, 10)),
+)
+def test_a_histogram_stays_inside_its_box_and_shows_every_bucket(
+    buckets: list[int], limit: float, marks: dict[str, float]
+) -> None:
+    svg = ElementTree.fromstring(f"<div>{histogram(BOUNDS, buckets, marks, limit)}</div>")
+    bars = [{name: float(rect.attrib[name]) for name in ("x", "y", "width", "height")} for rect in svg.iter("rect")]
+    assert len(bars) == sum(count > 0 for count in buckets)
+    assert all(bar["x"] >= 0 and bar["x"] + bar["width"] <= 100.21 and bar["y"] >= -0.01 for bar in bars)
+    assert all(0 <= float(line.attrib["x1"]) <= 100 for line in svg.iter("line"))
+    assert sum(bar["height"] for bar in bars) >= 100  # the axis ends at most where all are in one
+
+
+def test_a_histogram_of_nothing_is_not_drawn() -> None:
+    assert histogram(BOUNDS, [0] * 24, {}, 0.05) == ""

@@ -86,6 +86,25 @@ def test_past_the_limit_what_is_in_step_is_folded_and_what_is_behind_stays() -> 
     assert many[27].title in shown
 
 
+def test_what_nobody_writes_or_reads_takes_no_room_from_what_is_live() -> None:
+    idle = [storage(f"a{number:02}", "", "") for number in range(38)]
+
+    drawn = layout(picture([*idle, *STORAGES]), limit=12)
+
+    assert {name for name in drawn.columns["storages"] if name} == {item.title for item in STORAGES}
+    assert (drawn.folded, drawn.idle) == (0, 38)
+
+
+def test_past_the_limit_what_is_written_and_read_is_drawn_first() -> None:
+    unread = [storage(f"a{number:02}", f"a{number:02}@1") for number in range(12)]
+    states = [*STATES, *(state(unit(f"a{number:02}"), 9) for number in range(12))]
+
+    drawn = layout(picture([*unread, *STORAGES], states), limit=6)
+
+    read = {STORAGES[0].title, STORAGES[1].title, STORAGES[3].title}
+    assert read < {name for name in drawn.columns["storages"] if name}
+
+
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_the_drawing_is_as_high_as_its_longest_column(count: int) -> None:
     some = [storage(f"s{number}", f"l{number}@1") for number in range(count)]

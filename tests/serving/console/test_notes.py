@@ -1,7 +1,18 @@
 from dataclasses import replace
 
+import pytest
+
 from serving.console.notes import note
-from serving.measurements import Connection, EndpointFacts, Flow, ImplementationFacts, flow
+from serving.measurements import (
+    NOBODY,
+    AnswerCounts,
+    Connection,
+    EndpointFacts,
+    Failure,
+    Flow,
+    ImplementationFacts,
+    flow,
+)
 from tests.serving.measurements.samples import T0, history, sample, state, storage, unit
 
 STORAGE = storage("co_watched")
@@ -60,6 +71,39 @@ def test_a_server_that_does_not_answer_comes_before_everything_that_follows_from
     assert found is not None
     assert (found.kind, found.subject) == ("bad", "Kafka")
     assert "has not answered for 31" in found.text
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (
+            Failure("personal", "deadline-passed", "newest"),
+            "had no answer of personal 5 times in the last minute: its deadline passed. Instead of it newest answered.",
+        ),
+        (Failure("personal", "implementation-failed", NOBODY), "its code failed. Nothing stood in for it."),
+        (Failure("personal", "storage-unavailable", "default"), "Instead of it the default answered."),
+    ],
+)
+def test_an_implementation_that_often_fails_is_named_with_the_reason_and_what_answered(
+    failure: Failure, words: str
+) -> None:
+    found = note(answered(100, 5, failure))
+
+    assert found is not None
+    assert (found.kind, found.subject, found.link) == ("bad", "recommend", "endpoints?endpoint=recommend")
+    assert words in found.text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_rare_failure_is_no_note() -> None:
+    assert note(answered(1000, 5, Failure("personal", "deadline-passed", "newest"))) is None
+
+
+def answered(answers: int, failed: int, failure: Failure) -> Flow:
+    """An endpoint type that was asked so often within a minute, and failed so often."""
+    counts = AnswerCounts(answers, failed, failures={failure: failed})
+    found = flow(history(sample(0), replace(sample(10), answers={"recommend": counts})), [READER])
+    assert found is not None
+    return found
 
 
 def test_refused_code_says_that_the_version_before_keeps_answering() -> None:

@@ -15,8 +15,8 @@ import pytest
 from serving.console.live import event, stream
 from serving.console.routes import PAGES
 from serving.console.shell import Shell
-from serving.measurements import AnswerCounts, EndpointFacts, ImplementationFacts
-from tests.serving.console.stage import Brought, Stage
+from serving.measurements import AnswerCounts, EndpointFacts, Failure, ImplementationFacts
+from tests.serving.console.stage import EXPERIMENT, Brought, Stage
 
 NAMES = [page.path for page in PAGES]
 
@@ -156,9 +156,43 @@ async def test_the_experiment_says_first_that_it_is_too_early_and_gives_its_coun
     shown = await text(client, "/console/experiments")
 
     assert "Does personal beat popular_now?" in shown
-    assert "20.0 % of 100 decisions of personal, 5.0 % of 200 decisions of popular_now" in shown
-    assert "not computed yet" in shown
+    assert "too few units for a range of personal's lift over popular_now" in shown
+    assert re.search(r"personal — 100 .* 20 20.0 %", shown)
     assert shown.index("Too early to tell") < shown.index("Variants")
+
+
+async def test_a_difference_is_told_in_a_sentence_with_its_range_units_and_checks(
+    client: httpx.AsyncClient, stage: Stage
+) -> None:
+    stage.commit("decision_counts", 300, "experiment_decisions", popular_now=100_000, personal=100_000)
+    stage.commit("liked", 30, "experiment_rewards_liked", popular_now=10_000, personal=12_000)
+    stage.results(popular_now=0.1, personal=0.12)
+    await stage.measurements.sample()
+
+    shown = await text(client, "/console/experiments")
+
+    assert re.search(
+        r"personal is better: personal has 1\d\.\d % more rewards per decision than popular_now, with 95 % confidence "
+        r"between 1\d\.\d % and 2\d\.\d % more\. This holds however often you look\.",
+        shown,
+    )
+    assert re.search(r"personal 10,240 100,000 .* 12,000 12\.0 % \+\d+\.\d % \+\d+\.\d % to \+\d+\.\d %", shown)
+    assert "Units as split as planned 50.0 % 50.0 %" in shown
+    assert "Time to answer, p99 no worse 10 ms 10 ms" in shown
+    assert stage.measurements.course(EXPERIMENT, "personal")
+
+
+async def test_a_split_that_is_off_hides_the_lift(client: httpx.AsyncClient, stage: Stage) -> None:
+    stage.commit("decision_counts", 300, "experiment_decisions", popular_now=100_000, personal=100_000)
+    stage.results(lost=900, popular_now=0.1, personal=0.12)
+    await stage.measurements.sample()
+
+    shown = await text(client, "/console/experiments")
+
+    assert "Do not trust this experiment" in shown
+    assert "Units as split not as planned" in shown
+    assert "is better" not in shown
+    assert re.search(r"personal 9,340 .* — not shown", shown)
 
 
 async def test_an_experiment_without_decisions_has_zeros_and_no_rate(client: httpx.AsyncClient, stage: Stage) -> None:
@@ -167,7 +201,7 @@ async def test_an_experiment_without_decisions_has_zeros_and_no_rate(client: htt
     shown = await text(client, "/console/experiments")
 
     assert "No decisions yet" in shown
-    assert "no rate of no decisions" in shown
+    assert "nothing to compare yet" in shown
 
 
 async def test_an_experiment_that_nobody_counts_says_so(client: httpx.AsyncClient) -> None:
@@ -188,6 +222,64 @@ async def test_refused_code_is_shown_where_its_author_looks(client: httpx.AsyncC
 
     assert "1 refused" in await text(client, "/console/flow")
     assert reason in await text(client, "/console/endpoints")
+
+
+async def test_a_failing_implementation_is_shown_with_what_answers_in_its_place(
+    client: httpx.AsyncClient, stage: Stage
+) -> None:
+    made = tuple(ImplementationFacts(name, "4f1c") for name in ("personal", "newest"))
+    stage.facts = [EndpointFacts("recommend@2", 0.05, made, fallback="newest", default=True)]
+    stage.answers = {"recommend@2": AnswerCounts(100)}
+    await stage.measurements.sample()
+    failure = Failure("personal", "deadline-passed", "newest")
+    stage.answers = {"recommend@2": AnswerCounts(200, 40, failures={failure: 40})}
+    await stage.measurements.sample()
+
+    shown = await text(client, "/console/endpoints?endpoint=recommend@2")
+
+    assert "1 failing" in shown
+    assert "where one fails, newest, then the default answer" in shown
+    assert "had no answer of personal 40 times in the last minute: its deadline passed." in shown
+
+
+async def test_code_that_cannot_answer_is_not_called_live(client: httpx.AsyncClient, stage: Stage) -> None:
+    reason = "redis cannot do that with redis/vectors/items@1: it has no vector index."
+    stage.facts = [EndpointFacts("near", 0.05, (ImplementationFacts("by_vector", "4f1c", fault=reason),))]
+    await stage.measurements.sample()
+
+    shown = await text(client, "/console/endpoints")
+    assert f"near could not answer when it was last asked. by_vector: {reason}" in shown
+    assert shown.count("cannot answer") == 2
+    assert "near cannot answer" in await text(client, "/console/flow")
+
+
+async def test_overload_is_said_with_how_many_were_refused(client: httpx.AsyncClient, stage: Stage) -> None:
+    stage.facts = [EndpointFacts("near", 0.05)]
+    stage.answers = {"near": AnswerCounts(100)}
+    await stage.measurements.sample()
+    stage.answers = {"near": AnswerCounts(200, shed=1_500)}
+    await stage.measurements.sample()
+    shown = await text(client, "/console/endpoints")
+    assert "near overloaded" in shown
+    assert "1,500 requests of the last minute got 503 at once, so that the others were in time" in shown
+    assert "near is asked more than can be answered in time" in await text(client, "/console/flow")
+
+
+async def test_decisions_that_wait_on_disk_and_those_that_were_lost_are_said(
+    client: httpx.AsyncClient, stage: Stage
+) -> None:
+    counts = {"logged": 1500, "queued": 7, "spooled": 12_300, "dropped": 0}
+    stage.facts = [EndpointFacts("near", 0.05)]
+    stage.decisions = {**counts, "spool_bytes": 8_200_000, "spool_seconds": 180}
+    await stage.measurements.sample()
+    shown = await text(client, "/console/endpoints")
+    assert "wait on disk until Kafka takes them: 12,300 in 8.2 MB, the oldest for 3 min. Answers go on." in shown
+    assert "1,500 logged, 7 in memory, 12,300 in 8.2 MB, the oldest for 3 min on disk, 0 lost" in shown
+    assert "Decisions wait on disk until Kafka takes them" in await text(client, "/console/flow")
+
+    stage.decisions = {**stage.decisions, "dropped": 40}
+    await stage.measurements.sample()
+    assert "of 40 answers were lost in the last minute" in await text(client, "/console/endpoints")
 
 
 async def test_names_from_outside_are_escaped(client: httpx.AsyncClient, stage: Stage) -> None:
@@ -256,7 +348,7 @@ async def test_the_stream_says_that_it_is_there_while_nothing_is_measured(
     monkeypatch.setattr("serving.console.live.SILENCE", 0.01)
     events = stream(Shell(stage.measurements, PAGES), PAGES[0], {}, "/console")
 
-    assert await asyncio.wait_for(anext(events), 1) == ": no new sample\n\n"
+    assert await asyncio.wait_for(anext(events), 60) == ": no new sample\n\n"
     await events.aclose()
 
 

@@ -22,7 +22,7 @@ SINCE = round(T0 * 1000)
 def shelf(alias: Alias | None, *states: str) -> Flow:
     """Versions of the ranking `popular` from 1 on with these states, written by `learner`, beside `other@2`."""
     items = [
-        replace(storage("popular", f"learner@{number}", version=number), state=state)  # type: ignore[arg-type]
+        replace(storage("popular", f"learner@{number}", version=number), state=state)
         for number, state in enumerate(states, start=1)
     ]
     other = storage("other", "learner@2", version=2)

@@ -33,7 +33,7 @@ PAIRS = [
     *((text, surface, 4.5) for text in ("text", "muted", "accent", "good", "warn", "bad") for surface in SURFACES),
     *((state, f"{state}-soft", 4.5) for state in ("good", "warn", "bad", "accent")),
     *(("text", f"{state}-soft", 4.5) for state in ("good", "warn", "bad", "accent")),
-    ("on-accent", "accent", 4.5),
+    *(("on-accent", state, 4.5) for state in ("accent", "bad")),
     *(("control", surface, 3.0) for surface in ("bg", "surface")),
     *((f"series-{number}", "surface", 3.0) for number in (1, 2, 3)),
 ]

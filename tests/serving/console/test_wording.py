@@ -77,3 +77,20 @@ def test_one_of_a_thing_is_singular() -> None:
     assert wording.plural(1, "unit") == "1\N{NO-BREAK SPACE}unit"
     assert wording.plural(0, "unit") == "0\N{NO-BREAK SPACE}units"
     assert wording.plural(2, "more unit is", "more units are").endswith("more units are")
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (0.021, "+2.1 %"),
+        (-0.004, "−0.4 %"),
+        (0.2, "+20.0 %"),
+        (0.0, "0 %"),
+        (-0.00001, "0.00 %"),
+        (0.0004, "+0.04 %"),
+        (12.5, "+1,250 %"),
+        (None, "—"),
+    ],
+)
+def test_a_lift_has_its_sign(share: float | None, words: str) -> None:
+    assert wording.signed_percent(share).replace("\N{NO-BREAK SPACE}", " ") == words

@@ -1,4 +1,19 @@
-from serving.measurements import AnswerCounts, Condition, EndpointFacts, History, ImplementationFacts, find, flow
+from dataclasses import replace
+
+import pytest
+
+from serving.measurements import (
+    AnswerCounts,
+    Condition,
+    EndpointFacts,
+    Failure,
+    History,
+    ImplementationFacts,
+    find,
+    flow,
+)
+from storage import Descriptor
+from storage.alias import first
 from tests.serving.measurements.samples import T0, history, sample, state, storage, unit
 
 CO_WATCHED = storage("co_watched")
@@ -73,6 +88,18 @@ def test_an_endpoint_has_its_rate_latency_and_fallbacks_of_the_last_minute() -> 
     assert recommend.answered == T0 + 10
 
 
+def test_failures_are_those_of_the_last_minute_the_most_frequent_first() -> None:
+    late, broken = Failure("a", "deadline-passed", "b"), Failure("a", "implementation-failed", "b")
+    counts = [AnswerCounts(10, 5, failures={late: 5}), AnswerCounts(20, 9, failures={late: 6, broken: 3})]
+    made = history(*(replace(sample(10 * place), answers={"recommend": one}) for place, one in enumerate(counts)))
+
+    found = flow(made, FACTS)
+
+    assert found is not None
+    assert found.endpoints[0].failures == ((broken, 3), (late, 1))
+    assert found.endpoints[0].failing
+
+
 def test_an_endpoint_that_was_never_asked_has_no_latency() -> None:
     found = flow(running(), [EndpointFacts("similar", 0.03)])
 
@@ -103,6 +130,43 @@ def test_a_version_that_was_replaced_is_out_of_the_picture_but_not_forgotten() -
     assert found is not None
     assert [item.short for item in found.storages] == ["co_watched@2"]
     assert [item.short for item in found.superseded] == ["co_watched@1"]
+
+
+def versions_shown(read: int | None, *storages: Descriptor) -> tuple[list[str], list[str]]:
+    """Storages and learners in the picture where the name `popular` stands for the version `read`."""
+    aliases = {} if read is None else {item.title: first(read, 0) for item in storages}
+    states = [state(unit("popular", version=item.version), 9) for item in storages if item.topic]
+    found = flow(history(replace(sample(0, {"ratings": 9}, states, storages), aliases=aliases)), FACTS)
+    assert found is not None
+    return [item.short for item in found.storages], [item.title for item in found.learners]
+
+
+LEARNED, LOADED = storage("popular", "popular@1"), storage("popular", "load_popular@2", "", 2)
+
+
+@pytest.mark.parametrize(("read", "shown"), [(1, ["popular@1"]), (2, ["popular@1", "popular@2"])])
+def test_what_a_learner_writes_stays_in_the_picture_when_another_version_is_loaded(read: int, shown: list[str]) -> None:
+    assert versions_shown(read, LEARNED, LOADED) == (shown, ["popular@1"])
+
+
+def test_while_a_new_version_catches_up_the_one_that_is_read_stays_in_the_picture() -> None:
+    newer = storage("popular", "popular@2", version=2)
+
+    assert versions_shown(1, LEARNED, newer) == (["popular@1", "popular@2"], ["popular@1", "popular@2"])
+    assert versions_shown(2, LEARNED, newer) == (["popular@2"], ["popular@2"])
+
+
+def test_of_two_versions_of_a_learner_that_both_run_each_unit_says_which_it_is() -> None:
+    storages = [LEARNED, storage("popular", "popular@2", version=2)]
+    made = history()
+    for second in range(11):
+        states = [state(unit("popular", version=version), 100 * second) for version in (1, 2)]
+        made.add(sample(second, {"ratings": 100 * second}, states, storages))
+    found = flow(made, [])
+
+    assert found is not None
+    assert [item.title for item in found.learners] == ["popular@1", "popular@2"]
+    assert [found.title(item) for item in found.units] == ["popular@1/0", "popular@2/0"]
 
 
 def test_an_event_is_followed_through_the_learners_of_its_topic() -> None:

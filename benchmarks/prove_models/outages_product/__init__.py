@@ -1,0 +1,1 @@
+"""The data product that is asked while its servers go away."""

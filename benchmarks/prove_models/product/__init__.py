@@ -1,0 +1,1 @@
+"""The data product that is asked: what goes with three films, out of three rows of a ranking."""

@@ -1,0 +1,12 @@
+"""What rewards an answer."""
+
+from __future__ import annotations
+
+import millrace as mr
+
+
+class Chosen(mr.Event, topic="chosen", key="user"):
+    """A viewer has chosen what was recommended."""
+
+    user: str
+    decision: str | None = None

@@ -1,0 +1,125 @@
+"""Connections of the models service: HTTP/1.1 by uvicorn, with an end to what a client may send and how long it takes.
+
+uvicorn has no limit for a request's head, its trailers or its time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from millrace.whole_answer import WholeAnswer
+from serving.head import WHOLE_ANSWER
+
+HEAD = 64 * 1024
+"""Bytes of request line and headers, beyond what arrived at once."""
+LARGEST = 8 * 1024 * 1024
+"""Bytes of a request with its body and everything around its chunks; each address has its own limit below."""
+SECONDS = 30.0
+"""For a request to arrive, from its first byte on, and for a connection's first one."""
+
+_REFUSED = {
+    408: b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    413: b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    431: b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+}
+
+
+WANTED = 65_536
+"""Files that the process may open, where the system lets it."""
+OTHERS = 256
+"""Files that the process may open beside its clients' connections: storages, Kafka, what it reads and writes."""
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection. There are `most` at a time; one more is closed at once, as it could not be served, and
+    storages that are away could not be reached again."""
+
+    clock: Callable[[], float] = time.monotonic
+    most = 10_000
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client has come."""
+        self._since: float | None = self.clock()
+        self._received = 0
+        if len(self.connections) < self.most:
+            super().connection_made(transport)
+        else:
+            self.transport = transport
+            transport.abort()
+
+    def on_message_begin(self) -> None:
+        """A request has begun."""
+        super().on_message_begin()
+        self._since, self._received = self.clock(), -1
+
+    def on_headers_complete(self) -> None:
+        """Its head is complete."""
+        super().on_headers_complete()
+        if self.scope["method"] == "POST":
+            cast(dict[str, Any], self.scope)["extensions"] = {WHOLE_ANSWER: WholeAnswer(self.cycle)}
+
+    def on_message_complete(self) -> None:
+        """It is complete."""
+        super().on_message_complete()
+        self._since = None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come; a request that is then still incomplete is counted."""
+        super().data_received(data)
+        if self._since is None:
+            return
+        if self._received < 0:  # it began among these bytes, which may end another one
+            self._received = 0
+            return
+        self._received += len(data)
+        if self._received > (HEAD if self._in_head() else LARGEST):
+            self._refuse(431 if self._in_head() else 413)
+
+    def look(self, now: float) -> None:
+        """Called every second: end the connection if its request takes too long."""
+        if self._since is not None and now - self._since > SECONDS:
+            self._refuse(408)
+
+    def _in_head(self) -> bool:
+        return self.cycle is None or self.cycle.scope is not self.scope
+
+    def _refuse(self, status: int) -> None:
+        """Say why, where nothing of an answer has been sent, and hang up."""
+        self._since = None
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        answered = cycle is not None and (
+            cycle.response_started if not self._in_head() else not cycle.response_complete
+        )
+        if self.scope is not None and not answered:
+            self.transport.write(_REFUSED[status])
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.close()
+
+
+def make_room() -> None:
+    """Let this process open as many files as the system allows it, and take as many connections but for `OTHERS`."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = WANTED if hard == resource.RLIM_INFINITY else min(hard, WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    Connection.most = WANTED if soft == resource.RLIM_INFINITY else max(soft - OTHERS, soft // 2)
+
+
+def look_at(connections: Iterable[Any]) -> None:
+    """End those of these connections that take too long."""
+    for connection in list(connections):
+        cast(Connection, connection).look(connection.clock())

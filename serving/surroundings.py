@@ -1,0 +1,54 @@
+"""What a service is given beside its code and storages: what it takes, what it shows, what it shares with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from schemas import EventType
+from schemas.table import Table
+from serving.console import ProductPage
+from serving.intake import DeadLetters, Deliverer
+from serving.measurements import Topics
+
+
+class NoTopics:
+    """Topics for a service that has no Kafka to look at."""
+
+    def names(self) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def ends(self, names: Sequence[str]) -> Mapping[tuple[str, int], tuple[int, int]]:
+        """None."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Events:
+    """What the intake needs: the event types it takes, who sends them, who keeps what is refused."""
+
+    event_types: Mapping[str, EventType]
+    deliverer: Deliverer
+    dead_letters: DeadLetters
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the console shows beside answers and storages: topics and their ends, other servers, products' pages, and
+    the file that keeps how lifts went."""
+
+    topics: Topics = field(default_factory=NoTopics)
+    names: Sequence[str] = ()
+    probes: Mapping[str, Callable[[], object]] = field(default_factory=dict)
+    pages: Sequence[ProductPage] = ()
+    lifts: Path | None = None
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Where experiments are shared with the other replicas, and the file in which this one keeps a copy."""
+
+    table: Table
+    file: Path | None = None

@@ -1,0 +1,1 @@
+"""Cassandra. Start reading at `cassandra.py`."""

@@ -1,0 +1,80 @@
+"""Every technology: where its code is, what brings its driver, and what it cannot hold, in words.
+
+A new technology is one file with `opened` and `opened_reads`, and one line here. Nothing is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+FORMATS = ("counters", "ranking", "records", "vectors", "parameters", "documents")
+"""Every format, in the order in which people meet them."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One technology.
+
+    Attributes:
+        module: has `opened(address) -> Technology` and `opened_reads(address) -> Reads`; neither connects yet.
+        extra: which extra of the distribution brings its driver, where its server needs one; None = it needs none.
+        refuses: format -> why it cannot be held here.
+        lacks: what a format can do elsewhere and not here -> why: "nearest" (of vectors), "search" (full text), "load"
+            (rows read back while folding).
+        breaks: its connection fails reads at once by itself while its server is away; others get a breaker.
+        address: where it is unless a setting says otherwise; empty = it is not set up then.
+        near: whether it says what changes, so that rows may be kept near the reader: `opened_reads(address, bytes)`.
+        schemes: an address that begins otherwise is refused before it is judged how open it is; empty = any is opened.
+    """
+
+    module: str
+    extra: str | None = None
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
+    breaks: bool = False
+    address: str = ""
+    near: bool = False
+    schemes: tuple[str, ...] = ()
+
+
+KINDS: dict[str, Kind] = {
+    "memory": Kind("storage.memory.memory", breaks=True),
+    "redis": Kind(
+        "storage.redis.redis_or_cluster",
+        "redis",
+        refuses={"documents": "it has no full-text index"},
+        lacks={"nearest": "it has no vector index", "search": "it has no full-text index"},
+        breaks=True,
+        address="redis://127.0.0.1:16379/0",
+        near=True,
+    ),
+    "cassandra": Kind(
+        "storage.cassandra.cassandra",
+        "cassandra",
+        refuses={"documents": "it has no full-text index"},
+        lacks={"nearest": "its vector index gives no exact order", "search": "it has no full-text index"},
+    ),
+    "relational": Kind(
+        "storage.relational.relational",
+        "postgresql",
+        address="sqlite:///.millrace/relational.db",
+        schemes=("sqlite:///", "postgresql://", "postgres://"),
+    ),
+    "search": Kind(
+        "storage.search.search",
+        "search",
+        refuses={
+            "counters": "it has no sums that are exact when a write is repeated",
+            "ranking": "it has no sums that are exact when a write is repeated",
+            "parameters": "a model is read back while it is trained, and its rows may be ahead of the position",
+        },
+        lacks={"load": "its rows may be ahead of the position for a moment"},
+    ),
+}
+
+
+def settable() -> Mapping[str, str]:
+    """The technologies that have an address, each with the one that it has unless a setting says otherwise; memory
+    has none, as it is in one process only."""
+    return {name: found.address for name, found in KINDS.items() if name != "memory"}

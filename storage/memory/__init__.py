@@ -1,0 +1,1 @@
+"""The whole protocol without a server, in one process: for trying, for tests and for replays."""

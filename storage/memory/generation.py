@@ -1,0 +1,137 @@
+"""The rows of one generation of a learner in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import isfinite
+from typing import TypeVar
+
+from storage.address import Address
+from storage.errors import WriteRefused, repeated
+from storage.memory.ranked_row import RankedRow
+from storage.technology import Newest, Row
+from storage.writes import EXACT, Writes
+
+R = TypeVar("R")
+
+
+class Generation:
+    """All storages of one learner's generation. Not guarded: its memory holds the lock."""
+
+    def __init__(self) -> None:
+        self.records: dict[Address, bytes] = {}
+        self.sums: dict[Address, dict[str, int]] = {}
+        self.ranked: dict[Address, RankedRow] = {}
+        self._newest: dict[str, Newest] = {}
+
+    def newest(self, storage: str) -> Newest:
+        """The newest that a storage holds."""
+        return self._newest.get(storage, Newest())
+
+    def check(self, writes: Writes) -> None:
+        """Look at everything that could go wrong, before anything is written.
+
+        Raises:
+            WriteRefused: a value that cannot be held.
+        """
+        for address, amounts in writes.sums.items():
+            have = self.sums.get(address, {})
+            for field, amount in amounts.items():
+                if not isinstance(amount, int) or not -EXACT <= have.get(field, 0) + amount <= EXACT:
+                    raise _refusal(address, field, f"{amount!r} would make it no integer within 2^53")
+        for address, weights in writes.scores.items():
+            row = self.ranked.get(address)
+            sums = weights.values() if row is None else [row.scores.get(m, 0.0) + w for m, w in weights.items()]
+            _check_finite(address, weights, sums)
+        for address, scores in writes.ranks.items():
+            _check_finite(address, scores, scores.values())
+
+    def apply(self, writes: Writes) -> None:
+        """Write what was checked; what is kept shares nothing with `writes` that could change."""
+        self.records.update(writes.puts)
+        for address, amounts in writes.sums.items():
+            row = self.sums.setdefault(address, {})
+            for field, amount in amounts.items():
+                row[field] = row.get(field, 0) + amount
+        for address, weights in writes.scores.items():
+            self._ranked(address).add(weights)
+            if address.bucket is not None:
+                self._see(address.storage, bucket=address.bucket)
+        for address, scores in writes.ranks.items():
+            self._ranked(address).put(scores)
+        for storage, at_ms in writes.newest.items():
+            self._see(storage, at_ms=at_ms)
+
+    def refuse_what_is_there(self, writes: Writes) -> None:
+        """Raise WriteRefused for a row that was put before, or an item of a row that has a value."""
+        for address in writes.puts:
+            if address in self.records:
+                raise repeated(address)
+        there: list[tuple[Mapping[Address, Mapping[str, float]], Callable[[Address], Mapping[str, float]]]] = [
+            (writes.sums, lambda address: self.sums.get(address, {})),
+            (writes.scores, self._scores),
+            (writes.ranks, self._scores),
+        ]
+        for rows, present in there:
+            for address, items in rows.items():
+                for item in items.keys() & present(address).keys():
+                    raise repeated(address, item)
+
+    def remove(self, storage: str) -> None:
+        """Forget all rows of a storage."""
+        for rows in (self.records, self.sums, self.ranked):
+            for address in [address for address in rows if address.storage == storage]:
+                del rows[address]
+        self._newest.pop(storage, None)
+
+    def trim(self, storage: str, bucket: int) -> None:
+        """Forget the rows of earlier buckets."""
+        old = [row for row in self.ranked if row.storage == storage and row.bucket is not None and row.bucket < bucket]
+        for address in old:
+            del self.ranked[address]
+
+    def rows(self, storage: str) -> Iterator[tuple[Address, Row]]:
+        """Copies of all rows of a storage."""
+        yield from _of(storage, self.records)
+        yield from ((address, dict(row)) for address, row in _of(storage, self.sums))
+        yield from ((address, dict(row.scores)) for address, row in _of(storage, self.ranked))
+
+    def count(self, storage: str) -> int:
+        """How many records, fields and members a storage has."""
+        rows = (row for _, row in self.rows(storage))
+        return sum(1 if isinstance(row, bytes) else len(row) for row in rows)
+
+    def _scores(self, address: Address) -> Mapping[str, float]:
+        row = self.ranked.get(address)
+        return {} if row is None else row.scores
+
+    def _ranked(self, address: Address) -> RankedRow:
+        row = self.ranked.get(address)
+        if row is None:
+            row = self.ranked[address] = RankedRow()
+        return row
+
+    def _see(self, storage: str, bucket: int | None = None, at_ms: int | None = None) -> None:
+        old = self._newest.get(storage, Newest())
+        if _newer(bucket, old.bucket) or _newer(at_ms, old.at_ms):
+            self._newest[storage] = Newest(
+                bucket if _newer(bucket, old.bucket) else old.bucket, at_ms if _newer(at_ms, old.at_ms) else old.at_ms
+            )
+
+
+def _newer(one: int | None, other: int | None) -> bool:
+    return one is not None and (other is None or one > other)
+
+
+def _of(storage: str, rows: Mapping[Address, R]) -> Iterator[tuple[Address, R]]:
+    return ((address, row) for address, row in rows.items() if address.storage == storage)
+
+
+def _check_finite(address: Address, written: Mapping[str, float], results: Iterable[float]) -> None:
+    for member, result in zip(written, results, strict=True):
+        if not isfinite(result):
+            raise _refusal(address, member, f"{written[member]!r} would make it {result!r}, which is not finite")
+
+
+def _refusal(address: Address, item: str, problem: str) -> WriteRefused:
+    return WriteRefused(f"{address.storage} of {address.key!r} cannot hold {item!r}: {problem}.")

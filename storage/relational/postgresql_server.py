@@ -1,0 +1,147 @@
+"""A PostgreSQL server: its address, statements in its words, and its errors in this room's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.array import ListBinaryDumper
+from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
+
+from storage.errors import FormatRefused, StorageError, StorageUnavailable
+from storage.relational.database import Answers, OutOfRange, Repeated, TableGone, TryAgain, Values
+from storage.relational.tables import Statement, Table, Type
+
+TYPES: dict[Type, str] = {"bytes": "bytea", "integer": "bigint", "number": "double precision", "text": "text"}
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_HERE = {"host": "", "hostaddr": "", "port": "5432"}
+"""What an address means that does not say it; else the environment (PGHOST, PGHOSTADDR, PGSERVICE, PGPORT) would, and
+the address that was judged would not be where models are written."""
+_MEANINGS: dict[type[StorageError], tuple[type[psycopg.Error], ...]] = {
+    Repeated: (errors.UniqueViolation,),
+    OutOfRange: (errors.IntegrityError, errors.DataError, errors.ProgramLimitExceeded),
+    TableGone: (errors.UndefinedTable,),
+    TryAgain: (
+        errors.SerializationFailure,
+        errors.DeadlockDetected,
+        errors.FeatureNotSupported,  # a prepared statement's table has changed
+        errors.InternalError,  # a table was dropped between two looks at the catalogue
+    ),
+}
+
+
+class PostgresqlServer:
+    """Where it is, and how to connect. The password is in no message.
+
+    Attributes:
+        where: host, port and database, for messages.
+    """
+
+    def __init__(self, address: str, timeout: float) -> None:
+        """
+        Args:
+            address: `postgresql://user:password@host:port/database?sslmode=verify-full`, as libpq understands it.
+            timeout: seconds without an answer after which a call gives up.
+
+        Raises:
+            FormatRefused: it is no such address.
+        """
+        try:
+            parts: dict[str, Any] = conninfo_to_dict(address)
+        except psycopg.Error:
+            parts = {}
+        self._password = str(parts.get("password") or "")
+        host = str(parts.get("hostaddr") or parts.get("host") or "")
+        if "service" in parts:
+            raise FormatRefused(
+                "The PostgreSQL address names a service, so that it does not say where the database is; write "
+                "postgresql://user:password@host:port/database."
+            )
+        if not parts or "@" in host:
+            raise FormatRefused(
+                "The PostgreSQL address is none that libpq understands: postgresql://user:password@host:port/database, "
+                "with what is no letter or digit in the password written as %40 and the like."
+            ) from None
+        place = {**_HERE, **parts}
+        self.where = f"{host or 'its local socket'}:{place['port']}/{parts.get('dbname') or parts.get('user') or ''}"
+        self.timeout = timeout
+        limits = {"connect_timeout": max(2, round(timeout)), "application_name": "millrace"}
+        encoded = {"client_encoding": "UTF8"}  # texts are texts, whatever the database was made with
+        self.parameters: dict[str, Any] = {**limits, **place, **encoded}
+
+    def unavailable(self, why: object) -> StorageUnavailable:
+        """The error that says why it cannot be used."""
+        return StorageUnavailable(f"PostgreSQL at {self.where} cannot be used: {self.said(why)}.")
+
+    def said(self, error: object) -> str:
+        """The first line of what was said, without the password."""
+        line = (str(error).strip().splitlines() or ["it does not answer"])[0].rstrip(".")
+        return line.replace(self._password, "***") if self._password else line
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """The driver's errors as this room's."""
+        try:
+            yield
+        except (psycopg.Error, TimeoutError) as error:
+            raise self.meaning(error) from error
+
+    def meaning(self, error: BaseException) -> StorageError:
+        """What an error of the driver means."""
+        for kind, causes in _MEANINGS.items():
+            if isinstance(error, causes):
+                return kind(f"PostgreSQL at {self.where}: {self.said(error)}.")
+        if isinstance(error, errors.DiskFull):
+            return self.unavailable(f"{self.said(error)}; make room on its disk, and it goes on")
+        return self.unavailable(error)
+
+
+def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """Values travel in binary, and numbers always as 8 bytes: a statement has one plan, whatever their size."""
+    connection.adapters.register_dumper(int, Int8BinaryDumper)
+    connection.adapters.register_dumper(float, FloatBinaryDumper)
+    connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
+@lru_cache(maxsize=4_096)
+def sql(statement: Statement, table: Table | None) -> str:
+    """A statement for one tuple of values."""
+    places = (f"${place}" for place in range(1, len(statement.types) + 1))
+    return statement.sql.format(*places, table=table.name if table is not None else "", now=_NOW)
+
+
+@lru_cache(maxsize=4_096)
+def sql_of_many(statement: Statement, table: Table | None) -> str:
+    """A statement that reads, for many tuples of values at once: they come as arrays, and each row that is found says
+    first which of them it belongs to."""
+    names = [f"p{place}" for place in range(len(statement.types))]
+    one = statement.sql.format(
+        *(f"asked.{name}" for name in names), table=table.name if table is not None else "", now=_NOW
+    )
+    return (
+        f"SELECT asked.place, found.* FROM {arrays([TYPES[type] for type in statement.types])} WITH ORDINALITY"
+        f" AS asked({', '.join(names)}, place) CROSS JOIN LATERAL ({one}) AS found"
+    )
+
+
+def arrays(types: Sequence[str]) -> str:
+    """Columns of these types, which travel as one array each, as rows."""
+    return f"unnest({', '.join(f'${place}::{type}[]' for place, type in enumerate(types, start=1))})"
+
+
+def columns(rows: Sequence[Values]) -> list[list[Any]]:
+    """Rows as the arrays of their columns."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def split(rows: Sequence[Values], count: int) -> Answers:
+    """The rows of each of so many tuples of values, from those that `sql_of_many` finds."""
+    found: Answers = [[] for _ in range(count)]
+    for place, *row in rows:
+        found[place - 1].append(tuple(row))
+    return found

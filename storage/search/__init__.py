@@ -1,0 +1,1 @@
+"""OpenSearch. Start reading at `search.py`."""
