@@ -48,9 +48,14 @@ Encoded = tuple[bytes | None, ...]
 
 _AT_ONCE = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 """Without it a small request takes 48 ms instead of 2.4: Nagle's algorithm waits for a delayed ACK."""
-_CONNECTION = {"out_buffer_size": 1 << 18, "in_buffer_size": 1 << 16}
-"""Bytes that are sent and read at once. The driver's 4 KiB make a commit of 2,000 rows 130 packets, and the nodes put
-them together again: a third of its time."""
+_CONNECTION = {
+    "out_buffer_size": 1 << 18,
+    "in_buffer_size": 1 << 16,
+    "_socket_writable": property(lambda _: True, lambda _, writable: None),
+}
+"""Bytes that are sent and read at once: the driver's 4 KiB make a commit of 2,000 rows 130 packets, and the nodes put
+them together again, a third of its time. And what is sent while the socket is full waits for it: the driver refuses it
+("overloaded") and never gives back the number that it took for it. A commit's size and _IN_FLIGHT bound what waits."""
 _PROTOCOL = 4
 _IN_FLIGHT = 32
 _AGAIN = 0.25  # seconds between two attempts to reach a node that is away

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -15,6 +16,7 @@ from cassandra import OperationTimedOut
 from cassandra.protocol import IsBootstrappingErrorMessage, OverloadedErrorMessage, ServerError
 
 from storage.address import Address
+from storage.cassandra import session
 from storage.cassandra.address import CassandraAddress
 from storage.cassandra.cassandra import Cassandra
 from storage.cassandra.cells import Cell, put_cells, sum_cells
@@ -310,8 +312,8 @@ def test_many_who_come_first_make_the_tables_once(cassandra_url: str) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(arrive, range(4))) == [1, 2, 3, 4]
-    with closing(CassandraSession(CassandraAddress.of(url), 60)) as session:
-        session.write(f"DROP KEYSPACE {keyspace}")
+    with closing(CassandraSession(CassandraAddress.of(url), 60)) as found:
+        found.write(f"DROP KEYSPACE {keyspace}")
 
 
 def test_a_commit_too_large_for_one_step_is_refused_and_nothing_is_written(cassandra: Cassandra) -> None:
@@ -325,6 +327,15 @@ def test_a_commit_too_large_for_one_step_is_refused_and_nothing_is_written(cassa
     some = Writes(puts={Address(RECORDS, str(number)): bytes(1 << 20) for number in range(9)})
     assert cassandra.commit(claim, None, 1, some, None) is Outcome.OK
     assert cassandra.read(claim, 1, list(some.puts)) == list(some.puts.values())
+
+
+def test_a_commit_that_fills_the_socket_waits_for_it(cassandra_clean: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "_AT_ONCE", (*session._AT_ONCE, (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)))
+    some = Writes(puts={Address(RECORDS, str(number)): bytes(1 << 14) for number in range(800)})
+    with closing(Cassandra(cassandra_clean, timeout=20)) as cassandra:
+        claim = cassandra.claim(unit(), "a")
+        assert cassandra.commit(claim, None, 1, some, None) is Outcome.OK
+        assert cassandra.read(claim, 1, list(some.puts)) == list(some.puts.values())
 
 
 def test_one_reader_serves_several_event_loops(cassandra: Cassandra, cassandra_clean: str) -> None:
