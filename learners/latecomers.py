@@ -33,7 +33,7 @@ class Latecomers:
                 yield homes, homes.declare()
             except StorageUnavailable as error:
                 name = homes.declaration.name
-                log.warning("Learner %s waits for its storage, which does not answer yet: %s", name, error)
+                log.warning("Learner %s waits for its storage: %s", name, error)
                 self._waiting[name] = homes, None
 
     def arrived(self) -> list[tuple[Homes, int]]:

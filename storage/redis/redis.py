@@ -14,6 +14,7 @@ from storage.descriptor import Descriptor
 from storage.errors import as_text, harmless
 from storage.redis.catalogue import RedisCatalogue
 from storage.redis.dump import dumped
+from storage.redis.eviction import must_keep
 from storage.redis.fenced import code_of, fence, fenced, page_of, pages
 from storage.redis.fill import erase, erase_units, fill, trim
 from storage.redis.keys import NEWEST, UNIT, Keys, newest, number, unit_name, unit_names, unit_state
@@ -56,6 +57,7 @@ class Redis(Catalogued):
     def declare(self, descriptor: Descriptor) -> Descriptor:
         """See `Technology.declare`."""
         must_hold(self.name, descriptor)
+        must_keep(self.pool)
         return self._catalogue.declare(descriptor)
 
     def fill(
@@ -109,6 +111,7 @@ class Redis(Catalogued):
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
+        must_keep(self.pool)
         keys, name = Keys.of(unit), unit_name(unit)
         with harmless():
             reply = run(self.pool, CLAIM, (keys.unit(name), keys.units), owner, name)
