@@ -20,7 +20,7 @@ from storage.redis.fill import erase, erase_units, fill, trim
 from storage.redis.keys import NEWEST, UNIT, Keys, newest, number, unit_name, unit_names, unit_state
 from storage.redis.pool import discovering, pool, run_command
 from storage.redis.scripts import CLAIM, COMMIT, READ, SHARDS, Script, run
-from storage.redis.shards import Others
+from storage.redis.shards import Others, shards_of
 from storage.redis.watched import Puts, put_watched
 from storage.redis.writes import fields_by_hash, only_puts, packed
 from storage.technologies import must_hold
@@ -124,8 +124,8 @@ class Redis(Catalogued):
         keys = Keys.of(writer)
         with harmless():
             if wanted is not None:
-                return int(run(self.pool, SHARDS, (keys.generation, keys.units), wanted))
-            return int(run_command(self.pool, "HGET", keys.generation, "shards") or 1)
+                return shards_of(run(self.pool, SHARDS, (keys.generation, keys.units), wanted)) or 1
+            return shards_of(run_command(self.pool, "HGET", keys.generation, "shards")) or 1
 
     def state(self, claim: Claim) -> tuple[int | None, bytes | None]:
         """Where the unit stands, and what its state says of the other shards' positions.
