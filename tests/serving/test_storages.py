@@ -103,6 +103,24 @@ async def test_a_body_that_is_no_json_is_refused(client: httpx.AsyncClient) -> N
     assert problem(await client.put(POPULAR, content=b" " * 300_000))[:2] == (413, "body-too-large")
 
 
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ('{"options": {"size": 5}, "options": {}}', "options"),
+        ('{"options": {"size": 5, "s\\u0069ze": 9}}', "size"),
+        ('{"schema": [{"a": 1}, {"b": {"c": 1, "c": 1}}]}', "c"),
+    ],
+)
+async def test_a_body_that_has_a_key_twice_is_refused(client: httpx.AsyncClient, body: str, key: str) -> None:
+    answer = await client.put(POPULAR, content=body)
+    assert problem(answer)[:2] == (400, "repeated-key")
+    assert answer.json()["field"] == key
+    assert f"the key '{key}' twice" in answer.json()["detail"]
+    switched = await client.post(f"{POPULAR}/switch", content='{"version": 1, "version": 2}')
+    assert problem(switched)[:2] == (400, "repeated-key")
+    assert (await client.get("/storages")).json() == {"storages": []}
+
+
 async def test_of_two_who_create_one_name_at_once_one_is_told_who_was_first(client: httpx.AsyncClient) -> None:
     answers = await asyncio.gather(*(client.put(POPULAR, json={"made_by": who}) for who in ("ada", "bob")))
     assert sorted(answer.status_code for answer in answers) == [201, 409]
