@@ -132,7 +132,7 @@ async def test_one_that_is_mounted_below_a_path_answers_there() -> None:
         assert (await answer(app, scope)).body == b'{"items":["new"]}'
 
 
-async def test_what_a_page_of_another_site_sends_is_refused_and_has_no_way_round(tmp_path: Path) -> None:
+async def test_what_a_page_of_another_site_sends_is_refused_and_has_no_way_round() -> None:
     shop = Shop()
     app = shop.service().app()
     async with app.router.lifespan_context(app):
