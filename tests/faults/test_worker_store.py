@@ -1,5 +1,5 @@
 """The store of a running worker comes back empty, and is filled again from the log, though no event comes; or another
-program has damaged what it keeps of one learner, and the others learn all the same."""
+program has damaged what it keeps of one learner, and the others learn all the same; or it would evict rows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from schemas import Codec, RegistryClient
 from storage import Technology
 from storage.technologies import opened
 from streams import DeadLetters, Kafka, Producer, Topics
+from tests.waiting import until
 
 EVENTS = 500
 
@@ -84,10 +85,28 @@ def test_a_learner_whose_storage_is_damaged_does_not_begin_and_the_others_do(
     assert "records/histories@1 does not say what it is" in why
 
 
+@pytest.mark.server
+def test_learners_wait_for_a_redis_that_evicts_rows_until_it_is_set_up_otherwise(
+    kafka: str, registry_url: str, redis_clean: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(opened("redis", redis_clean)) as technology, redis.Redis.from_url(redis_clean) as client:
+        client.config_set("maxmemory", 1 << 30)
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with working(kafka, registry_url, technology):
+                until(lambda: "maxmemory-policy is allkeys-lru" in caplog.text)
+                assert client.dbsize() == 0
+                client.config_set("maxmemory-policy", "noeviction")
+                assert len(rows(technology, 3)) == 3
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+            client.config_set("maxmemory", 0)
+
+
 def rows(technology: Technology, storages: int) -> dict[str, Any]:
     """All rows of so many storages, once every learner of theirs has folded all events."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         found = technology.storages()
         heights = [sum(unit.next or 0 for unit in technology.units(item)) for item in found]
         if len(found) == storages and set(heights) == {EVENTS}:
