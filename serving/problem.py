@@ -43,15 +43,14 @@ class Problem(ServingError):
 
     Attributes:
         headers: that are sent with it beside those of every problem.
-        passes: whether a status of `RETRY` passes by itself here, so that a client is told when to come back.
     """
 
     headers: Headers = ()
-    passes = True
 
     def __init__(self, status: int, kind: str, detail: str, **more: Any) -> None:
         super().__init__(detail)
         self.status, self.kind, self.detail, self.more = status, kind, detail, more
+        self.passes = status in RETRY
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -67,7 +66,7 @@ class Problem(ServingError):
     def written(self) -> tuple[Headers, bytes]:
         """All headers of the answer but for its length, and its body."""
         own = [(b"content-type", b"application/problem+json")]
-        if self.passes and self.status in RETRY:
+        if self.passes:
             own.append((b"retry-after", RETRY[self.status]))
         return [*own, *self.headers], msgspec.json.encode(self.document)
 
@@ -83,9 +82,11 @@ class Problem(ServingError):
 
 
 class Lasting(Problem):
-    """One that does not pass by itself: somebody has to do something first."""
+    """One that does not pass by itself, whatever its status: somebody has to do something first."""
 
-    passes = False
+    def __init__(self, status: int, kind: str, detail: str, **more: Any) -> None:
+        super().__init__(status, kind, detail, **more)
+        self.passes = False
 
 
 def unknown(what: str, name: str, known: Sequence[str]) -> Problem:

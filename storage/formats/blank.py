@@ -21,10 +21,9 @@ from storage.formats.format import Format
 from storage.formats.parameters import Parameters
 from storage.formats.ranking import LONGEST_HALF_LIFE, Ranking
 from storage.formats.span import span
-from storage.formats.vector_row import METRICS
 from storage.formats.vectors import Vectors
 from storage.kinds import KINDS
-from storage.snapshots.merging import MERGES
+from storage.options import MERGES, METRICS
 from storage.technologies import kind, must_hold
 
 LONGEST_NAME = 100
