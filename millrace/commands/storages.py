@@ -27,18 +27,20 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
         return
     import asyncio
 
+    from millrace.commands.store import must_answer
     from millrace.platform import Platform
     from millrace.settings import Settings
 
     async def listed() -> None:
-        async with Platform(Settings.load()).catalogue() as catalogue:
+        settings = Settings.load()
+        async with Platform(settings).catalogue() as catalogue:
             await catalogue.refresh()
             rows = [await _row(catalogue, item) for item in catalogue.storages()]
             if rows or all(health.error is None for health in catalogue.health().values()):
                 write_rows(rows, output, EMPTY)
             for sentence in catalogue.damaged():
                 warn(sentence)
-            catalogue.must_answer()
+            must_answer(catalogue, settings, catalogue.health())
 
     asyncio.run(listed())
 

@@ -185,14 +185,19 @@ def opened_technology(name: str) -> Iterator[Technology]:
     """Where learners write, opened for one command."""
     from contextlib import closing
 
+    from millrace.commands.store import saying_where
     from millrace.platform import Platform
     from millrace.settings import Settings
     from schemas import MillraceError
 
-    with closing(Platform(Settings.load())) as platform:
+    settings = Settings.load()
+    with closing(Platform(settings)) as platform:
         if name not in platform.technologies:
             raise MillraceError(_not_set_up(name, ", ".join(platform.technologies) or "none"))
-        yield platform.technologies[name]
+        with saying_where(settings, name, opening=True):
+            technology = platform.technologies[name]
+        with saying_where(settings, name):
+            yield technology
 
 
 def _not_set_up(name: str, there: str) -> str:
