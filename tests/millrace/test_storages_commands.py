@@ -84,14 +84,18 @@ def test_a_storage_is_created_listed_shown_and_deleted(shell: Shell) -> None:
     assert "@" in shown["made_by"]
     assert "exists already, created by" in shell.refuses("create", "redis/ranking/popular")
     assert "nothing was deleted" in shell.refuses("delete", "popular", typed="populaire\n")
-    assert "Deleted redis/ranking/popular: 1 version." in shell.says("delete", "popular", typed="popular\n")
+    asked = "all its versions, with all rows. Nothing brings them back.\nType popular to go on: "
+    assert f"{asked}Deleted redis/ranking/popular: 1 version." in shell.says("delete", "popular", typed="popular\n")
     assert shell.json() == []
 
 
 def test_what_cannot_be_created_is_one_sentence(shell: Shell, tmp_path: Path) -> None:
     assert "write technology/format/name" in shell.refuses("create", "popular")
-    assert "ranking has no option 'merge'" in shell.refuses("create", "redis/ranking/popular", "--merge", "sum")
-    assert "records needs schema" in shell.refuses("create", "redis/records/films")
+    assert "ranking has no option --merge; it has --half-life, --size." in shell.refuses(
+        "create", "redis/ranking/popular", "--merge", "sum"
+    )
+    assert "--half-life: 'soon' is no span" in shell.refuses("create", "redis/ranking/popular", "--half-life", "soon")
+    assert "records needs --schema" in shell.refuses("create", "redis/records/films")
     assert "cannot be read as a schema" in shell.refuses("create", "redis/records/films", "--schema", "none.avsc")
     assert "cassandra is not set up" in shell.refuses("create", "cassandra/counters/clicks")
     schema = tmp_path / "film.avsc"
