@@ -23,11 +23,23 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
 
     Example: millrace storages --output json
     """
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _list(output)
+
+
+@app.command("list")
+def list_by_name(output: OutputOption = Output.TABLE) -> None:
+    """Every storage: the same as `millrace storages` alone.
+
+    Example: millrace storages list --output json
+    """
+    _list(output)
+
+
+def _list(output: Output) -> None:
     import asyncio
 
-    from millrace.commands.store import must_answer
+    from millrace.commands.store import elsewhere, must_answer
     from millrace.platform import Platform
     from millrace.settings import Settings
 
@@ -40,6 +52,8 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
                 write_rows(rows, output, EMPTY)
             for sentence in catalogue.damaged():
                 warn(sentence)
+            if (hint := elsewhere(settings)) and output is Output.TABLE:
+                warn(hint)
             must_answer(catalogue, settings, catalogue.health())
 
     asyncio.run(listed())
