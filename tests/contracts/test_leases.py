@@ -24,7 +24,7 @@ from storage.formats.records import Records
 from storage.formats.records_reader import RecordsReader
 from storage.retention import Retention
 from storage.technology import Reads, Technology
-from storage.versions import collect, rollback, switch
+from storage.versions import LEAVING, collect, delete, rollback, switch
 from storage.writes import Writes
 from tests.contracts.conftest import Sides
 
@@ -170,6 +170,28 @@ def test_what_a_service_has_left_is_collected_when_its_lease_has_ended(sides: Si
     assert [item.title for item in collect(sides.technology, NOTHING_KEPT)] == [title]
     sides.ask(service.look())
     assert sides.ask(service.reads()) == 2
+
+
+def test_who_reads_what_is_removed_by_force_is_told_before_its_rows_go(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded(sides.technology, "seen")
+    service = Service(sides.technology, sides.reads, "seen")
+    sides.ask(service.look())
+    reader = service.catalogue.reader(RecordsReader, "seen", record=Seen)
+    told: list[float] = []
+
+    def waits(seconds: float) -> None:
+        assert None not in sides.ask(reader.get_many(KEYS)), "the rows are still there"
+        sides.ask(service.look())
+        told.append(seconds)
+
+    monkeypatch.setattr("storage.versions.sleep", waits)
+    assert sides.ask(service.reads()) == 1
+    assert delete(sides.technology, "records", "seen", force=True) == 2
+    assert told == [LEAVING]
+    with pytest.raises(StorageMissing):
+        sides.ask(reader.get_many(KEYS))
 
 
 def names() -> Iterator[tuple[int, str]]:
