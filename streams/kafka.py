@@ -81,7 +81,7 @@ def said(error: KafkaError, doing: str, topic: str | None = None) -> StreamError
         return TopicMissing(topic)
     text = f"{doing} failed: {error.str()} ({error.name()})."
     if code in _UNAVAILABLE:
-        return KafkaUnavailable(f"{text} Is Kafka running, and is its address right?")
+        return KafkaUnavailable(f"{text} Is Kafka running, and is the setting `kafka`, its address, right?")
     if code in _MOVING:
         return KafkaUnavailable(f"{text} A broker is stopping, or takes over from another; it passes by itself.")
     # A fatal error's fatal() can be false; its code tells (seen with static members).
