@@ -23,11 +23,23 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
 
     Example: millrace storages --output json
     """
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _list(output)
+
+
+@app.command("list")
+def list_by_name(output: OutputOption = Output.TABLE) -> None:
+    """Every storage: the same as `millrace storages` alone.
+
+    Example: millrace storages list --output json
+    """
+    _list(output)
+
+
+def _list(output: Output) -> None:
     import asyncio
 
-    from millrace.commands.store import must_answer
+    from millrace.commands.store import elsewhere, must_answer
     from millrace.platform import Platform
     from millrace.settings import Settings
 
@@ -41,6 +53,8 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
             for sentence in catalogue.damaged():
                 warn(sentence)
             must_answer(catalogue, settings, catalogue.health())
+            if (hint := elsewhere(settings)) and output is Output.TABLE:
+                warn(hint)
 
     asyncio.run(listed())
 

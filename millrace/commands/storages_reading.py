@@ -98,9 +98,10 @@ async def found(name: str) -> AsyncIterator[tuple[Catalogue, Place]]:
         StorageMissing: it stands for none, or for several.
         StorageUnavailable: a technology that might hold it does not answer.
     """
-    from millrace.commands.store import must_answer, saying_where
+    from millrace.commands.store import elsewhere, must_answer, saying_where
     from millrace.platform import Platform
     from millrace.settings import Settings
+    from storage.errors import StorageMissing
     from storage.naming import find, technology_of
 
     settings = Settings.load()
@@ -108,7 +109,10 @@ async def found(name: str) -> AsyncIterator[tuple[Catalogue, Place]]:
         await catalogue.refresh()
         technology = technology_of(name)
         must_answer(catalogue, settings, catalogue.health() if technology is None else [technology])
-        place = find(catalogue.storages(), name)
+        try:
+            place = find(catalogue.storages(), name)
+        except StorageMissing as error:
+            raise StorageMissing(" ".join(filter(None, [str(error), elsewhere(settings)]))) from error
         with saying_where(settings, place.technology):
             yield catalogue, place
 

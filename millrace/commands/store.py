@@ -44,3 +44,21 @@ def must_answer(catalogue: Catalogue, settings: Settings, technologies: Iterable
             problems.append(str(error))
     if problems:
         raise StorageUnavailable(" ".join(problems))
+
+
+def elsewhere(settings: Settings) -> str:
+    """A sentence where a command is likely run in another folder than the one that has the storages: SQLite's usual
+    file is in the folder in which a command is run. Empty otherwise."""
+    from pathlib import Path
+
+    from millrace.settings import FILE
+    from storage.kinds import KINDS
+
+    usual = settings.relational_url == KINDS["relational"].address
+    kept = {path.name for path in settings.state_dir.iterdir()} if settings.state_dir.is_dir() else set()
+    if not usual or Path(FILE).exists() or kept - {".gitignore", "lock"}:  # those are left by a start that was refused
+        return ""
+    return (
+        f"SQLite has no file in {Path.cwd()}: it is in {settings.state_dir} of the folder in which a command is run. "
+        "Go to the one that has yours, or give relational_url its whole path: sqlite:////folder/file."
+    )

@@ -161,6 +161,16 @@ def test_a_store_that_is_away_is_named_with_what_has_set_its_address(shell: Shel
     assert shell.refuses("show", "cassandra/counters/clicks").endswith(problem)
 
 
+def test_in_a_folder_without_a_file_of_sqlite_its_absence_is_told(shell: Shell, tmp_path: Path) -> None:
+    shell.forget("MILLRACE_RELATIONAL_URL")
+    told = f"SQLite has no file in {tmp_path}: it is in .millrace of the folder in which a command is run."
+    assert told in shell.run("list").stderr
+    assert told in shell.refuses("show", "items")
+    assert shell.json("list") == []
+    shell.says("create", "relational/counters/items")
+    assert "relational/counters/items@1" in shell.says("list")
+
+
 def test_a_version_cannot_be_chosen_when_a_storage_is_created(shell: Shell) -> None:
     assert "begins with @1; write redis/ranking/foo without @3" in shell.refuses("create", "redis/ranking/foo@3")
     assert shell.json() == []
