@@ -76,7 +76,7 @@ def rollback(technology: Technology, format: str, name: str) -> Alias:
     alias = technology.aliases().get((format, name))
     target = None if alias is None else earlier(alias, versions(technology, format, name))
     if target is None:
-        raise StorageMissing(f"{format}/{name} has no lower version to go back to; say which it is to be: switch.")
+        raise StorageMissing(f"{format}/{name} has no lower version to go back to; switch to the one that it is to be.")
     return switch(technology, format, name, target)
 
 

@@ -36,6 +36,20 @@ def base(stage: Stage, serve: Serve) -> str:
     return serve(stage.app())
 
 
+LINE_ENDS = """(link) => {
+  const ends = [], place = document.createRange();
+  let last = null, before = "";
+  for (const part of link.childNodes) for (let at = 0; at < (part.length ?? 0); at++) {
+    place.setStart(part, at); place.setEnd(part, at + 1);
+    const top = place.getBoundingClientRect().top;
+    if (last !== null && top > last) ends.push(before);
+    [last, before] = [top, part.data[at]];
+  }
+  return ends;
+}"""
+"""The last character of each line of a link but the last line."""
+
+
 def listed(page: Page, name: str) -> Locator:
     return page.locator("#list tbody tr", has=page.get_by_role("link", name=name))
 
@@ -266,6 +280,7 @@ def test_on_a_narrow_screen_no_word_of_a_heading_is_broken(page: Page, stage: St
            })"""
     )
     assert heights == [1, 1, 1]
+    assert listed(page, "a_name").get_by_role("link").evaluate(LINE_ENDS) == ["_"]
 
 
 def test_a_storage_that_nobody_reads_may_be_read_by_another_service(page: Page, stage: Stage, base: str) -> None:
