@@ -76,7 +76,7 @@ def said(error: KafkaError, doing: str, topic: str | None = None) -> StreamError
         return TopicMissing(topic)
     text = f"{doing} failed: {error.str()} ({error.name()})."
     if code in _UNAVAILABLE:
-        return KafkaUnavailable(f"{text} Is Kafka running, and is its address right?")
+        return KafkaUnavailable(f"{text} Is Kafka running, and is the setting `kafka`, its address, right?")
     # A fatal error's fatal() can be false; its code tells (seen with static members).
     if code == KafkaError.FENCED_INSTANCE_ID or (code == KafkaError._FATAL and "fenced" in error.str().lower()):
         return MemberFenced(f"{text} Another process runs under the same member name; stop one, or name them apart.")
