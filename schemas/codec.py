@@ -30,6 +30,8 @@ ALONE = 16
 UNKNOWN_FOR = 5.0
 """Seconds for which an id that the registry did not know is not asked for again."""
 _MOST_UNKNOWN = 10_000
+SLICE = 1_000_000
+"""Bytes of records that are decoded one by one before their values, which take many times as much, become columns."""
 _HEADER = itemgetter(slice(0, HEADER_SIZE))
 
 
@@ -195,7 +197,9 @@ class _Batch:
         return Decoded(rows[order], places[order], tuple(self._bad))
 
     def _singly(self, places: NDArray[np.int64], alone: DatumReader) -> None:
-        good, rows = [], []
+        good: list[int] = []
+        rows: list[Mapping[str, Any]] = []
+        size = 0
         for place in places.tolist():
             payload = self._payloads[place]
             assert payload is not None
@@ -204,6 +208,11 @@ class _Batch:
                 good.append(place)
             except MalformedEvent as error:
                 self._bad.append(BadPayload(place, type(error).__name__, str(error)))
+                continue
+            size += len(payload)
+            if size > SLICE:
+                self._frame(good, rows)
+                good, rows, size = [], [], 0
         if rows:
             self._frame(good, rows)
 
