@@ -104,6 +104,16 @@ class Codec:
         """
         return datum_reader(self._writer(payload), reader.schema).read(payload[HEADER_SIZE:])  # type: ignore[no-any-return]
 
+    def decode_as_written(self, payload: bytes) -> dict[str, Any]:
+        """One event as the schema has it that it was written with, whatever a reader would want.
+
+        Raises:
+            MalformedEvent: the bytes are no event.
+            UnknownSchema, RegistryUnavailable: the writer's schema was not found.
+        """
+        writer = self._writer(payload)
+        return datum_reader(writer, writer).read(payload[HEADER_SIZE:])  # type: ignore[no-any-return]
+
     def decode_batch(self, payloads: Sequence[bytes | None], reader: EventType) -> Decoded:
         """All events of a batch as one frame; those that cannot be decoded come back as bad ones.
 
