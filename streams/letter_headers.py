@@ -93,12 +93,16 @@ def letter_of(message: Message, topic: str) -> Letter:
 
 
 def headers_in(message: Message) -> tuple[Header, ...]:
-    """A message's headers; none where a name is no UTF-8, which the client cannot read."""
+    """A message's headers; none where a name is no UTF-8, which the client cannot read.
+
+    It then returns a list with holes and leaves the exception behind, which may surface anywhere later, or end the
+    process. `map` calls it in a way in which Python looks at once.
+    """
     try:
-        found = list(message.headers() or ())
+        (found,) = map(Message.headers, (message,))
     except (SystemError, UnicodeDecodeError):
         return ()
-    return tuple((str(name), value.encode() if isinstance(value, str) else value) for name, value in found)
+    return tuple((str(name), value.encode() if isinstance(value, str) else value) for name, value in list(found or ()))
 
 
 def _whole(text: str | None) -> int:

@@ -60,7 +60,7 @@ class Letters:
                 letters = self._reader.read(name, newest=newest)
                 found += groups(name, filter(meant.takes, letters), self.known(name))
                 skipped += max(0, high - low - newest) if newest is not None else 0
-        return Counted(found, skipped)
+        return Counted(sorted(found, key=lambda group: -group.last_ms), skipped)
 
     def known(self, topic: str) -> Known:
         """Which letters of a topic were put back to it."""

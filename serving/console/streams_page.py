@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from schemas.errors import MillraceError
 from serving.access.signing import signed
@@ -20,16 +21,18 @@ from serving.problem import Problem
 from serving.refused import Refused
 from serving.threads import Threads
 from streams.letter import Letter, hex_dump
-from streams.letter_groups import OTHERS, Group
+from streams.letter_groups import OTHERS
 from streams.replaying import Replayed, Wish
 from streams.selection import Selection, positions
 
 Query = Mapping[str, str]
-Value = TypeVar("Value")
 NEWEST = 10_000
 """Dead letters of each topic that are counted by reason: the newest."""
 AT_ONCE = 10_000
 """Letters that one click puts back at most."""
+PATIENCE, LONGER = 5.0, 30.0
+"""Seconds that the page waits for Kafka, as what it shows beside dead letters is measured already; and that a question
+waits, for which all of a topic's letters are read."""
 SHOWN = 256
 """Bytes of a letter that are shown."""
 _NAME, _COUNT = re.compile(r"[A-Za-z0-9._-]{1,249}"), re.compile(r"[0-9]{1,12}")
@@ -100,28 +103,36 @@ class StreamsPage:
     async def prepare(self, measurements: Measurements, query: Query) -> dict[str, Any]:
         """Dead letters by reason, the one that is asked for (`letter`), and the dialog (`ask`)."""
         found: dict[str, Any] = {}
+        patience = LONGER if query.get("ask") else PATIENCE
         try:
-            counted = await self._asked(partial(self._refused.letters.counted, newest=NEWEST))
-            found |= {"groups": counted.groups, "skipped": counted.skipped}
-            if query.get("letter"):
-                found["letter"] = await self._asked(partial(self._shown, query["letter"]))
-            if query.get("ask") == "replay":
-                found["dialog"] = await self._asked(partial(self._replaying, _wish(query), counted.groups))
-            elif query.get("ask") == "resume":
-                found["dialog"] = await self._asked(partial(self._resuming, query.get("learner", "")))
+            async with asyncio.timeout(patience):
+                await self._read(query, found)
+        except TimeoutError:
+            found["unread"] = f"Kafka has not given all of it within {patience:g} s. Try: millrace dead-letters list."
         except MillraceError as error:
             found["unread"] = str(error)
         told = _told(query)
         return found | ({"done": told, "status": told} if told else {})
+
+    async def _read(self, query: Query, found: dict[str, Any]) -> None:
+        """Put into `found` what is asked for, one after the other."""
+        counted = await self._threads.run(partial(self._refused.letters.counted, newest=NEWEST))
+        found |= {"groups": counted.groups, "skipped": counted.skipped}
+        if query.get("letter"):
+            found["letter"] = await self._threads.run(partial(self._shown, query["letter"]))
+        if query.get("ask") == "replay":
+            found["dialog"] = await self._threads.run(partial(self._replaying, _wish(query)))
+        elif query.get("ask") == "resume":
+            found["dialog"] = await self._threads.run(partial(self._resuming, query.get("learner", "")))
 
     async def act(self, form: Query) -> Done:
         """Do what a form asks for, or show it again with what was wrong."""
         kind = form.get("do", "")
         try:
             if kind == "replay":
-                done = await self._asked(partial(self._replayed, _wish(form), signed("console")))
+                done = await self._threads.run(partial(self._replayed, _wish(form), signed("console")))
             elif kind == "resume":
-                done = await self._asked(partial(self._resumed, form.get("learner", ""), signed("console")))
+                done = await self._threads.run(partial(self._resumed, form.get("learner", ""), signed("console")))
             else:
                 raise Problem(422, "no-such-form", "Nothing of this kind can be done here.")
         except Problem as problem:
@@ -130,9 +141,6 @@ class StreamsPage:
             query = {name: form[name] for name in ("topic", "reason", "learner") if name in form}
             return Done({**query, "ask": kind}, 503 if error.passes else 422, {"wrong": str(error), "values": form})
         return Done(done)
-
-    async def _asked(self, call: Callable[[], Value]) -> Value:
-        return await self._threads.run(call)
 
     def _shown(self, title: str) -> Shown:
         topic, _, number = title.rpartition("@")
@@ -152,7 +160,7 @@ class StreamsPage:
             more=max(0, len(payload) - SHOWN),
         )
 
-    def _replaying(self, wish: Wish, groups: Sequence[Group]) -> Dialog:
+    def _replaying(self, wish: Wish) -> Dialog:
         found = self._refused.letters.replay(wish, "", dry_run=True)
         what = f"refused for “{wish.selection.reason}”" if wish.selection.reason else "that were refused"
         words = [

@@ -10,6 +10,7 @@ from confluent_kafka import Consumer as Reader
 from schemas import Codec, EventType, RegistryClient
 from streams import DeadLetters, Kafka, Origin, Producer, Rejected, Topics, dead_letter_topic
 from streams.letter_reader import LetterReader
+from tests.streams import raw_record
 from tests.streams.conftest import Positions, Starting, polled
 
 
@@ -82,6 +83,18 @@ def test_original_headers_are_kept_in_order_even_those_of_the_names_that_ours_ha
     DeadLetters(producer).send([refused])
     assert list(refused.headers) == headers
     assert kept_of(cluster, clicks) == [refused]
+
+
+def test_a_header_whose_name_no_client_can_read_holds_nothing_up(
+    cluster: Kafka, producer: Producer, clicks: EventType, start: Starting
+) -> None:
+    for number in range(20):  # Python calls more directly what it has called some times
+        raw_record.put(cluster.bootstrap, clicks.topic, b"%d" % number, [(b"\xff\xfe", b"x"), (b"trace", b"7")])
+    raw_record.put(cluster.bootstrap, clicks.topic, b"worse", [(b"trace", b"7")])
+    refused = [item for found in polled(start(Positions()), 21) for item in found.rejected]
+    *unreadable, last = [(item.value, item.headers) for item in refused]
+    assert unreadable == [(b"%d" % number, ()) for number in range(20)]
+    assert last == (b"worse", (("trace", b"7"),))
 
 
 def test_letters_that_others_put_there_are_read_whatever_they_are_like(
