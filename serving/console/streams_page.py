@@ -40,6 +40,7 @@ NOTHING: Mapping[str, Any] = {
     "may_change": False,
     "groups": (),
     "skipped": 0,
+    "others": OTHERS,
     "letter": None,
     "unread": "",
     "dialog": None,
@@ -175,9 +176,8 @@ class StreamsPage:
     def _replayed(self, wish: Wish, by: str) -> Query:
         done = self._refused.letters.replay(wish, by)
         if done.failed:
-            raise Problem(
-                503, "not-put-back", f"{wording.plural(done.failed, 'event')} were not put back: {done.problem}"
-            )
+            left = f"Put back are {wording.plural(done.sent, 'event')}, and {wording.count(done.failed)} are not"
+            raise Problem(503, "not-put-back", f"{left}: {done.problem}")
         return {"done": "replayed", "name": wish.topic, "count": str(done.sent), "left": str(done.left)}
 
     def _resuming(self, learner: str) -> Dialog:
@@ -200,8 +200,7 @@ class StreamsPage:
 
 
 def _wish(asked: Query) -> Wish:
-    reason = asked.get("reason", "")
-    return Wish(asked.get("topic", ""), Selection("" if reason == OTHERS else reason), limit=AT_ONCE)
+    return Wish(asked.get("topic", ""), Selection(asked.get("reason", "")), limit=AT_ONCE)
 
 
 def _told(query: Query) -> str:

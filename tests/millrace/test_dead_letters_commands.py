@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,7 +87,9 @@ def test_letters_are_put_back_once_after_a_dry_run(platform: Platform, topic: st
     assert (found("replay", topic, "--again", "--at", "1")["sent"], held()) == (1, 3)
 
 
-def test_a_learner_that_stands_still_is_listed_and_let_go_on(platform: Platform, topic: str) -> None:
+def test_a_learner_that_stands_still_is_told_of_and_let_go_on(
+    platform: Platform, topic: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     learner = f"likes_{uuid.uuid4().hex[:8]}"
     for partition in (0, 1):
         platform.stops.stop(Stop(learner, 2, topic, partition, 5, "of the last 300 events 200 were bad", AT))
@@ -94,6 +97,11 @@ def test_a_learner_that_stands_still_is_listed_and_let_go_on(platform: Platform,
     assert [(stop["partition"], stop["since"], stop["position"]) for stop in mine] == [
         (f"{topic}/{partition}", AT, 5) for partition in (0, 1)
     ]
+    monkeypatch.chdir(tmp_path)
+    shown = CliRunner().invoke(app, ["status"])
+    assert f"{learner}@2 stands still on {topic}/0 since {AT}: of the last 300 events 200 were bad" in shown.stderr
+    state = json.loads(CliRunner().invoke(app, ["status", "--output", "json"]).stdout)["learners"]
+    assert [stop for stop in state["stops"] if stop in mine] == mine
     assert [stop["partition"] for stop in found("resume", learner, "--partition", "1")] == [f"{topic}/1"]
     assert [stop["partition"] for stop in found("resume", learner)] == [f"{topic}/0"]
     assert found("resume", learner) == []
