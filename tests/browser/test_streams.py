@@ -23,6 +23,7 @@ from tests.browser.conftest import Serve
 from tests.browser.console import asked
 from tests.browser.test_login import logged_in
 from tests.serving.access.keyed import Keyed
+from tests.waiting import until
 
 AT = "2026-11-26T14:02:00+00:00"
 WHY = "UnknownSchema: The registry has no schema with the id N."
@@ -139,7 +140,11 @@ def test_without_an_admins_key_or_the_pages_token_nothing_is_put_back(
         client.post("/console/login", data={"key": keyed.secrets["console"], "to": "/console/streams"})
         own = {"origin": base, "sec-fetch-site": "same-origin"}
         assert client.post("/console/streams", data=form, headers=own).status_code == 403
-        metrics = client.get("/metrics", headers=keyed.bearer("shop")).text
-    assert platform.held() == 0
-    assert f'millrace_dead_letters{{topic="{platform.topic}"}} 3' in metrics
-    assert f'millrace_units_stopped{{learner="popular",topic="{platform.topic}",partition="0"}} 1' in metrics
+        assert platform.held() == 0
+
+        def counted() -> bool:
+            metrics = client.get("/metrics", headers=keyed.bearer("shop")).text
+            stopped = f'millrace_units_stopped{{learner="popular",topic="{platform.topic}",partition="0"}} 1'
+            return f'millrace_dead_letters{{topic="{platform.topic}"}} 3' in metrics and stopped in metrics
+
+        until(counted)
