@@ -92,10 +92,11 @@ class Platform:
     def go_on(self, learner: str, partition: int | None, by: str) -> list[Stop]:
         """Let a learner go on where it stands still, as too many events were bad: on all partitions, or on one. Bad
         events that are in the log now count no more. Blocks; returns the stops that were ended."""
-        standing = [stop for stop in self.stops.standing() if stop.reader == learner]
-        ends = self.topics.ends({stop.topic for stop in standing})
-        wanted = {at: high for at, (_, high) in ends.items() if partition in (None, at[1])}
-        return self.stops.go_on(learner, wanted, by)
+        mine = [stop for stop in self.stops.standing() if stop.reader == learner]
+        places = [(stop.topic, stop.partition) for stop in mine if partition in (None, stop.partition)]
+        ends = self.topics.ends({topic for topic, _ in places}.intersection(self.topics.names()))
+        past = {at: ends.get(at, (0, 0))[1] for at in places}  # a topic may be gone, and what stood still there with it
+        return self.stops.go_on(learner, past, by)
 
     @cached_property
     def technologies(self) -> Opening[Technology]:

@@ -105,6 +105,8 @@ def test_a_learner_that_stands_still_is_told_of_and_let_go_on(
     assert [stop["partition"] for stop in found("resume", learner, "--partition", "1")] == [f"{topic}/1"]
     assert [stop["partition"] for stop in found("resume", learner)] == [f"{topic}/0"]
     assert found("resume", learner) == []
+    platform.stops.stop(Stop(learner, 2, f"{topic}-deleted", 0, 5, "of the last 300 events 200 were bad", AT))
+    assert [stop["partition"] for stop in found("resume", learner)] == [f"{topic}-deleted/0"]
     assert {stop.past for stop in platform.stops.all().values() if stop.reader == learner} == {0}
 
 
