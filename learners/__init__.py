@@ -6,6 +6,7 @@ decisions between them.
 """
 
 from learners.attribution import Goal, goal_learner, rewards_of
+from learners.bad_limit import BadLimit
 from learners.decision_counts import DecisionCounts
 from learners.errors import FoldFailed, LearnerError, LearnerRefused
 from learners.learner import EventLearner, FrameLearner, Learner
@@ -17,6 +18,7 @@ from learners.worker import Worker
 
 __all__ = [
     "REFUSED",
+    "BadLimit",
     "DecisionCounts",
     "EventLearner",
     "FoldFailed",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol, get_args, get_origin
 
 import polars as pl
 
+from learners.bad_limit import BadLimit
 from learners.errors import LearnerRefused
 from learners.stream import Stream
 from schemas import Event, EventType, Record
@@ -35,6 +36,7 @@ class Declaration:
         storages: attribute name -> the format declared there.
         events: makes the events of a frame, for an event learner; None for a frame learner.
         time_field: the field that says when an event happened, for the watermark; None if the event type has none.
+        stop_at: so many bad events stop a unit; None = none do.
     """
 
     learner: type[Contract]
@@ -43,6 +45,7 @@ class Declaration:
     events: Callable[[pl.DataFrame], Iterator[Record]] | None
     time_field: str | None
     total_order: bool = False
+    stop_at: BadLimit | None = None
 
     @property
     def name(self) -> str:
@@ -80,6 +83,7 @@ class Declaration:
             _events(learner, event, event_type) if learner.by_event else None,
             event_type.time_field,
             declared.order == "total",
+            declared.stop_at,
         )
 
     def descriptors(self, generation: int) -> list[Descriptor]:

@@ -89,7 +89,9 @@ class Partition:
                 return
             self._buried = bad[-1].offset
         self._head = batch.next
+        now = time.monotonic()
         for unit in self.units:
+            unit.weigh(fetched, now)
             unit.advance(batch)
 
     def work(self, reader: Reader) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from learners.bad_limit import BadLimit
+
+USUAL = BadLimit()
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -13,17 +17,28 @@ class Stream:
     Attributes:
         key: the field by which the learner needs its events together; None = as the topic is split.
         order: "total" = all events in one order, whatever their key; None = in order per partition.
+        stop_at: so many bad events stop a unit of the learner; None = however many there are, they are passed over.
     """
 
     topic: str
     key: str | None = None
     order: Literal["total"] | None = None
+    stop_at: BadLimit | None = USUAL
 
 
-def stream(topic: str, *, key: str | None = None, order: Literal["total"] | None = None) -> Stream:
+def stream(
+    topic: str,
+    *,
+    key: str | None = None,
+    order: Literal["total"] | None = None,
+    stop_at: BadLimit | None = USUAL,
+) -> Stream:
     """Declare, as a class attribute of a learner, the topic that it folds.
+
+    Where more events are bad than `stop_at` allows, the learner stands still on that partition until somebody lets it
+    go on (`millrace dead-letters resume`); `None` = it never does.
 
     A key other than the topic's own, and a total order over several partitions, need a derived topic; both are
     refused at start until there are derived topics.
     """
-    return Stream(topic, key, order)
+    return Stream(topic, key, order, stop_at)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum
 from uuid import uuid4
 
+from learners.bad_limit import BadShare
 from learners.commit import Commit
 from learners.declaration import Declaration
 from learners.errors import FoldFailed
@@ -20,16 +21,18 @@ from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import StorageError, SuspectGeneration
 from storage.technology import Commits
-from streams import Batch
+from streams import Batch, Fetched
 
 log = logging.getLogger(__name__)
 
 
 class State(Enum):
-    """Whether a unit folds: it waits to be claimed (again), is active, or has stopped until a person looks."""
+    """Whether a unit folds: it waits to be claimed (again), is active, stands still until somebody lets it go on (too
+    many events were bad), or has stopped for good."""
 
     WAITING = "waiting"
     ACTIVE = "active"
+    PAUSED = "paused"
     STOPPED = "stopped"
 
 
@@ -77,9 +80,14 @@ class Unit:
         self._flight: tuple[Commit, Future[None]] | None = None
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
+        self._weighed = 0
+        self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
     def claim(self) -> None:
-        """Take the unit over, whoever had it, and learn its position. Blocks for one exchange with the storage."""
+        """Take the unit over, whoever had it, and learn its position. Blocks for one exchange with the storage.
+        A paused one is left alone."""
+        if self.state is State.PAUSED:
+            return
         try:
             self._claim = self._commits.claim(self.id, uuid4().hex)
             self._fold = Fold(self._declaration, self._read, self.id.partition)
@@ -103,6 +111,36 @@ class Unit:
             self._commit_when_free()
         except Exception as error:
             self._fail(error)
+
+    def weigh(self, fetched: Fetched, now: float) -> None:
+        """Before they are folded: count the bad ones among these events, each once, and pause where there are too many
+        for too long. `now` is in seconds of a steady clock."""
+        batch, first = fetched.batch, max(self._weighed, self.position or 0)
+        if self.state is not State.ACTIVE or self._share is None or batch.next <= first:
+            return
+        self._weighed = batch.next
+        bad = [item for item in fetched.rejected if item.offset >= first]
+        share = self._share.saw(now, batch.since(first).rows, len(bad))
+        if share is not None:
+            newest = bad[-1]
+            self.pause(
+                f"of the last {share.events:,} events of {batch.topic}/{batch.partition} {share.bad:,} could not be "
+                f"read ({share.percent:.0f} %; it stops at {self._share.limit}). The newest, at offset "
+                f"{newest.offset}: {newest.error}: {newest.reason[:300]}"
+            )
+
+    def pause(self, problem: str) -> None:
+        """Fold no more until `go_on`, and say why, loudly."""
+        self._forget()
+        self.state, self.problem = State.PAUSED, problem
+        log.error("%s stands still: %s", self, problem)
+
+    def go_on(self, past: int | None) -> None:
+        """Claim again, if it was paused; of the bad events only those from the offset `past` on are counted."""
+        self._weighed = past or 0
+        self._share = None if self._share is None else BadShare(self._share.limit)
+        if self.state is State.PAUSED:
+            self.state, self.problem, self.due = State.WAITING, None, 0.0
 
     def settle(self, wait: bool = False) -> None:
         """Look whether the commit under way has arrived, and send what was folded meanwhile.

@@ -20,12 +20,14 @@ from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.placement import Placement
 from learners.plan import SMALLEST_LIMIT, next_limit
+from learners.standstills import Standstills
 from learners.trace import Trace
 from learners.unit import State, Unit
 from schemas import Codec, EventType
 from schemas.errors import RegistryUnavailable
+from schemas.table import MemoryTable
 from storage import StorageUnavailable, Technology, UnitId
-from streams import Consumer, DeadLetters, Fetched, Kafka, KafkaUnavailable, PositionOutsideLog, Topics
+from streams import Consumer, DeadLetters, Fetched, Kafka, KafkaUnavailable, PositionOutsideLog, Stops, Topics
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ class Worker:
         placement: which of them each storage lives in, where it does not say so itself.
         event_types: by topic.
         group: the consumer group; all workers of one platform share it.
+        stops: where it is kept that a unit stands still; None = this worker's memory.
         member: this worker's lasting name in the group: a restart under the same name has its partitions at once.
         interval: longest time in seconds that folded rows wait for their commit.
         trace: file for JSON lines about deliveries, commits and claims; for fault tests.
@@ -61,6 +64,7 @@ class Worker:
         placement: Placement | None = None,
         interval: float = 0.025,
         trace: Path | None = None,
+        stops: Stops | None = None,
     ) -> None:
         self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
         self._declarations = declarations(learners, event_types)
@@ -78,6 +82,7 @@ class Worker:
         self._newcomers: list[Newcomer] = []
         self._latecomers = Latecomers()
         self._lookout = Lookout()
+        self._standstills = Standstills(stops or Stops(MemoryTable()))
         self._noted: dict[tuple[str, int], int] = {}
         self._note_due = 0.0
 
@@ -113,6 +118,7 @@ class Worker:
         for place in partitions:
             mine = [item for item in self._declarations if item.topic == place[0] and item.name in self._generations]
             units = [self._unit(item, place[1]) for item in mine]
+            self._standstills.begin(units)
             self._partitions[place] = Partition(*place, units, self._dead_letters.send, self._log_range)
             starts[place] = self._partitions[place].start()
         return starts
@@ -155,6 +161,7 @@ class Worker:
             self._note(consumer)
             self._welcome()
             self._look()
+            self._standstills.look([unit for partition in self._partitions.values() for unit in partition.units])
             self._newcomers = [item for item in self._newcomers if not item.takes_over(self._topics)]
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
             self._limit = next_limit(self._limit, time.monotonic() - started)
@@ -202,7 +209,9 @@ class Worker:
         self._newcomers.append(Newcomer(homes, generation))
         for (topic, number), partition in self._partitions.items():
             if topic == declaration.topic:
-                partition.add(self._unit(declaration, number))
+                unit = self._unit(declaration, number)
+                self._standstills.begin([unit])
+                partition.add(unit)
 
     def _welcome(self) -> None:
         for homes, generation in self._latecomers.arrived():

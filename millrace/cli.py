@@ -12,7 +12,17 @@ from typing import NoReturn
 
 import typer
 
-from millrace.commands import deployments, endpoints, experiments, keys, platform, product, schema, storages
+from millrace.commands import (
+    dead_letters,
+    deployments,
+    endpoints,
+    experiments,
+    keys,
+    platform,
+    product,
+    schema,
+    storages,
+)
 from millrace.commands.output import printable
 
 app = typer.Typer(
@@ -30,6 +40,7 @@ app.add_typer(storages.app, name="storages")
 app.add_typer(endpoints.app, name="endpoints", help="Endpoint types: what a change breaks for those who ask.")
 app.add_typer(experiments.app, name="experiments", help="Experiments: start, ramp, ship, stop; counts per variant.")
 
+app.add_typer(dead_letters.app, name="dead-letters", help="Events that were refused: listed, shown, put back.")
 app.add_typer(keys.app, name="keys", help="Keys of the models service: who may ask, emit and change what.")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from functools import cached_property, partial
 from typing import Protocol, TypeVar
 
@@ -14,12 +14,16 @@ from millrace.product import Product, ProductError
 from millrace.settings import Settings
 from schemas import Audit, Codec, Decision, EventType, RegistryClient
 from storage import Catalogue, Opening, Reads, StorageError, Technology, technologies
-from streams import DeadLetters, Kafka, KafkaTable, Producer, Topics
+from streams import DeadLetters, Kafka, KafkaTable, Letters, Origin, Producer, Stop, Stops, Topics
 
 EXPERIMENTS = "experiments"
 """The topic that definitions of experiments are in."""
 DEPLOYMENTS = "deployments"
 """The topic that products are deployed by."""
+REPLAYS = "dead-letter-replays"
+"""The topic that remembers which dead letters were put back."""
+STOPS = "learner-stops"
+"""The topic that remembers which units stand still, as too many events were bad."""
 
 
 class _Closable(Protocol):
@@ -70,10 +74,29 @@ class Platform:
         """The products that are deployed, as all services and workers share them. Its calls block."""
         return self._open(KafkaTable(self.kafka, DEPLOYMENTS))
 
+    def dead_letters(self, connector: str, task: int = 0) -> DeadLetters:
+        """Keeps what was refused, with its bytes, reason and position. For the names see `Origin`."""
+        return DeadLetters(self.producer, Origin(connector, task))
+
     @cached_property
-    def dead_letters(self) -> DeadLetters:
-        """Keeps what was refused, with its bytes, reason and position."""
-        return DeadLetters(self.producer)
+    def letters(self) -> Letters:
+        """Lists, shows and puts back dead letters. Its calls block."""
+        table = self._open(KafkaTable(self.kafka, REPLAYS))
+        return Letters(self.kafka, self.codec, lambda: self.producer, table)
+
+    @cached_property
+    def stops(self) -> Stops:
+        """Units that stand still, as all workers share them. Its calls block."""
+        return Stops(self._open(KafkaTable(self.kafka, STOPS, timeout=5.0)))
+
+    def go_on(self, learner: str, partition: int | None, by: str) -> list[Stop]:
+        """Let a learner go on where it stands still, as too many events were bad: on all partitions, or on one. Bad
+        events that are in the log now count no more. Blocks; returns the stops that were ended."""
+        mine = [stop for stop in self.stops.standing() if stop.reader == learner]
+        places = [(stop.topic, stop.partition) for stop in mine if partition in (None, stop.partition)]
+        ends = self.topics.ends({topic for topic, _ in places}.intersection(self.topics.names()))
+        past = {at: ends.get(at, (0, 0))[1] for at in places}  # a topic may be gone, and what stood still there with it
+        return self.stops.go_on(learner, past, by)
 
     @cached_property
     def technologies(self) -> Opening[Technology]:
@@ -136,6 +159,20 @@ class Platform:
     def _open(self, part: Closing) -> Closing:
         self._opened.callback(part.close)
         return part
+
+
+def standing(settings: Settings, timeout: float) -> list[Stop]:
+    """The units that stand still, as too many events were bad. Creates nothing; blocks up to some `timeout` seconds.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    kafka = Kafka(settings.kafka, settings.kafka_options)
+    with closing(Topics(kafka, timeout)) as topics:
+        if STOPS not in topics.names():
+            return []
+    with closing(KafkaTable(kafka, STOPS, timeout)) as table:
+        return Stops(table).standing()
 
 
 def all_event_types(product: Product) -> Mapping[str, EventType]:

@@ -28,6 +28,7 @@ from schemas.errors import IncompatibleSchema, MillraceError
 from serving import Events, HotLoader, Service, Shared, Spool, Watched, WrongLine
 from serving.access import Access, AuditLog, KeyFile, is_here, must_be_guarded
 from serving.errors import KeysBroken
+from serving.refused import Refused
 from storage import Catalogue
 from streams import DeadLetters, DeliveryFailed, Rejected
 
@@ -132,13 +133,14 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
         experiments=product.experiments,
         goals=product.goals,
         shared=Shared(platform.experiments, settings.state_dir / "experiments.snapshot"),
-        events=Events(product.event_types, platform.producer, _Letters(platform.dead_letters)),
+        events=Events(product.event_types, platform.producer, _Letters(platform.dead_letters("millrace-intake"))),
         watched=Watched(
             topics=platform.topics,
             names=list(all_event_types(product)),
             probes={"Registry": platform.registry.subjects},
             pages=product.pages,
             lifts=settings.state_dir / "lifts.json",
+            refused=Refused(platform.letters, platform.stops.standing, platform.go_on),
         ),
         hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
         technologies=platform.technologies,

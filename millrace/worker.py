@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from learners import Worker
@@ -27,7 +28,7 @@ def run_worker(
     """
     product = loaded(folder) if isinstance(folder, OnDisk) else Product.load(folder)
     platform = Platform(settings)
-    collector = Collector(platform)
+    collector, group = Collector(platform), f"millrace-{product.name}"
     stop = told_to_stop()
     try:
         platform.prepare(product)
@@ -39,12 +40,19 @@ def run_worker(
             placement=placement(product, settings),
             learners=all_learners(product, counting),
             event_types=all_event_types(product),
-            dead_letters=platform.dead_letters,
-            group=f"millrace-{product.name}",
+            dead_letters=platform.dead_letters(group, _number(member)),
+            group=group,
             member=member,
             interval=settings.commit_interval_ms / 1000,
             trace=trace,
+            stops=platform.stops,
         ).run(stop)
     finally:
         collector.close()
         platform.close()
+
+
+def _number(member: str) -> int:
+    """The number at the end of a worker's name, which tells it from the others."""
+    found = re.search(r"[0-9]{1,9}$", member)
+    return int(found.group()) if found else 0

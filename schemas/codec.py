@@ -30,6 +30,8 @@ ALONE = 16
 UNKNOWN_FOR = 5.0
 """Seconds for which an id that the registry did not know is not asked for again."""
 _MOST_UNKNOWN = 10_000
+SLICE = 1_000_000
+"""Bytes of records that are decoded one by one before their values, which take many times as much, become columns."""
 _HEADER = itemgetter(slice(0, HEADER_SIZE))
 
 
@@ -101,6 +103,16 @@ class Codec:
             UnknownSchema, RegistryUnavailable: the writer's schema was not found.
         """
         return datum_reader(self._writer(payload), reader.schema).read(payload[HEADER_SIZE:])  # type: ignore[no-any-return]
+
+    def decode_as_written(self, payload: bytes) -> dict[str, Any]:
+        """One event as the schema has it that it was written with, whatever a reader would want.
+
+        Raises:
+            MalformedEvent: the bytes are no event.
+            UnknownSchema, RegistryUnavailable: the writer's schema was not found.
+        """
+        writer = self._writer(payload)
+        return datum_reader(writer, writer).read(payload[HEADER_SIZE:])  # type: ignore[no-any-return]
 
     def decode_batch(self, payloads: Sequence[bytes | None], reader: EventType) -> Decoded:
         """All events of a batch as one frame; those that cannot be decoded come back as bad ones.
@@ -195,7 +207,9 @@ class _Batch:
         return Decoded(rows[order], places[order], tuple(self._bad))
 
     def _singly(self, places: NDArray[np.int64], alone: DatumReader) -> None:
-        good, rows = [], []
+        good: list[int] = []
+        rows: list[Mapping[str, Any]] = []
+        size = 0
         for place in places.tolist():
             payload = self._payloads[place]
             assert payload is not None
@@ -204,6 +218,11 @@ class _Batch:
                 good.append(place)
             except MalformedEvent as error:
                 self._bad.append(BadPayload(place, type(error).__name__, str(error)))
+                continue
+            size += len(payload)
+            if size > SLICE:
+                self._frame(good, rows)
+                good, rows, size = [], [], 0
         if rows:
             self._frame(good, rows)
 

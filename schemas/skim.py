@@ -17,6 +17,10 @@ SPARE_ITEMS = 1_000
 """Items of arrays and maps that a body may hold beyond one for each of its bytes (items may have no size)."""
 
 
+VALUES_PER_BYTE, SPARE_VALUES = 3, 10_000
+"""Values that a body may hold: those without bytes of their own, such as records in records, cost memory too."""
+
+
 def skim(body: bytes, schema: Node) -> None:
     """Check that `body` is exactly one value of this schema, within the limits.
 
@@ -33,8 +37,12 @@ class _Walk:
     def __init__(self, body: bytes) -> None:
         self.body, self.at = body, 0
         self.items = 0
+        self.room = VALUES_PER_BYTE * len(body) + SPARE_VALUES
 
     def value(self, node: Node, depth: int) -> None:
+        self.room -= 1
+        if self.room < 0:
+            raise MalformedEvent(f"It holds more than {VALUES_PER_BYTE} values for each of its {len(self.body)} bytes.")
         if depth > DEEPEST:
             raise MalformedEvent(f"The value is nested more than {DEEPEST} deep at byte {self.at}.")
         _STEPS[node.kind](self, node, depth)

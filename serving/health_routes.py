@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,16 +19,25 @@ from storage import Catalogue
 class HealthRoutes:
     """The addresses `/healthz`, `/readyz` and `/metrics`.
 
+    Args:
+        more: further counts, in Prometheus' text format.
+
     Attributes:
         leaving: whether the service is going to stop, so that it is not ready.
     """
 
     def __init__(
-        self, endpoints: Endpoints, metrics: Metrics, decisions: DecisionLog, shadowing: Shadowing, catalogue: Catalogue
+        self,
+        endpoints: Endpoints,
+        metrics: Metrics,
+        decisions: DecisionLog,
+        shadowing: Shadowing,
+        catalogue: Catalogue,
+        more: Callable[[], str] = str,
     ) -> None:
         self.leaving = False
         self._endpoints, self._metrics, self._decisions = endpoints, metrics, decisions
-        self._shadowing, self._catalogue = shadowing, catalogue
+        self._shadowing, self._catalogue, self._more = shadowing, catalogue, more
 
     def routes(self) -> list[BaseRoute]:
         """For the application."""
@@ -47,4 +58,4 @@ class HealthRoutes:
     async def counts(self, request: Request) -> Response:
         """All that is counted, in Prometheus' text format."""
         text = self._metrics.text(self._decisions.counts(), self._catalogue.kept()) + self._shadowing.text()
-        return Response(text, headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
+        return Response(text + self._more(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})

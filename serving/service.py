@@ -19,6 +19,7 @@ from serving.application import Application
 from serving.binding import Types
 from serving.console import Login, console
 from serving.console.experiments_changing import ExperimentsPage
+from serving.console.streams_page import StreamsPage
 from serving.decisions.log import DecisionLog
 from serving.docs import docs
 from serving.endpoints import CODE, Endpoints
@@ -41,6 +42,7 @@ from serving.overload.admission import Admission
 from serving.overload.admitting import admitting
 from serving.products import Deployments, Products, Served
 from serving.provenance import Provenance
+from serving.refused_metrics import refused_text
 from serving.sender import QuickSender
 from serving.spool import Spool
 from serving.storages.document import figures_of
@@ -137,7 +139,7 @@ class Service:
         self.answering = Answering(*known, self.admission, remembered)
         self._following = Following(catalogue, self.endpoints, provenance)
         counted = (self.metrics, self.decisions, self.answering.shadowing)
-        self._health = HealthRoutes(self.endpoints, *counted, catalogue)
+        self._health = HealthRoutes(self.endpoints, *counted, catalogue, self._refused)
         self.storages = Storages(catalogue, technologies or {}, self._changed)
         self._retention = retention or Retention()
         self.measurements = Measurements(
@@ -145,6 +147,7 @@ class Service:
             *(self._watched.names, self._watched.probes),
             decisions=self.decisions.counts,
             kept=self._watched.lifts,
+            stops=self._watched.refused.standing if self._watched.refused is not None else tuple,
         )
         own = Served(types, events.event_types if events else {}, tuple(goals), placed or {})
         self.products = Products(own, self.endpoints, catalogue, self.measurements, self._watched.names)
@@ -205,6 +208,10 @@ class Service:
         ]
         return [*routes, *docs(self._openapi), *self._console(Trials(self.endpoints, answering))]
 
+    def _refused(self) -> str:
+        """What was refused, for Prometheus."""
+        return refused_text(self.measurements.flow())
+
     def _compared(self) -> Mapping[str, Any]:
         """Shadows beside what was answered."""
         return {name: found.document for name, found in self.answering.shadowing.comparisons.items()}
@@ -212,7 +219,10 @@ class Service:
     def _console(self, trials: Trials) -> list[BaseRoute]:
         page = ExperimentsPage(self.experiments, self.served, lambda: self.endpoints.fit, self._compared)
         login = Login(self.access, self.audit)
-        return console(self.measurements, self._watched.pages, self.storages, self._retention, trials, page, login)
+        refused = None if self._watched.refused is None else StreamsPage(self._watched.refused)
+        return console(
+            *(self.measurements, self._watched.pages, self.storages, self._retention, trials, page, login, refused)
+        )
 
     @asynccontextmanager
     async def _running(self, app: Starlette) -> AsyncIterator[None]:

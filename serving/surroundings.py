@@ -11,6 +11,7 @@ from schemas.table import Table
 from serving.console import ProductPage
 from serving.intake import DeadLetters, Deliverer
 from serving.measurements import Topics
+from serving.refused import Refused
 
 
 class NoTopics:
@@ -37,13 +38,14 @@ class Events:
 @dataclass(frozen=True)
 class Watched:
     """What the console shows beside answers and storages: topics and their ends, other servers, products' pages, and
-    the file that keeps how lifts went."""
+    the file that keeps how lifts went, and what became of events that were refused."""
 
     topics: Topics = field(default_factory=NoTopics)
     names: Sequence[str] = ()
     probes: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     pages: Sequence[ProductPage] = ()
     lifts: Path | None = None
+    refused: Refused | None = None
 
 
 @dataclass(frozen=True)

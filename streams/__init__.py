@@ -6,7 +6,7 @@ are given), then `consumer.py` and `producer.py`.
 
 from streams.batch import Batch
 from streams.consumer import Consumer
-from streams.dead_letters import DeadLetters, dead_letter_topic, read
+from streams.dead_letters import DeadLetters, dead_letter_topic
 from streams.errors import (
     DeliveryFailed,
     KafkaUnavailable,
@@ -17,11 +17,18 @@ from streams.errors import (
 )
 from streams.fetched import Fetched
 from streams.kafka import Kafka
+from streams.letter import Letter
+from streams.letter_groups import Group
+from streams.letter_headers import Origin
+from streams.letters import Counted, Letters
 from streams.murmur2 import partition_of
 from streams.owner import Owner
 from streams.producer import Producer
 from streams.record_log import KafkaRecordLog
 from streams.rejected import Rejected
+from streams.replaying import Replayed, Wish
+from streams.selection import Selection
+from streams.stops import Stop, Stops
 from streams.table import KafkaTable
 from streams.topic_reader import read_topic
 from streams.topics import Topics
@@ -29,23 +36,32 @@ from streams.topics import Topics
 __all__ = [
     "Batch",
     "Consumer",
+    "Counted",
     "DeadLetters",
     "DeliveryFailed",
     "Fetched",
+    "Group",
     "Kafka",
     "KafkaRecordLog",
     "KafkaTable",
     "KafkaUnavailable",
+    "Letter",
+    "Letters",
     "MemberFenced",
+    "Origin",
     "Owner",
     "PositionOutsideLog",
     "Producer",
     "Rejected",
+    "Replayed",
+    "Selection",
+    "Stop",
+    "Stops",
     "StreamError",
     "TopicMissing",
     "Topics",
+    "Wish",
     "dead_letter_topic",
     "partition_of",
-    "read",
     "read_topic",
 ]

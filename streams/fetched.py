@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from schemas import BadPayload, Codec, Decoded, EventType
 from streams.batch import Batch
 from streams.held import Stretch
+from streams.letter_headers import headers_in
 from streams.rejected import Rejected
 
 _MILLISECONDS = itemgetter(1)
@@ -91,4 +92,5 @@ def _rejected(message: Message, error: str, reason: str) -> Rejected:
         value=message.value(),
         error=error,
         reason=reason,
+        headers=headers_in(message),
     )

@@ -22,13 +22,15 @@ from streams.deliveries import Deliveries, OnDelivery, delivery_failed
 from streams.errors import DeliveryFailed
 from streams.kafka import LOGGER, Kafka, log_client_error, said
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 SOON, LATER = 0.002, 0.01
 """Seconds between two looks at acknowledgements on an event loop: while something waits for one, and while nothing
 does."""
 LEFT_ALONE = 0.1
 """Seconds without such a look after which the producer's own thread takes them."""
+BY_KEY = -1
+"""Instead of a partition: the one that the key chooses."""
 LARGEST_EVENT = 1_000_000
 """Bytes of key and value that `deliver` sends: a little less than a topic takes unless it is told otherwise."""
 _DEFAULTS: dict[str, Any] = {
@@ -102,9 +104,10 @@ class Producer:
         value: bytes | None,
         headers: Headers = (),
         on_delivery: OnDelivery | None = None,
+        partition: int = BY_KEY,
     ) -> None:
         """Send one message as it is. Blocks and raises as `send` does."""
-        while not self._queued(topic, key, value, headers, on_delivery):
+        while not self._queued(topic, key, value, headers, on_delivery, partition):
             self._client.poll(0.05)
 
     async def deliver(
@@ -189,12 +192,19 @@ class Producer:
         self.close()
 
     def _queued(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, on_delivery: OnDelivery | None
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        on_delivery: OnDelivery | None,
+        partition: int = BY_KEY,
     ) -> bool:
         """Put a message into the client's queue; False when that is full."""
         report = self._on_delivery if on_delivery is None else _reporting(on_delivery)
+        own: Any = list(headers) or None
         try:
-            self._client.produce(topic, value=value, key=key, on_delivery=report, headers=list(headers) or None)
+            self._client.produce(topic, value=value, key=key, partition=partition, on_delivery=report, headers=own)
         except BufferError:
             return False
         except KafkaException as failure:

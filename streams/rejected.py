@@ -18,6 +18,7 @@ class Rejected:
         key, value: the original bytes.
         error: the kind of error, an exception's name.
         reason: what is wrong, for a person to read.
+        headers: the original headers, in order.
     """
 
     topic: str
@@ -28,3 +29,4 @@ class Rejected:
     value: bytes | None
     error: str
     reason: str
+    headers: tuple[tuple[str, bytes | None], ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.errors import KafkaUnavailable, TopicMissing
@@ -73,6 +73,14 @@ class Topics:
         lows = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         highs = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {at: (low, highs[at]) for at, low in lows.items()}
+
+    def identity(self, name: str) -> str:
+        """What tells a topic from one of the same name that was deleted before. Raises `TopicMissing`."""
+        answers = self._client.describe_topics(TopicCollection([name]), request_timeout=self._timeout)
+        try:
+            return str(self._answer(answers[name], f"Asking for the topic {name}").topic_id)
+        except KafkaException as failure:
+            raise said(failure.args[0], f"Asking for the topic {name}", name) from failure
 
     def close(self) -> None:
         """Let go of the connection."""

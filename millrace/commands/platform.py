@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from millrace.commands.output import Output, OutputOption, printable, say, warn, write_json, write_rows
+
+if TYPE_CHECKING:
+    from millrace.settings import Settings
 
 app = typer.Typer()
 MaybeFolder = Annotated[Path | None, typer.Argument(help="Folder of a data product; left out, only what is deployed.")]
@@ -54,12 +57,34 @@ def down() -> None:
 def status(output: OutputOption = Output.TABLE) -> None:
     """What runs and where: the addresses of kafka, registry, the stores that are set up, and service.
 
+    Learners that stand still, as too many events were bad, are said with the reason; see millrace dead-letters resume.
+
     Example: millrace status --output json | jq -r .kafka.address
     """
     from millrace.settings import Settings
     from millrace.stack import Stack
 
-    _show(Stack(Settings.load()).status(), output)
+    settings = Settings.load()
+    found = Stack(settings).status()
+    stopped = _stopped(settings) if found["kafka"]["state"] in ("running", "elsewhere") else []
+    if stopped and output is Output.JSON:
+        found["learners"] = {"state": f"{len(stopped)} stopped", "stops": stopped}
+    _show(found, output)
+    for stop in stopped if output is Output.TABLE else ():
+        warn(printable("{learner} stands still on {partition} since {since}: {reason}".format_map(stop)))
+
+
+def _stopped(settings: Settings) -> list[dict[str, Any]]:
+    """The units that stand still; none where Kafka does not say within a moment."""
+    from millrace.dead_letters import stop
+    from millrace.platform import standing
+    from schemas.errors import MillraceError
+
+    try:
+        return [stop(item) for item in standing(settings, 2.0)]
+    except MillraceError as error:
+        warn(printable(f"Whether learners stand still is not known: {error}"))
+        return []
 
 
 def _show(found: dict[str, dict[str, object]], output: Output) -> None:

@@ -24,9 +24,9 @@ class Note:
 
 def note(flow: Flow) -> Note | None:
     """The most urgent thing that is wrong, or None: a server away, an endpoint that cannot answer, is overloaded or
-    often fails, a unit behind, refused code, decisions that are not logged."""
+    often fails, a unit that was stopped or is behind, refused code, decisions that are not logged."""
     unanswered = unable(flow.endpoints) or overloaded(flow.endpoints) or failing(flow.endpoints)
-    lasting = _behind(flow) or refused(flow.endpoints) or unlogged(flow)
+    lasting = stopped(flow) or _behind(flow) or refused(flow.endpoints) or unlogged(flow)
     return _away(flow.connections, flow) or unanswered or lasting
 
 
@@ -52,6 +52,17 @@ def _away(connections: Sequence[Connection], flow: Flow) -> Note | None:
             text = f"has not answered {since} ({connection.error}). What depends on it is shown as it was last known."
             return Note("bad", connection.name, text, f"{connection.name} does not answer.")
     return None
+
+
+def stopped(flow: Flow) -> Note | None:
+    """A unit that stands still, as too many events were bad, if there is any."""
+    if not flow.stops:
+        return None
+    first, *others = flow.stops
+    more = f" {wording.plural(len(others), 'more unit stands', 'more units stand')} still." if others else ""
+    text = f"stands still since {wording.iso(first.at)}: {first.reason.rstrip('.')}.{more} Look, then let it go on."
+    status = f"{first.reader} stands still on partition {first.partition} of {first.topic}."
+    return Note("bad", first.reader, text, status, "streams#stops", "Show what stands still")
 
 
 def _behind(flow: Flow) -> Note | None:

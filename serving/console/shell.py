@@ -114,6 +114,11 @@ def _entry(page: Page, flow: Flow | None, measurements: Measurements) -> Entry:
         if away:
             return Entry(page.path, page.title, "not measured", "bad")
         return Entry(page.path, page.title, f"{len(late)} behind" if late else "", "warn" if late else "")
+    if page.path == "streams":
+        dead = sum(topic.dead or 0 for topic in flow.topics)
+        if flow.stops:
+            return Entry(page.path, page.title, f"{len(flow.stops)} stopped", "bad")
+        return Entry(page.path, page.title, f"{wording.short_count(dead)} refused" if dead else "")
     if page.path == "storages":
         return Entry(page.path, page.title, wording.count(len(flow.storages)))
     if page.path == "endpoints":

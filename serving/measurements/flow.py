@@ -13,6 +13,7 @@ from serving.measurements.sample import Connection, Ends, Partition
 from serving.measurements.storages import LearnerFigures, StorageFigures, learner_figures, storage_figures
 from serving.measurements.topics import TopicFigures
 from serving.measurements.units import UnitFigures
+from streams.stops import Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Flow:
     """Everything at `at`. `ends_at` and `positions_at` say how old topics and positions are; None = never read.
 
     `storages` are the versions that are read by their name or written by a learner, `superseded` all others.
-    `decisions` are the decision log's counts, `dropped` is how many of them were lost within the last minute."""
+    `decisions` are the decision log's counts, `dropped` is how many of them were lost within the last minute. `stops`
+    are the units that stand still, as too many events were bad."""
 
     at: float
     ends_at: float | None
@@ -34,6 +36,7 @@ class Flow:
     connections: tuple[Connection, ...]
     decisions: Mapping[str, int] = field(default_factory=dict)
     dropped: int = 0
+    stops: tuple[Stop, ...] = ()
 
     @property
     def units(self) -> list[UnitFigures]:
@@ -77,6 +80,7 @@ def flow(history: History, facts: Sequence[EndpointFacts], order: Sequence[str] 
         connections=tuple(newest.connections),
         decisions=newest.decisions,
         dropped=_dropped(history),
+        stops=tuple(newest.stops),
     )
 
 

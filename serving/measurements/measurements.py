@@ -23,12 +23,17 @@ from serving.measurements.sample import AnswerCounts, Connection, Ends, Sample
 from serving.measurements.source import Source
 from serving.measurements.topics import DEAD_LETTERS
 from storage import Alias, Catalogue, Descriptor, UnitId, UnitState
+from streams.stops import Stop
 
 PATIENCE = 0.4
 """Seconds that one source may delay a sample."""
 
 LOOK = 5.0
 """Seconds between two looks at the counts by group of units: some thousands for each experiment."""
+
+
+STOPS = 2.0
+"""Seconds between two looks at which units stand still."""
 
 
 class Topics(Protocol):
@@ -44,7 +49,8 @@ class Measurements:
     `run` samples until it is cancelled; `flow` and `experiments` compute from what was sampled. `watched` names topics
     to show even where no storage is written from them yet, in the order to show them in. `answers`, `endpoints` and
     `decisions` are called once a sample, on the event loop, and must not block. `probes` are further servers: each
-    returns when its server answered, and is called in a thread every ten seconds. `kept` is a file that keeps the
+    returns when its server answered, and is called in a thread every ten seconds. `stops` says which units stand still;
+    it is called in a thread, as often as `STOPS`. `kept` is a file that keeps the
     courses of lifts over a restart.
 
     Attributes:
@@ -63,6 +69,7 @@ class Measurements:
         interval: float = 1.0,
         decisions: Callable[[], Mapping[str, int]] = dict,
         kept: Path | None = None,
+        stops: Callable[[], Sequence[Stop]] = tuple,
     ) -> None:
         self._topics = topics
         self._catalogue = catalogue
@@ -84,6 +91,7 @@ class Measurements:
         counted = Counted(catalogue)
         self._counts = Source("Counts", lambda: counted.totals(self._experiments))
         self._measures = Source("Measures", lambda: counted.measures(self._experiments), every=LOOK, fresh=60.0)
+        self._stops = Source("Stops", partial(asyncio.to_thread, stops), every=STOPS, fresh=60.0)
         self._looked: object = None
         self._courses, self._file = LiftCourses(), LiftFile(kept)
         self._probes: list[Source[object]] = [
@@ -100,7 +108,7 @@ class Measurements:
                 await asyncio.sleep(max(0.05, self._interval - (time.monotonic() - began)))
         finally:
             closing = [self._amounts.close(), self._names.close(), self._ends.close(), self._counts.close()]
-            closing.append(self._measures.close())
+            closing += [self._measures.close(), self._stops.close()]
             keeping.cancel()
             await asyncio.gather(*closing, *(probe.close() for probe in self._probes), asyncio.wait([keeping]))
 
@@ -111,6 +119,7 @@ class Measurements:
         never shown smaller than it is.
         """
         probing = [self._names.refresh(0.0), self._amounts.refresh(), *(probe.refresh(0.0) for probe in self._probes)]
+        probing.append(self._stops.refresh(0.0))
         await asyncio.gather(self._catalogue.refresh(PATIENCE), *probing)
         counts = (self._counts.refresh(PATIENCE), self._measures.refresh(PATIENCE))
         await asyncio.gather(self._ends.refresh(PATIENCE), *counts)
@@ -129,6 +138,7 @@ class Measurements:
                 variants=self._counts.current,
                 connections=[self._ends.connection(now), *self._technologies(), *self._probed(now)],
                 decisions=self._decisions(),
+                stops=self._stops.current or (),
             )
         )
         self._flow = self._figures = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from storage import Alias, Descriptor, UnitId, UnitState
+from streams.stops import Stop
 
 Partition = tuple[str, int]
 """A topic's name and the number of one of its partitions."""
@@ -96,3 +97,5 @@ class Sample:
     connections: Sequence[Connection] = ()
     decisions: Mapping[str, int] = field(default_factory=dict)
     """What became of all answers' decisions: `DecisionLog.counts`."""
+    stops: Sequence[Stop] = ()
+    """Units that stand still, as too many events were bad."""

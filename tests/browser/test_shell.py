@@ -9,7 +9,7 @@ from serving.measurements import AnswerCounts, EndpointFacts, Failure, Implement
 from tests.browser.conftest import Serve
 from tests.serving.console.stage import Stage
 
-PAGES = ("flow", "storages", "endpoints", "experiments")
+PAGES = ("flow", "streams", "storages", "endpoints", "experiments")
 
 
 @pytest.fixture

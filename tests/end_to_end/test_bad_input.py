@@ -14,7 +14,8 @@ import pytest
 
 from benchmarks.prove_loop.stage import Stage
 from schemas import Codec, wire
-from streams import Rejected, read
+from streams import Rejected
+from streams.letter_reader import LetterReader
 
 
 def rating(user: str, item: str, stars: int = 5) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def sent(running: Stage, user: str, *payloads: bytes) -> list[tuple[int, int]]:
 
 
 def letters(running: Stage) -> list[Rejected]:
-    return read(running.platform.kafka, "ratings", 10_000)
+    return [letter.event for letter in LetterReader(running.platform.kafka).read("ratings")]
 
 
 def because(running: Stage, user: str) -> list[str]:

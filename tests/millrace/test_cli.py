@@ -126,6 +126,7 @@ def test_the_commands_are_those_that_the_documents_name() -> None:
         *("up", "down", "status", "registry", "learn", "serve", "demo", "backtest", "check", "storages"),
         *("schemas register", "schemas check", "schemas list", "experiments show"),
         *("experiments list", "experiments start", "experiments ramp", "experiments ship", "experiments stop"),
+        *("dead-letters list", "dead-letters show", "dead-letters replay", "dead-letters stops", "dead-letters resume"),
         *("experiments rollback", "experiments history", "experiments shadow", "experiments compare"),
     }
 

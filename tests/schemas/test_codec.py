@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
@@ -294,6 +295,15 @@ def test_an_unknown_id_is_not_asked_for_again_and_again() -> None:
 
 
 ARRAY = {"type": "array", "items": "null"}
+NULLS = {"type": "record", "name": "W", "fields": [{"name": f"n{place}", "type": "null"} for place in range(1_000)]}
+
+
+def nested(depth: int) -> Any:
+    """A record in a record, so deep, with a number of one byte inside."""
+    inner: Any = "int"
+    for place in range(depth):
+        inner = {"type": "record", "name": f"D{place}", "fields": [{"name": "x", "type": inner}]}
+    return inner
 
 
 def long(number: int) -> bytes:
@@ -311,6 +321,10 @@ def long(number: int) -> bytes:
         (ARRAY, long(10_000_000) + b"\x00"),
         ({"type": "map", "values": "null"}, long(1 << 40) + b"\x00"),
         ({"type": "array", "items": {"type": "record", "name": "Z", "fields": []}}, long(1 << 60)),
+        ({"type": "array", "items": NULLS}, long(500) + b"\x00"),
+        ({"type": "array", "items": nested(60)}, long(2_000) + b"\x02" * 2_000 + b"\x00"),
+        ({"type": "array", "items": {"type": "fixed", "name": "F", "size": 0}}, long(1 << 40)),
+        ({"type": "array", "items": "string"}, long(-(1 << 62)) + long(1 << 60) + b"\x00"),
         ("bytes", long(1 << 40)),
         ("string", long(-1)),
         ("string", b"\x80" * 9 + b"\x40"),
@@ -325,7 +339,7 @@ def long(number: int) -> bytes:
         ({"type": "int", "logicalType": "date"}, long(2**31 - 1)),
         ({"type": "long", "logicalType": "timestamp-millis"}, long(2**62)),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_hostile_bytes_end_in_a_controlled_error(kind: Any, payload: bytes) -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]}
@@ -334,6 +348,24 @@ def test_hostile_bytes_end_in_a_controlled_error(kind: Any, payload: bytes) -> N
     if columnar.allows(schema):
         with pytest.raises(columnar.NotColumnar):
             columnar.decode([payload], schema)
+
+
+def test_large_events_take_memory_one_after_the_other_not_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    item = {"type": "record", "name": "I", "fields": [{"name": "a", "type": "int"}]}
+    schema = {"type": "record", "name": "R", "fields": [{"name": "x", "type": {"type": "array", "items": item}}]}
+    payload = wire.frame(1, long(5_000) + b"\x02" * 5_000 + b"\x00")
+    monkeypatch.setattr("schemas.codec.SLICE", len(payload))
+
+    def peak(events: int) -> int:
+        codec, reader = Codec(Schemas(schema)), EventType("t", schema)
+        tracemalloc.start()
+        found = codec.decode_batch([payload] * events, reader)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert (found.frame.height, found.bad) == (events, ())
+        return most
+
+    assert peak(12) < 2 * peak(2)
 
 
 def test_a_naive_time_or_a_wrong_type_cannot_be_sent() -> None:
