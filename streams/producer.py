@@ -64,9 +64,9 @@ class Producer:
         self._acknowledging = threading.Thread(target=self._acknowledge, name="millrace-producer", daemon=True)
         self._acknowledging.start()
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, on_delivery: OnDelivery | None = None) -> None:
         """Send an event of its class's type. See `send`."""
-        self.send(event.event_type, event)
+        self.send(event.event_type, event, on_delivery)
 
     def send(
         self, event_type: EventType, value: Mapping[str, Any] | Event, on_delivery: OnDelivery | None = None
@@ -122,7 +122,9 @@ class Producer:
         """
         if not values:
             return []
-        schema_id = await asyncio.to_thread(self._registry.register, event_type)
+        schema_id = self._registry.known(event_type)
+        if schema_id is None:
+            schema_id = await asyncio.to_thread(self._registry.register, event_type)
         payloads = [event_type.encode(schema_id, value) for value in values]
         for number, (value, payload) in enumerate(zip(values, payloads, strict=True), start=1):
             size = len(payload) + len(_key_of(event_type, value) or b"")
