@@ -6,13 +6,13 @@ Columns are imported where a frame is made: who only emits events needs no polar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.avro import parsed, resolved, text_of
+from schemas.avro import Node, parsed, resolved, text_of
 from schemas.datum import DatumWriter
 from schemas.errors import MalformedEvent, SchemaError
 from schemas.record import Record, converters
@@ -80,6 +80,18 @@ class EventType:
     def text(self) -> str:
         """The schema as it is registered: compact JSON."""
         return text_of(self.schema)
+
+    @cached_property
+    def shape(self) -> Node:
+        """The schema with all names resolved."""
+        return resolved(self.schema)
+
+    @cached_property
+    def json_reader(self) -> Callable[[bytes], dict[str, Any]] | None:
+        """Reads its events from JSON where they are plain; see `schemas.json_reader`."""
+        from schemas.json_reader import json_reader
+
+        return json_reader(self.shape)
 
     @cached_property
     def writer(self) -> DatumWriter:
