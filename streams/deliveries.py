@@ -22,21 +22,17 @@ class Deliveries:
         self._lock, self._failed = threading.Lock(), 0
         self._first: Exception | None = None
 
-    def acknowledged(self, index: int) -> OnDelivery:
-        """What to call when Kafka has, or has refused, the event at `index`."""
-
-        def on_delivery(error: Exception | None, partition: int, offset: int) -> None:
-            with self._lock:
-                self.positions[index] = (partition, offset)
-                if error is not None:
-                    self._failed += 1
-                    self._first = self._first or error
-                self._outstanding -= 1
-                last = not self._outstanding
-            if last:
-                self._done()
-
-        return on_delivery
+    def acknowledged(self, index: int, error: Exception | None, partition: int, offset: int) -> None:
+        """Kafka has, or has refused, the event at `index`."""
+        with self._lock:
+            self.positions[index] = (partition, offset)
+            if error is not None:
+                self._failed += 1
+                self._first = self._first or error
+            self._outstanding -= 1
+            last = not self._outstanding
+        if last:
+            self._done()
 
     def check(self) -> None:
         """Raise `DeliveryFailed` if an event was refused."""
