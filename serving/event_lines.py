@@ -86,14 +86,15 @@ async def parsed(
     """
     values: list[dict[str, Any]] = []
     wrong: list[WrongLine] = []
+    id = _text_id(event_type) if key is not None else None
     for place, (number, line) in enumerate(lines, start=1):
         try:
             if len(line) > LONGEST_LINE:
                 raise MalformedEvent(f"The line has {len(line):,} bytes; {LONGEST_LINE:,} are taken.")
             check_nesting(line)
             value = parse_json(event_type, line)
-            if key is not None and event_type.id is not None and value[event_type.id] is None:
-                value[event_type.id] = _id(event_type.topic, key, place, line)
+            if key is not None and id is not None and value[id] is None:
+                value[id] = _id(event_type.topic, key, place, line)
             values.append(value)
         except MalformedEvent as error:
             wrong.append(WrongLine(number, error.field, line, type(error).__name__, str(error)))
@@ -102,6 +103,12 @@ async def parsed(
         if place % SLICE == 0:
             await asyncio.sleep(0)
     return values, wrong
+
+
+def _text_id(event_type: EventType) -> str | None:
+    """The field of the events' id, where that is a text."""
+    shapes = [field.type for field in event_type.shape.fields if field.name == event_type.id]
+    return event_type.id if any((shape.optional or shape).kind == "string" for shape in shapes) else None
 
 
 def _id(topic: str, key: bytes, place: int, line: bytes) -> str:
