@@ -87,21 +87,32 @@ async def straight(client: httpx.AsyncClient, item: str) -> None:
 async def test_while_kafka_is_away_events_are_taken_onto_disk_and_sent_in_order_when_it_is_back(
     kafka: Away, tmp_path: Path
 ) -> None:
+    kafka.there.set()
     async with serving(kafka, spool(tmp_path)) as client:
+        await straight(client, "i0")
+        kafka.there.clear()
+        kafka.delivered.clear()
         first = await asyncio.gather(post(client, "i1", "i2"), post(client, "i3"))
         later = await post(client, "i4")
         assert [answer.status_code for answer in (*first, later)] == [202] * 3
         assert [answer.json() for answer in (*first, later)] == [{"positions": [], "spooled": n} for n in (2, 1, 1)]
-        text = (await client.get("/metrics")).text
-        assert 'millrace_events_spooled_total{topic="clicks"} 4' in text
-        assert "millrace_events_spool_bytes 0" not in text
+        assert "millrace_events_spool_bytes 0" not in (await client.get("/metrics")).text
 
         kafka.there.set()
-        assert await arrived(kafka, 4) == ["i1", "i2", "i3", "i4"]
         await straight(client, "i5")
+        items = [value["item"] for _, value in kafka.delivered]
+        assert items == ["i1", "i2", "i3", "i4", *["i5"] * (len(items) - 4)]  # a first try that arrives is the only one
+        assert "millrace_events_spool_bytes 0" in (await client.get("/metrics")).text
+
+
+async def test_events_on_disk_are_counted_and_again_when_kafka_has_them(kafka: Away, tmp_path: Path) -> None:
+    async with serving(kafka, spool(tmp_path)) as client:
+        await post(client, "i1", "i2")
+        assert 'millrace_events_spooled_total{topic="clicks"} 2' in (await client.get("/metrics")).text
+        kafka.there.set()
+        await straight(client, "i3")
         text = (await client.get("/metrics")).text
-        assert "millrace_events_spool_bytes 0" in text
-        assert f'millrace_events_accepted_total{{topic="clicks"}} {len(kafka.delivered)}' in text
+    assert f'millrace_events_accepted_total{{topic="clicks"}} {len(kafka.delivered)}' in text
 
 
 async def test_nothing_is_acknowledged_before_it_is_forced_onto_the_disk(
@@ -129,9 +140,11 @@ async def test_nothing_is_acknowledged_before_it_is_forced_onto_the_disk(
 
 
 async def test_what_a_service_has_left_is_sent_first_by_the_next_one(kafka: Away, tmp_path: Path) -> None:
+    kafka.there.set()
     async with serving(kafka, spool(tmp_path)) as client:
-        await post(client, "i1")
-        await post(client, "i2")
+        await straight(client, "i0")
+        kafka.there.clear()
+        await asyncio.gather(post(client, "i1"), post(client, "i2"))
     following = Away()
     async with serving(following, spool(tmp_path)) as client:
         assert (await post(client, "i3")).json()["spooled"] == 1
