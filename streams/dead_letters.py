@@ -6,7 +6,6 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
-from functools import partial
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -59,7 +58,7 @@ class DeadLetters:
                 _key(letter),
                 letter.value,
                 _headers(letter),
-                on_delivery=partial(deliveries.acknowledged, index),
+                on_delivery=deliveries.acknowledged(index),
             )
         complete.wait()  # each delivery succeeds or fails within delivery.timeout.ms
         deliveries.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from streams.errors import DeliveryFailed
 
@@ -22,8 +23,16 @@ class Deliveries:
         self._lock, self._failed = threading.Lock(), 0
         self._first: Exception | None = None
 
-    def acknowledged(self, index: int, error: Exception | None, partition: int, offset: int) -> None:
-        """Kafka has, or has refused, the event at `index`."""
+    def acknowledged(self, index: int) -> OnDelivery:
+        """What to call when Kafka has, or has refused, the event at `index`."""
+        return partial(self._acknowledged, index)
+
+    def check(self) -> None:
+        """Raise `DeliveryFailed` if an event was refused."""
+        if self._first is not None:
+            raise delivery_failed(self._failed, len(self.positions), self._first) from self._first
+
+    def _acknowledged(self, index: int, error: Exception | None, partition: int, offset: int) -> None:
         with self._lock:
             self.positions[index] = (partition, offset)
             if error is not None:
@@ -33,11 +42,6 @@ class Deliveries:
             last = not self._outstanding
         if last:
             self._done()
-
-    def check(self) -> None:
-        """Raise `DeliveryFailed` if an event was refused."""
-        if self._first is not None:
-            raise delivery_failed(self._failed, len(self.positions), self._first) from self._first
 
 
 def delivery_failed(failed: int, sent: int | None, first: Exception) -> DeliveryFailed:

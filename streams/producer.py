@@ -138,7 +138,7 @@ class Producer:
         complete = asyncio.Event()
         deliveries = Deliveries(len(values), lambda: _hop(loop, complete.set))
         for index, (payload, key) in enumerate(payloads):
-            report = partial(_report, partial(deliveries.acknowledged, index))
+            report = partial(_report, deliveries.acknowledged(index))
             while not self._queued(event_type.topic, key, payload, (), report):
                 await asyncio.sleep(0.005)
         await complete.wait()
