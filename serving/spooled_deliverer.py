@@ -130,7 +130,7 @@ class SpooledDeliverer:
         error = first.task.exception()
         if first.keeping is not None:
             return  # `_send` looks at it
-        if error is not None and _passes(error) and not isinstance(error.__cause__, TopicMissing):
+        if error is not None and _passes(error) and not _is_missing(error):
             self._begin()
             return
         del self._firsts[first]
@@ -239,7 +239,7 @@ class SpooledDeliverer:
                 await self._sent(topic, bodies)
                 return
             except Exception as error:
-                never = not _passes(error) or (isinstance(error.__cause__, TopicMissing) and time.monotonic() > until)
+                never = not _passes(error) or (_is_missing(error) and time.monotonic() > until)
                 if never and len(bodies) > 1:  # one of them: find it
                     for body in bodies:
                         await self._replay_topic(topic, [body])
@@ -290,6 +290,11 @@ def _passes(error: BaseException) -> bool:
     """Whether the same may succeed later. What was not delivered says why by its cause."""
     cause = error.__cause__ if isinstance(error.__cause__, MillraceError) else error
     return isinstance(cause, MillraceError) and cause.passes
+
+
+def _is_missing(error: BaseException) -> bool:
+    """Whether the topic does not exist: Kafka is there, and other topics need not wait."""
+    return isinstance(error, TopicMissing) or isinstance(error.__cause__, TopicMissing)
 
 
 def _resolve(future: asyncio.Future[Any], value: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 from schemas import EventType
 from schemas.errors import MillraceError, RegistryUnavailable
 from serving import Events, Spool, spooled_deliverer
-from streams.errors import DeliveryFailed
+from streams.errors import DeliveryFailed, TopicMissing
 from tests.serving.shop import Click, Kafka, Shop
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -187,6 +187,23 @@ async def test_a_wrong_line_is_refused_while_kafka_is_away_too(kafka: Away, tmp_
         await post(client, "i1")
         answer = await client.post("/events/clicks", content=clicks("i2") + b"\n{}", headers=NDJSON)
     assert (answer.status_code, answer.json()["errors"][0]["line"]) == (400, 2)
+
+
+@pytest.mark.parametrize("cause", [None, TopicMissing("clicks")])
+async def test_a_topic_that_is_missing_sends_no_other_to_the_disk(
+    kafka: Away, tmp_path: Path, cause: MillraceError | None
+) -> None:
+    kafka.there.set()
+    async with serving(kafka, spool(tmp_path)) as client:
+        await straight(client, "i0")
+        kafka.failure = (
+            TopicMissing("clicks") if cause is None else DeliveryFailed("Kafka did not acknowledge 1 event.")
+        )
+        kafka.failure.__cause__ = cause
+        refused = await post(client, "i1")
+        kafka.failure = None
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert (await post(client, "i2")).json()["positions"]
 
 
 async def test_a_registry_that_is_away_is_no_reason_to_refuse_events(
