@@ -83,9 +83,10 @@ class Worker:
 
     @property
     def problems(self) -> dict[str, str]:
-        """What does not fold now, and why: unit -> one line."""
+        """What does not fold now, and why: unit, or learner that has not begun -> one line."""
         units = [unit for partition in self._partitions.values() for unit in partition.units]
-        return {str(unit): unit.problem for unit in units if unit.problem is not None}
+        failed = {f"Learner {name}": why for name, why in self._latecomers.failed.items()}
+        return failed | {str(unit): unit.problem for unit in units if unit.problem is not None}
 
     def run(self, stop: Event) -> None:
         """Fold until `stop` is set. Blocks; what is folded but not committed then is folded again by the next owner.
@@ -185,11 +186,11 @@ class Worker:
     def _declare(self, stop: Event) -> bool:
         """Make the storages known. Learners whose storages do not answer come later, but for the first of all: False if
         told to stop while none answers."""
-        waiting = list(self._homes.values())
+        every = list(self._homes.values())
         while not stop.is_set():
-            for homes, generation in self._latecomers.first(waiting):
+            for homes, generation in self._latecomers.first(every):
                 self._declared(homes, generation)
-            if self._generations or not waiting:
+            if self._generations or not len(self._latecomers):
                 return True
             stop.wait(0.5)
         return False

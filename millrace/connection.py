@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+from uvicorn import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from millrace.whole_answer import WholeAnswer
-from serving.head import WHOLE_ANSWER
+from millrace.exchange import Exchange
+from serving.application import Application
 
 HEAD = 64 * 1024
 """Bytes of request line and headers, beyond what arrived at once."""
@@ -42,10 +44,17 @@ class Connection(HttpToolsProtocol):
     clock: Callable[[], float] = time.monotonic
     most = 10_000
 
+    def __init__(self, config: Config, **state: Any) -> None:
+        """See `HttpToolsProtocol`."""
+        super().__init__(config, **state)
+        self._taking: Exchange | None = None
+        """What takes the request's body now."""
+        self._application = config.app if isinstance(config.app, Application) and not config.root_path else None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come."""
         self._since: float | None = self.clock()
-        self._received = 0
+        self._received, self._in_head = 0, True
         if len(self.connections) < self.most:
             super().connection_made(transport)
         else:
@@ -54,19 +63,38 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request has begun."""
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+        self._in_head = True
         self._since, self._received = self.clock(), -1
 
     def on_headers_complete(self) -> None:
         """Its head is complete."""
-        super().on_headers_complete()
-        if self.scope["method"] == "POST":
-            cast(dict[str, Any], self.scope)["extensions"] = {WHOLE_ANSWER: WholeAnswer(self.cycle)}
+        self._in_head = False
+        self._taking = self._exchange()
+        if self._taking is None:
+            self._route()
+        else:
+            self.cycle = cast(Any, self._taking)
+
+    def on_body(self, body: bytes) -> None:
+        """Some of its body has come."""
+        if self._taking is None:
+            super().on_body(body)
+            return
+        self._taking.body += body
+        if len(self._taking.body) > HIGH_WATER_LIMIT:
+            self._route()
 
     def on_message_complete(self) -> None:
         """It is complete."""
-        super().on_message_complete()
         self._since = None
+        if self._taking is None:
+            super().on_message_complete()
+            return
+        task = self.loop.create_task(self._taking.run())
+        self._taking = None
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come; a request that is then still incomplete is counted."""
@@ -77,16 +105,40 @@ class Connection(HttpToolsProtocol):
             self._received = 0
             return
         self._received += len(data)
-        if self._received > (HEAD if self._in_head() else LARGEST):
-            self._refuse(431 if self._in_head() else 413)
+        if self._received > (HEAD if self._in_head else LARGEST):
+            self._refuse(431 if self._in_head else 413)
 
     def look(self, now: float) -> None:
         """Called every second: end the connection if its request takes too long."""
         if self._since is not None and now - self._since > SECONDS:
             self._refuse(408)
 
-    def _in_head(self) -> bool:
-        return self.cycle is None or self.cycle.scope is not self.scope
+    def _exchange(self) -> Exchange | None:
+        """What the request begins, if it is for an endpoint type, and nothing about it is unusual."""
+        parser, before = self.parser, cast("Exchange | None", self.cycle)
+        if self._application is None or parser.get_method() != b"POST":
+            return None
+        if before is not None and not before.response_complete:
+            return None
+        if self.expect_100_continue or parser.should_upgrade():
+            return None
+        answer = self._application.short_way(self.url, self.headers)
+        keep_alive = parser.should_keep_alive() and parser.get_http_version() != "1.0"
+        return None if answer is None else Exchange(self, answer, keep_alive)
+
+    def _route(self) -> None:
+        """Go uvicorn's way with the request, and with what has come of its body."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        body = b""
+        if self._taking is not None:
+            body, self.cycle = bytes(self._taking.body), cast(Any, None)
+            self._taking = None
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
 
     def _refuse(self, status: int) -> None:
         """Say why, where nothing of an answer has been sent, and hang up."""
@@ -94,10 +146,8 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         cycle = self.cycle
-        answered = cycle is not None and (
-            cycle.response_started if not self._in_head() else not cycle.response_complete
-        )
-        if self.scope is not None and not answered:
+        answered = cycle is not None and (cycle.response_started if not self._in_head else not cycle.response_complete)
+        if self.headers is not None and not answered:
             self.transport.write(_REFUSED[status])
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True

@@ -89,6 +89,8 @@ class Settings:
     """Options passed to librdkafka under its own names, such as `security.protocol`."""
     further_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Addresses of the technologies that have no attribute here, by name; each is set as `<technology>_url`."""
+    sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """By setting what has set it: a file, or a variable; what is not here has its default."""
 
     @classmethod
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
@@ -106,15 +108,16 @@ class Settings:
                 raise SettingsError(f"{file} is not valid TOML ({error}); correct that line.") from error
         elif path is not None:
             raise SettingsError(f"There is no settings file {path}; create it or leave the option out.")
-        settings = cls()._with(values, str(file))
+        settings = cls()._with(values, str(file), dict.fromkeys(values, str(file.absolute())))
         variables = {
             name.removeprefix("MILLRACE_").lower(): value
             for name, value in (os.environ if environment is None else environment).items()
             if name.startswith("MILLRACE_") and name.removeprefix("MILLRACE_").lower() in known()
         }
-        return settings._with(variables, "the environment")
+        said = {name: f"the variable {_variable(name)}" for name in variables}
+        return settings._with(variables, "the environment", said)
 
-    def _with(self, values: Mapping[str, Any], source: str) -> Settings:
+    def _with(self, values: Mapping[str, Any], source: str, said: Mapping[str, str]) -> Settings:
         changes: dict[str, Any] = {}
         further = dict(self.further_urls)
         for name, value in values.items():
@@ -124,7 +127,13 @@ class Settings:
                 changes[name] = _converted(name, value, getattr(self, name), source)
             else:
                 further[name.removesuffix(URL)] = _converted(name, value, "", source)
-        return replace(self, **changes, further_urls=further)
+        return replace(self, **changes, further_urls=further, sources={**self.sources, **said})
+
+    def source(self, name: str) -> str:
+        """A sentence for people: what sets a setting, and where to set it where nothing does."""
+        if name in self.sources:
+            return f"{name} is set by {self.sources[name]}."
+        return f"Neither {Path(FILE).absolute()} nor the variable {_variable(name)} sets {name}."
 
     @property
     def addresses(self) -> Mapping[str, str]:
@@ -139,7 +148,11 @@ class Settings:
         return f"http://{self.service_host}:{self.service_port}"
 
 
-_NAMES = tuple(item.name for item in fields(Settings) if item.name != "further_urls")
+_NAMES = tuple(item.name for item in fields(Settings) if item.name not in ("further_urls", "sources"))
+
+
+def _variable(name: str) -> str:
+    return f"MILLRACE_{name.upper()}"
 
 
 def known() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ MillraceError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 
 class MillraceError(Exception):
@@ -21,7 +21,7 @@ class MillraceError(Exception):
         passes: whether it passes by itself, so that the same call may succeed later.
     """
 
-    passes: ClassVar[bool] = False
+    passes: bool = False
 
 
 class SchemaError(MillraceError):

@@ -108,8 +108,9 @@ class RegistryClient:
         try:
             answer = self._client.request(method, place, content=None if body is None else json.dumps(body))
         except httpx.HTTPError as error:
+            why = f"{type(error).__name__}: {error}"
             raise RegistryUnavailable(
-                f"The registry at {self._where} does not answer ({type(error).__name__}: {error}); is it running?"
+                f"The registry at {self._where} (registry_url) does not answer ({why}); is it running?"
             ) from error
         try:
             document = answer.json()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from time import perf_counter
 from typing import Any
 
@@ -16,12 +16,12 @@ from serving.decisions.entry import Entry
 from serving.decisions.log import DecisionLog
 from serving.endpoint import DEFAULT, By, Choice, Endpoint, Live
 from serving.endpoints import Endpoints
-from serving.head import Lines, SendWhole, line, pairs
+from serving.head import Lines, Reply, line
 from serving.last_good import Good, LastGood, Question
 from serving.measurements import NOBODY, Failure
 from serving.metrics import Answers, Metrics
 from serving.overload.admission import Admission
-from serving.problem import Problem, Send, unknown
+from serving.problem import Problem, Send, send_reply, unknown
 from serving.provenance import NEVER, AsOf, Provenance
 from serving.shadow_comparison import Copied
 from serving.shadowing import Shadowing
@@ -64,45 +64,43 @@ class Answering:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request, or refuse it."""
-        await self.answer(scope, receive, send, None)
-
-    async def answer(
-        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, whole: SendWhole | None
-    ) -> None:
-        """The same.
-
-        Args:
-            whole: sends an answer at once, where nothing stands between this and the connection.
-        """
-        began = perf_counter()
         asked = scope["path_params"]
-        endpoint = self._endpoints.find(asked["type"])
-        if endpoint is None:
-            await unknown("endpoint type", asked["type"], list(self._endpoints.current)).send(send)
-            return
-        counts = self._metrics.of(endpoint.type.title)
         try:
-            question = (asked.get("implementation"), await read_body(receive, LIMIT))
-            traffic = self._admission.of(endpoint.type.title)
-            waited = self._admission.waited(began, asyncio.get_running_loop().call_soon)
-            if traffic.in_flight >= traffic.allowed or waited > traffic.patience:
-                counts.shed += 1
-                await _OVERLOADED.send(send)
-                return
-            traffic.in_flight += 1
-            try:
-                answer, lines = await self._answer(endpoint, question, began, counts)
-            finally:
-                traffic.in_flight -= 1
-                traffic.finished += 1
+            reply = await self.answer(asked, await read_body(receive, LIMIT))
         except Problem as problem:
-            counts.problem(problem.status)
-            await problem.send(send)
-            return
+            if self._endpoints.find(asked["type"]) is not None:
+                self._metrics.of(asked["type"]).problem(problem.status)
+            reply = problem.reply
         except Disconnected:
             return
-        if whole is None or not whole(lines, answer):
-            await _send(send, answer, lines)
+        await send_reply(send, reply)
+
+    async def answer(self, asked: Mapping[str, str], body: bytes) -> Reply:
+        """The answer to one request, or the refusal.
+
+        Args:
+            asked: the endpoint type's title as `type` and, where one is asked by name, its `implementation`.
+        """
+        began = perf_counter()
+        endpoint = self._endpoints.find(asked["type"])
+        if endpoint is None:
+            return unknown("endpoint type", asked["type"], list(self._endpoints.current)).reply
+        counts = self._metrics.of(endpoint.type.title)
+        traffic = self._admission.of(endpoint.type.title)
+        waited = self._admission.waited(began, asyncio.get_running_loop().call_soon)
+        if traffic.in_flight >= traffic.allowed or waited > traffic.patience:
+            counts.shed += 1
+            return _OVERLOADED.reply
+        traffic.in_flight += 1
+        try:
+            answer, lines = await self._answer(endpoint, (asked.get("implementation"), body), began, counts)
+            return 200, lines, answer
+        except Problem as problem:
+            counts.problem(problem.status)
+            return problem.reply
+        finally:
+            traffic.in_flight -= 1
+            traffic.finished += 1
 
     async def _answer(
         self, endpoint: Endpoint, question: Question, began: float, counts: Answers
@@ -184,12 +182,6 @@ class Answering:
 def _decision(choice: Choice, unit: str) -> DecisionId:
     group = None if choice.experiment is None else group_of(unit)
     return DecisionId.new(choice.experiment, choice.variant, group, choice.weight)
-
-
-async def _send(send: Send, answer: bytes, lines: Lines) -> None:
-    headers = pairs(b"%bcontent-length: %d\r\n" % (lines, len(answer)))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": answer})
 
 
 def _explained(entry: Entry, choice: Choice, failure: Problem) -> Entry:

@@ -1,31 +1,30 @@
-"""The ASGI application: routes behind a gate, and a short way past the router for what is asked most."""
+"""The ASGI application: routes behind a gate, and a short way past both for what is asked most."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any
 
 from starlette.applications import Starlette
 
 from serving.access import Access
-from serving.access.access import CALLER
 from serving.access.gate import at_once
 from serving.access.rules import ANSWER, opens
 from serving.answering import Answering
-from serving.head import WHOLE_ANSWER
-from serving.json_route import FAILED
+from serving.head import Reply
+from serving.problem import Headers
 
-if TYPE_CHECKING:
-    from starlette.types import Scope
-
-LOGGER = logging.getLogger("millrace.service")
-_ENDPOINTS = "/v1/"
+Answer = Callable[[bytes], Awaitable[Reply]]
+"""Answers a request's body."""
+LONGEST = 200
+"""Bytes of a path that is remembered."""
+_PATH = re.compile(rb"/v1/([\w@.-]+)(?:/([\w@.-]+))?")
 
 
 class Application(Starlette):
-    """Starlette, but requests for endpoint types whose caller is known at once go straight to their application: the
-    middleware and the router would cost as much as the answer.
+    """Starlette, whose server may ask it past middleware and router, which would cost as much as the answer.
 
     Args:
         access: says who asks.
@@ -36,29 +35,20 @@ class Application(Starlette):
         super().__init__(**options)
         self._access, self._answering = access, answering
 
-    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        """Serve one request, or the lifespan."""
-        asked = _asked(scope)
-        caller = None if asked is None else at_once(self._access, scope["headers"], ANSWER)
-        if caller is None:
-            await super().__call__(scope, receive, send)
-            return
-        scope["path_params"], scope[CALLER] = asked, caller
-        try:
-            await self._answering.answer(scope, receive, send, scope.get("extensions", {}).get(WHOLE_ANSWER))
-        except Exception:
-            LOGGER.exception("An answer failed.")
-            await FAILED.send(send)
+    def short_way(self, path: bytes, headers: Headers) -> Answer | None:
+        """How a POST to this path, as it was sent, is answered, where its caller is known at once; None = middleware
+        and router have to look at it."""
+        asked = _asked(path) if len(path) <= LONGEST else None
+        if asked is None or at_once(self._access, headers, ANSWER) is None:
+            return None
+        return partial(self._answering.answer, asked)
 
 
-def _asked(scope: Scope) -> Mapping[str, str] | None:
-    """Type and implementation that a request is for, as the router would have them; None = it is for something else."""
-    if scope["type"] != "http" or scope["method"] != "POST" or scope.get("root_path"):
+@lru_cache(maxsize=1024)
+def _asked(path: bytes) -> Mapping[str, str] | None:
+    """Type and implementation that a request is for, as the router has them; None = it may be for something else."""
+    found = _PATH.fullmatch(path)
+    if found is None or opens("POST", path.decode()) is not ANSWER:
         return None
-    path: str = scope["path"]
-    if not path.startswith(_ENDPOINTS) or opens("POST", path) is not ANSWER:
-        return None
-    kind, mark, implementation = path[len(_ENDPOINTS) :].partition("/")
-    if not mark:
-        return {"type": kind} if kind else None
-    return {"type": kind, "implementation": implementation} if implementation and "/" not in implementation else None
+    kind, implementation = found.groups()
+    return {"type": kind.decode()} | ({} if implementation is None else {"implementation": implementation.decode()})

@@ -178,10 +178,6 @@ class Endpoints:
             for name, endpoint in self.current.items()
         ]
 
-    def reads(self) -> frozenset[str]:
-        """Titles of the versions that implementations read now."""
-        return frozenset(title for live in _lives(self.current) for title in live.reads)
-
     def obstacles(self) -> dict[str, str]:
         """Endpoint types that might give no answer now, and why."""
         return self._obstacles(list(self.current))

@@ -6,7 +6,6 @@ import asyncio
 import logging
 
 from serving.endpoints import Endpoints
-from serving.leases import Leases
 from serving.provenance import Provenance
 from storage import Catalogue
 
@@ -20,14 +19,13 @@ class Following:
 
     def __init__(self, catalogue: Catalogue, endpoints: Endpoints, provenance: Provenance) -> None:
         self._catalogue, self._endpoints, self._provenance = catalogue, endpoints, provenance
-        self._leases = Leases(catalogue)
 
     async def look(self, patience: float) -> None:
         """Look once, and wait for slow storages so many seconds at most."""
         await self._catalogue.refresh(patience)
         self._endpoints.follow()
+        await self._catalogue.hold(patience)
         self._provenance.sample()
-        self._leases.renew(self._endpoints.reads())
 
     async def run(self) -> None:
         """Look until cancelled; a technology that does not answer is told of in the log once."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 
 Lines = bytes
 """Header lines, each with its end."""
 Pairs = list[tuple[bytes, bytes]]
-SendWhole = Callable[[Lines, bytes], bool]
-"""Sends an answer with the status 200, of these lines and this body, at once; False = it cannot."""
-WHOLE_ANSWER = "millrace.whole_answer"
-"""Where a request's scope has it among its `extensions`, if its server offers one."""
+Reply = tuple[int, Lines, bytes]
+"""A whole answer: its status, its header lines but for the body's length, and its body."""
 
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
 
@@ -25,6 +23,11 @@ def line(name: str, value: str) -> Lines:
     if not _VISIBLE.fullmatch(value):
         raise ValueError(f"The header {name} cannot be {value!r}.")
     return f"{name}: {value}\r\n".encode()
+
+
+def lines_of(headers: Iterable[tuple[bytes, bytes]]) -> Lines:
+    """Names and values of ASGI as lines."""
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
 
 
 def pairs(lines: Lines) -> Pairs:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from schemas.repeated_key import repeated_key
 from serving.body import Disconnected, check_nesting, read_body
 from serving.problem import Problem
 
@@ -23,7 +24,7 @@ async def json_body(request: Request, kind: type[Kind]) -> Kind:
     """The body; one that is not there is an empty object.
 
     Raises:
-        Problem: it is not JSON, or not of this kind.
+        Problem: it is not JSON, not of this kind, or has a key twice.
     """
     body = await read_body(request.receive, LIMIT)  # type: ignore[arg-type]
     if not body.strip():
@@ -85,11 +86,14 @@ def _response(problem: Problem) -> Response:
 
 def _decoded(body: bytes, kind: type[Kind]) -> Kind:
     try:
-        return msgspec.json.decode(body, type=kind)
+        found = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise Problem(422, "wrong-request", f"{error}.", field=_field(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "no-json", f"The body is not JSON: {error}.") from error
+    if (key := repeated_key(body.decode())) is not None:
+        raise Problem(400, "repeated-key", f"The body has the key {key!r:.80} twice in one object.", field=key[:80])
+    return found
 
 
 def _field(message: str) -> str | None:

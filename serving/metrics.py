@@ -98,25 +98,25 @@ class Metrics:
         return "".join(line + "\n" for line in lines)
 
     def _answers(self) -> Iterable[str]:
-        yield from _head("millrace_fallbacks_total", "counter", "Answers that a fallback gave.")
+        yield from head("millrace_fallbacks_total", "counter", "Answers that a fallback gave.")
         for name, item in self.endpoints.items():
             yield f'millrace_fallbacks_total{{endpoint="{name}"}} {item.fallbacks}'
-        yield from _head("millrace_failures_total", "counter", "Times that an implementation gave no answer.")
+        yield from head("millrace_failures_total", "counter", "Times that an implementation gave no answer.")
         for name, item in self.endpoints.items():
             for (failed, reason, instead), count in item.failures.items():
                 labels = f'endpoint="{name}",implementation="{failed}",reason="{reason}",instead="{instead}"'
                 yield f"millrace_failures_total{{{labels}}} {count}"
-        yield from _head("millrace_problems_total", "counter", "Requests that got a problem instead of an answer.")
+        yield from head("millrace_problems_total", "counter", "Requests that got a problem instead of an answer.")
         for name, item in self.endpoints.items():
             for status, count in sorted((item.errors + item.refused).items()):
                 yield f'millrace_problems_total{{endpoint="{name}",status="{status}"}} {count}'
-        yield from _head("millrace_shed_total", "counter", "Requests that were refused at once: too much is asked.")
+        yield from head("millrace_shed_total", "counter", "Requests that were refused at once: too much is asked.")
         for name, item in self.endpoints.items():
             yield f'millrace_shed_total{{endpoint="{name}"}} {item.shed}'
-        yield from _head("millrace_in_flight", "gauge", "Requests that are being answered.")
+        yield from head("millrace_in_flight", "gauge", "Requests that are being answered.")
         for name, traffic in self._admission.traffic.items():
             yield f'millrace_in_flight{{endpoint="{name}"}} {traffic.in_flight}'
-        yield from _head("millrace_answer_seconds", "histogram", "From a request's arrival to its answer.")
+        yield from head("millrace_answer_seconds", "histogram", "From a request's arrival to its answer.")
         for name, item in self.endpoints.items():
             for bound, count in zip((*BOUNDS, "+Inf"), accumulate(item.buckets), strict=True):
                 yield f'millrace_answer_seconds_bucket{{endpoint="{name}",le="{bound}"}} {count}'
@@ -129,13 +129,13 @@ class Metrics:
             ("refused", self.refused, "Events that did not fit their schema."),
             ("spooled", self.spooled, "Events that were kept on disk while Kafka was away."),
         ):
-            yield from _head(f"millrace_events_{what}_total", "counter", words)
+            yield from head(f"millrace_events_{what}_total", "counter", words)
             for topic, count in counts.items():
                 yield f'millrace_events_{what}_total{{topic="{topic}"}} {count}'
-        yield from _head("millrace_events_spool_bytes", "gauge", "Bytes of events that are on disk.")
+        yield from head("millrace_events_spool_bytes", "gauge", "Bytes of events that are on disk.")
         yield f"millrace_events_spool_bytes {self.spool_bytes}"
         words = "Requests of whoever is not known, may not, or asks too often."
-        yield from _head("millrace_turned_away_total", "counter", words)
+        yield from head("millrace_turned_away_total", "counter", words)
         for kind, count in self.turned_away.items():
             yield f'millrace_turned_away_total{{problem="{kind}"}} {count}'
 
@@ -151,20 +151,21 @@ def _decisions(counts: Mapping[str, int]) -> Iterable[str]:
         ("spool_seconds", "gauge", "Age of the oldest decision in the spool."),
     ):
         full = f"millrace_decisions_{name}{'_total' if kind == 'counter' else ''}"
-        yield from _head(full, kind, words)
+        yield from head(full, kind, words)
         yield f"{full} {counts[name]}"
 
 
 def _near(kept: Mapping[str, Kept]) -> Iterable[str]:
-    yield from _head("millrace_near_total", "counter", "Parts of rows that were kept near when asked for, or were not.")
+    yield from head("millrace_near_total", "counter", "Parts of rows that were kept near when asked for, or were not.")
     for name, item in kept.items():
         yield f'millrace_near_total{{technology="{name}",result="hit"}} {item.hits}'
         yield f'millrace_near_total{{technology="{name}",result="miss"}} {item.misses}'
-    yield from _head("millrace_near_bytes", "gauge", "Bytes that rows kept near take.")
+    yield from head("millrace_near_bytes", "gauge", "Bytes that rows kept near take.")
     for name, item in kept.items():
         yield f'millrace_near_bytes{{technology="{name}"}} {item.size}'
 
 
-def _head(name: str, kind: str, words: str) -> Iterable[str]:
+def head(name: str, kind: str, words: str) -> Iterable[str]:
+    """What Prometheus' text format says of a metric before its values."""
     yield f"# HELP {name} {words}"
     yield f"# TYPE {name} {kind}"

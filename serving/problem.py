@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from serving.errors import ServingError
+from serving.head import Reply, lines_of, pairs
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = Sequence[tuple[bytes, bytes]]
@@ -42,15 +43,14 @@ class Problem(ServingError):
 
     Attributes:
         headers: that are sent with it beside those of every problem.
-        passes: whether a status of `RETRY` passes by itself here, so that a client is told when to come back.
     """
 
     headers: Headers = ()
-    passes = True
 
     def __init__(self, status: int, kind: str, detail: str, **more: Any) -> None:
         super().__init__(detail)
         self.status, self.kind, self.detail, self.more = status, kind, detail, more
+        self.passes = status in RETRY
 
     @property
     def document(self) -> Mapping[str, Any]:
@@ -64,24 +64,29 @@ class Problem(ServingError):
         }
 
     def written(self) -> tuple[Headers, bytes]:
-        """All headers of the answer, and its body."""
-        body = msgspec.json.encode(self.document)
-        own = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
-        if self.passes and self.status in RETRY:
+        """All headers of the answer but for its length, and its body."""
+        own = [(b"content-type", b"application/problem+json")]
+        if self.passes:
             own.append((b"retry-after", RETRY[self.status]))
-        return [*own, *self.headers], body
+        return [*own, *self.headers], msgspec.json.encode(self.document)
+
+    @property
+    def reply(self) -> Reply:
+        """The whole answer."""
+        headers, body = self.written()
+        return self.status, lines_of(headers), body
 
     async def send(self, send: Send) -> None:
         """Answer with the document."""
-        headers, body = self.written()
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_reply(send, self.reply)
 
 
 class Lasting(Problem):
-    """One that does not pass by itself: somebody has to do something first."""
+    """One that does not pass by itself, whatever its status: somebody has to do something first."""
 
-    passes = False
+    def __init__(self, status: int, kind: str, detail: str, **more: Any) -> None:
+        super().__init__(status, kind, detail, **more)
+        self.passes = False
 
 
 def unknown(what: str, name: str, known: Sequence[str]) -> Problem:
@@ -93,3 +98,11 @@ def unknown(what: str, name: str, known: Sequence[str]) -> Problem:
 def wrong_field(field: str, detail: str) -> Problem:
     """A field of a body, or the body itself where `field` is empty, is not what its type says."""
     return Problem(400, "wrong-field", f"{field}: {detail}." if field else f"{detail}.", field=field or None)
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Answer so."""
+    status, lines, body = reply
+    headers = [*pairs(lines), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -154,7 +154,7 @@ class Service:
         self.served = _Served(self.endpoints, self.products.goals)
         self.experiments.listen(self._assign)
 
-    def app(self) -> Starlette:
+    def app(self) -> Application:
         """The application. Its `state.stopping` is to be called when the server begins to stop."""
         gate = Middleware(Gate, access=self.access, audit=self.audit, turned_away=self.metrics.turned_away)
         app = Application(

@@ -18,6 +18,7 @@ from serving.assignment import takes_part
 from serving.decisions.entry import Entry
 from serving.decisions.log import DecisionLog
 from serving.endpoint import Endpoint, Live, Shadow
+from serving.metrics import head
 from serving.problem import Problem
 from serving.provenance import Provenance
 from serving.shadow_comparison import Comparison, Copied
@@ -95,8 +96,7 @@ class Shadowing:
 
     def _lines(self) -> Iterator[str]:
         name = "millrace_shadow_answers_total"
-        yield f"# HELP {name} Copies of requests, by what became of them."
-        yield f"# TYPE {name} counter"
+        yield from head(name, "counter", "Copies of requests, by what became of them.")
         for shadow, found in self.comparisons.items():
             outcomes = {"same": found.same, "different": found.different, "skipped": found.skipped, **found.failed}
             for outcome, count in outcomes.items():

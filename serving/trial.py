@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 from serving.answering import Answering
 from serving.checking import golden_problem
 from serving.endpoint import Endpoint
 from serving.endpoints import Endpoints
+from serving.head import pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,10 @@ class Trials:
             implementation: the one that is to answer, outside experiments; empty = the one that the unit gets.
         """
         asked = {"type": endpoint, **({"implementation": implementation} if implementation else {})}
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body}
-
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
-
         began = perf_counter()
-        await self._answering({"type": "http", "path_params": asked}, receive, send)
-        start, content = sent
-        headers = {name.decode(): value.decode() for name, value in start["headers"]}
-        return Answer(start["status"], headers, content["body"], perf_counter() - began)
+        status, lines, answer = await self._answering.answer(asked, body)
+        headers = {name.decode(): value.decode() for name, value in pairs(lines)}
+        return Answer(status, headers, answer, perf_counter() - began)
 
     async def golden(self, endpoint: Endpoint) -> list[GoldenResult]:
         """Ask every implementation that is served the golden requests. Nothing is logged."""

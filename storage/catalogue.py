@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
+from weakref import WeakSet
 
 from schemas import Record
-from storage.alias import Alias
+from storage.alias import Alias, Name
 from storage.descriptor import Descriptor
 from storage.errors import StorageMissing, StorageUnavailable
 from storage.naming import instead, version_of
 from storage.reader import Kept, Located, Reader
-from storage.section import Health, Section, unavailable
+from storage.section import Health, Said, Section, unavailable
 from storage.technology import Reads
 from storage.unit import UnitState
 
@@ -22,8 +25,9 @@ R = TypeVar("R", bound=Reader)
 
 
 class Catalogue:
-    """What the technologies said at the last `refresh`; nothing before the first. All other methods but `lease` answer
-    from memory. A technology that does not answer keeps what it had said, and holds up no other.
+    """What the technologies said at the last `refresh`; nothing before the first. All other methods but `hold` answer
+    from memory. What its readers read is leased before they do. A technology that does not answer keeps what it had
+    said, and holds up no other.
 
     Args:
         technologies: by name, as in a storage's title; each is asked for when it is to be read, which may fail. Whoever
@@ -34,8 +38,10 @@ class Catalogue:
 
     def __init__(self, technologies: Mapping[str, Reads], placed: Mapping[str, str] = MappingProxyType({})) -> None:
         self._sections = {
-            name: Section(name, partial(technologies.__getitem__, name), self._list) for name in technologies
+            name: Section(name, partial(technologies.__getitem__, name), self._list, self._followed)
+            for name in technologies
         }
+        self._names: WeakSet[_Name] = WeakSet()
         self._placed = placed
         self._listing = Listing([], {}, (), placed)
 
@@ -46,6 +52,14 @@ class Catalogue:
             patience: seconds to wait for slow ones, whose answers count when they come; None = as long as they take.
         """
         await asyncio.gather(*(section.refresh(patience) for section in self._sections.values()))
+
+    async def hold(self, patience: float | None = None) -> None:
+        """Ask again where a reader was made since, so that its first read does not wait for the lease.
+
+        Args:
+            patience: see `refresh`.
+        """
+        await asyncio.gather(*(section.refresh(patience) for section in self._sections.values() if section.wanted))
 
     def place(self, placed: Mapping[str, str]) -> None:
         """Say anew where storages live of which there are several."""
@@ -85,35 +99,23 @@ class Catalogue:
         found = {name: getattr(section.reads, "kept", None) for name, section in self._sections.items()}
         return {name: kept for name, kept in found.items() if kept is not None}
 
-    async def lease(self, titles: Iterable[str], until_ms: int) -> dict[str, Exception]:
-        """Tell the technologies that these versions are read until then, in ms since 1970; see `Reads.lease`.
-
-        Returns:
-            by technology's name why it did not take it; empty when all did.
-        """
-        by_name: dict[str, list[str]] = {}
-        for title in titles:
-            by_name.setdefault(title.partition("/")[0], []).append(title)
-        told = await asyncio.gather(*(self._lease(name, mine, until_ms) for name, mine in by_name.items()))
-        return {name: error for name, error in zip(by_name, told, strict=True) if error is not None}
-
-    async def _lease(self, name: str, titles: Sequence[str], until_ms: int) -> Exception | None:
-        try:
-            await self.reads(name).lease(titles, until_ms)
-        except Exception as error:
-            return error
-        return None
-
     def _list(self) -> None:
-        found: list[Located] = []
-        aliases: dict[tuple[str, str, str], Alias] = {}
-        unread: set[str] = set()
-        for name, section in self._sections.items():
-            if section.reads is not None:
-                found += [Located(section.reads, item) for item in section.said.descriptors]
-            aliases.update({(name, *place): alias for place, alias in section.said.aliases.items()})
-            unread |= {f"{name}/{item.entry}" for item in section.said.damaged if item.kind == "alias"}
-        self._listing = Listing(found, aliases, unread, self._placed)
+        self._listing = Listing.of(self._told(), self._placed)
+
+    def _told(self) -> dict[str, tuple[Reads | None, Said]]:
+        return {name: (section.reads, section.said) for name, section in self._sections.items()}
+
+    def _followed(self, technology: str, said: Said) -> dict[str, Descriptor]:
+        """By title, the versions of a technology that readers will read by what it has said now."""
+        places = {name.place for name in self._names}
+        told = {**self._told(), technology: (self._sections[technology].reads, said)}
+        listing, found = Listing.of(told, self._placed, places), dict[str, Descriptor]()
+        for name in self._names:
+            with suppress(StorageMissing):
+                item = name.located(listing).descriptor
+                if item.technology == technology:
+                    found[item.title] = item
+        return found
 
     def storages(self) -> list[Descriptor]:
         """Every version of every storage, by technology, format, name and version."""
@@ -158,6 +160,8 @@ class Catalogue:
             StorageMissing: see `find`. A reader raises it too, when its storage is there no more.
             FormatRefused: rows cannot be read as this class.
         """
+        wanted = _Name(kind.format, name, version, technology)
+        self._names.add(wanted)
         seen: Listing | None = None
         located: Located
 
@@ -165,15 +169,41 @@ class Catalogue:
             nonlocal seen, located
             if seen is not self._listing:
                 listing = self._listing
-                located = listing.find(kind.format, name, version, technology)
+                located = self._held(wanted.located(listing))
                 seen = listing
             return located
 
         return kind(locate, record)
 
+    def _held(self, found: Located) -> Located:
+        """The same; of a version that is not held yet what its first read waits for comes before."""
+        section = self._sections[found.descriptor.technology]
+        if section.holds(found.descriptor):
+            return found
+        section.wanted = True
+        return Located(section.holding, found.descriptor)
+
     def states(self) -> dict[str, list[UnitState]]:
         """By storage's title, how far its units are; every storage of a writer shows the same."""
         return {title: units for section in self._sections.values() for title, units in section.said.states.items()}
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class _Name:
+    """What a reader follows, for as long as there is that reader; see `Catalogue.reader`."""
+
+    format: str
+    name: str
+    version: int | None
+    technology: str | None
+
+    @property
+    def place(self) -> Name:
+        return self.format, _parts(self.format, self.name)[1]
+
+    def located(self, listing: Listing) -> Located:
+        """What it stands for. Raises StorageMissing."""
+        return listing.find(self.format, self.name, self.version, self.technology)
 
 
 class Listing:
@@ -193,6 +223,28 @@ class Listing:
     ) -> None:
         self.found = sorted(found, key=lambda located: _order(located.descriptor))
         self.aliases, self._unread, self._placed = aliases, unread, placed
+
+    @classmethod
+    def of(
+        cls,
+        told: Mapping[str, tuple[Reads | None, Said]],
+        placed: Mapping[str, str],
+        places: Collection[Name] | None = None,
+    ) -> Listing:
+        """Of what each technology has said; one that could not be opened says nothing.
+
+        Args:
+            places: of these storages alone, by format and name.
+        """
+        found: list[Located] = []
+        aliases: dict[tuple[str, str, str], Alias] = {}
+        unread: set[str] = set()
+        for name, (reads, said) in told.items():
+            if reads is not None:
+                found += [Located(reads, it) for it in said.descriptors if places is None or it.place in places]
+            aliases.update({(name, *place): alias for place, alias in said.aliases.items()})
+            unread |= {f"{name}/{item.entry}" for item in said.damaged if item.kind == "alias"}
+        return cls(found, aliases, unread, placed)
 
     def find(self, format: str, name: str, version: int | None, technology: str | None) -> Located:
         """See `Catalogue.find`."""

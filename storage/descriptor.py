@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from storage.entry import MOMENT, NAME, OBJECT, TEXT, integer, read
+from storage.options import must_be
 
 State = str
 STATES = ("ready", "filling", "deleting")
@@ -118,4 +119,6 @@ class Descriptor:
         Raises:
             EntryDamaged: it is none; any program may have written it.
         """
-        return cls(**read(text, _RULES, _OPTIONAL))
+        found = cls(**read(text, _RULES, _OPTIONAL))
+        must_be(found.format, found.options)
+        return found

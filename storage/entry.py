@@ -47,12 +47,22 @@ def read(text: object, rules: Mapping[str, Rule], optional: Collection[str] = ()
     Raises:
         EntryDamaged: it is not what the rules say; the message says where, and names no entry.
     """
-    found = _object(text)
+    return checked(_object(text), rules, optional)
+
+
+def checked(
+    found: Mapping[str, Any], rules: Mapping[str, Rule], optional: Collection[str] = (), within: str = ""
+) -> dict[str, Any]:
+    """The fields of an object that have a rule. Raises as `read` does.
+
+    Args:
+        within: what the message puts before a field's name.
+    """
     for name, rule in rules.items():
         if name not in found and name not in optional:
-            raise EntryDamaged(f"`{name}` is missing")
+            raise EntryDamaged(f"`{within}{name}` is missing")
         if name in found and not rule.fits(found[name]):
-            raise EntryDamaged(f"`{name}` is not {rule.words}")
+            raise EntryDamaged(f"`{within}{name}` is not {rule.words}")
     return {name: found[name] for name in rules if name in found}
 
 

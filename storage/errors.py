@@ -57,7 +57,8 @@ class SuspectGeneration(StorageError):
 
 
 class StorageMissing(StorageError):
-    """No storage answers to this name, or several do; the message lists what exists."""
+    """No storage answers to this name, or several do; the message lists what exists. Or the version was removed at this
+    moment."""
 
 
 class StorageConflict(StorageError):

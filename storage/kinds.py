@@ -48,12 +48,14 @@ KINDS: dict[str, Kind] = {
         breaks=True,
         address="redis://127.0.0.1:16379/0",
         near=True,
+        schemes=("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://"),
     ),
     "cassandra": Kind(
         "storage.cassandra.cassandra",
         "cassandra",
         refuses={"documents": "it has no full-text index"},
         lacks={"nearest": "its vector index gives no exact order", "search": "it has no full-text index"},
+        schemes=("cassandra://",),
     ),
     "relational": Kind(
         "storage.relational.relational",
@@ -70,6 +72,7 @@ KINDS: dict[str, Kind] = {
             "parameters": "a model is read back while it is trained, and its rows may be ahead of the position",
         },
         lacks={"load": "its rows may be ahead of the position for a moment"},
+        schemes=("http://", "https://"),
     ),
 }
 

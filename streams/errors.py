@@ -6,7 +6,7 @@ MillraceError                   (schemas)
     TopicMissing                a topic that does not exist
     PositionOutsideLog          a position that the log does not reach back, or forward, to
     MemberFenced                another consumer runs under the same member name
-    KafkaUnavailable            no broker answered in time
+    KafkaUnavailable            no broker answered in time, or the one that should is stopping
 """
 
 from __future__ import annotations
@@ -64,6 +64,6 @@ class MemberFenced(StreamError):
 
 
 class KafkaUnavailable(StreamError):
-    """No broker answered in time. Trying again later may succeed."""
+    """No broker answered in time, or a partition is being taken over. Trying again later may succeed."""
 
     passes = True

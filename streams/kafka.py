@@ -24,7 +24,7 @@ _UNAVAILABLE = {
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.LEADER_NOT_AVAILABLE,
 }
-_PASSING = _UNAVAILABLE | {
+_MOVING = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.OFFSET_NOT_AVAILABLE,
     KafkaError.FENCED_LEADER_EPOCH,
@@ -32,6 +32,11 @@ _PASSING = _UNAVAILABLE | {
     KafkaError.KAFKA_STORAGE_ERROR,
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+"""A broker is stopping, or takes over from another."""
+_PASSING = {
+    *_UNAVAILABLE,
+    *_MOVING,
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError._MAX_POLL_EXCEEDED,  # the next poll joins the group again
 }
@@ -76,7 +81,9 @@ def said(error: KafkaError, doing: str, topic: str | None = None) -> StreamError
         return TopicMissing(topic)
     text = f"{doing} failed: {error.str()} ({error.name()})."
     if code in _UNAVAILABLE:
-        return KafkaUnavailable(f"{text} Is Kafka running, and is its address right?")
+        return KafkaUnavailable(f"{text} Is Kafka running, and is the setting `kafka`, its address, right?")
+    if code in _MOVING:
+        return KafkaUnavailable(f"{text} A broker is stopping, or takes over from another; it passes by itself.")
     # A fatal error's fatal() can be false; its code tells (seen with static members).
     if code == KafkaError.FENCED_INSTANCE_ID or (code == KafkaError._FATAL and "fenced" in error.str().lower()):
         return MemberFenced(f"{text} Another process runs under the same member name; stop one, or name them apart.")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -29,7 +29,7 @@ from millrace.garbage import settle
 from serving.access import Access
 from serving.application import Application
 from serving.body import read_body
-from serving.head import SendWhole, line
+from serving.head import Reply, line
 from storage.address import Address
 from storage.catalogue import Catalogue
 from storage.formats.ranking_reader import RankingReader
@@ -52,7 +52,9 @@ class Constant:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Read the body and send them."""
         await read_body(receive, LIMIT)
-        await _send(send, self._body)
+        length = (b"content-length", b"%d" % len(self._body))
+        await send({"type": "http.response.start", "status": 200, "headers": [*JSON, length]})
+        await send({"type": "http.response.body", "body": self._body})
 
 
 class Bare:
@@ -66,19 +68,10 @@ class Bare:
         """Read from this."""
         self._reader = reader
 
-    async def answer(self, scope: MutableMapping[str, Any], receive: Any, send: Any, whole: SendWhole) -> None:
+    async def answer(self, asked: Mapping[str, str], body: bytes) -> Reply:
         """Answer."""
-        request = self._decode(await read_body(receive, LIMIT))
-        answer: Recommendations = await neighbours(request, self._reader)
-        body = self._encode(answer)
-        if not whole(LINES, body):
-            await _send(send, body)
-
-
-async def _send(send: Any, body: bytes) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    await send({"type": "http.response.start", "status": 200, "headers": [*JSON, length]})
-    await send({"type": "http.response.body", "body": body})
+        answer: Recommendations = await neighbours(self._decode(body), self._reader)
+        return 200, LINES, self._encode(answer)
 
 
 def constant(url: str, near: int) -> Starlette:

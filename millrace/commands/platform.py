@@ -42,7 +42,11 @@ def down() -> None:
     from millrace.stack import Stack
 
     settings = Settings.load()
-    Stack(settings).down()
+    stack = Stack(settings)
+    if not stack.started():
+        say("Nothing runs that was started in this folder.")
+        return
+    stack.down()
     say(f"Stopped. The data stays in {settings.state_dir}; remove that folder to start from nothing.")
 
 

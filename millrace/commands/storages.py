@@ -23,22 +23,38 @@ def list_storages(context: typer.Context, output: OutputOption = Output.TABLE) -
 
     Example: millrace storages --output json
     """
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _list(output)
+
+
+@app.command("list")
+def list_by_name(output: OutputOption = Output.TABLE) -> None:
+    """Every storage: the same as `millrace storages` alone.
+
+    Example: millrace storages list --output json
+    """
+    _list(output)
+
+
+def _list(output: Output) -> None:
     import asyncio
 
+    from millrace.commands.store import elsewhere, must_answer
     from millrace.platform import Platform
     from millrace.settings import Settings
 
     async def listed() -> None:
-        async with Platform(Settings.load()).catalogue() as catalogue:
+        settings = Settings.load()
+        async with Platform(settings).catalogue() as catalogue:
             await catalogue.refresh()
             rows = [await _row(catalogue, item) for item in catalogue.storages()]
             if rows or all(health.error is None for health in catalogue.health().values()):
                 write_rows(rows, output, EMPTY)
             for sentence in catalogue.damaged():
                 warn(sentence)
-            catalogue.must_answer()
+            if (hint := elsewhere(settings)) and output is Output.TABLE:
+                warn(hint)
+            must_answer(catalogue, settings, catalogue.health())
 
     asyncio.run(listed())
 

@@ -55,13 +55,17 @@ def create(
     named = place(storage)
     if named.version is not None:
         raise MillraceError(f"A new storage begins with @1; write {named.storage} without @{named.version}.")
-    item = blank(*named.whole, given, None if schema is None else _text(schema))
+    item = blank(*named.whole, given, None if schema is None else _text(schema), _option)
     with opened_technology(named.technology) as technology:
         made = versions.create(technology, item, me())
     if output is Output.JSON:
         write_json(asdict(made))
     else:
         say(f"Created {made.title}, empty.")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 @app.command()
@@ -111,12 +115,11 @@ def delete(
         say(f"Deleted the entry {name}, which could not be read.")
         return
     place = _found(name)
-    if (
-        not yes
-        and typer.prompt(printable(f"This removes {place.title} with all its rows. Type {place.name} to go on"))
-        != place.name
-    ):
-        raise MillraceError(f"That is not {place.name}; nothing was deleted.")
+    if not yes:
+        what = place.title if place.version is not None else f"{place.title}, all its versions,"
+        say(f"This removes {what} with all rows. Nothing brings them back.")
+        if typer.prompt(printable(f"Type {place.name} to go on")) != place.name:
+            raise MillraceError(f"That is not {place.name}; nothing was deleted.")
     count = _changed(place, lambda it: versions.delete(it, place.format, place.name, place.version, force))
     say(f"Deleted {place.title}: {count} version{'' if count == 1 else 's'}.")
 
@@ -185,14 +188,19 @@ def opened_technology(name: str) -> Iterator[Technology]:
     """Where learners write, opened for one command."""
     from contextlib import closing
 
+    from millrace.commands.store import saying_where
     from millrace.platform import Platform
     from millrace.settings import Settings
     from schemas import MillraceError
 
-    with closing(Platform(Settings.load())) as platform:
+    settings = Settings.load()
+    with closing(Platform(settings)) as platform:
         if name not in platform.technologies:
             raise MillraceError(_not_set_up(name, ", ".join(platform.technologies) or "none"))
-        yield platform.technologies[name]
+        with saying_where(settings, name, opening=True):
+            technology = platform.technologies[name]
+        with saying_where(settings, name):
+            yield technology
 
 
 def _not_set_up(name: str, there: str) -> str:

@@ -98,15 +98,23 @@ async def found(name: str) -> AsyncIterator[tuple[Catalogue, Place]]:
         StorageMissing: it stands for none, or for several.
         StorageUnavailable: a technology that might hold it does not answer.
     """
+    from millrace.commands.store import elsewhere, must_answer, saying_where
     from millrace.platform import Platform
     from millrace.settings import Settings
+    from storage.errors import StorageMissing
     from storage.naming import find, technology_of
 
-    async with Platform(Settings.load()).catalogue() as catalogue:
+    settings = Settings.load()
+    async with Platform(settings).catalogue() as catalogue:
         await catalogue.refresh()
         technology = technology_of(name)
-        catalogue.must_answer(None if technology is None else [technology])
-        yield catalogue, find(catalogue.storages(), name)
+        must_answer(catalogue, settings, catalogue.health() if technology is None else [technology])
+        try:
+            place = find(catalogue.storages(), name)
+        except StorageMissing as error:
+            raise StorageMissing(" ".join(filter(None, [str(error), elsewhere(settings)]))) from error
+        with saying_where(settings, place.technology):
+            yield catalogue, place
 
 
 def all_versions(catalogue: Catalogue, place: Place) -> list[Descriptor]:

@@ -53,7 +53,7 @@ def left(product: Product) -> list[str]:
     found = []
     if product.experiments:
         names = ", ".join(item.name for item in product.experiments)
-        found.append(f"Experiments of product.toml are drafts until somebody starts them: {names}.")
+        found.append(f"Experiments of product.toml become drafts, which wait for somebody to start them: {names}.")
     if product.pages:
         found.append(f"Pages of the console are not taken ({', '.join(item.title for item in product.pages)}).")
     return found

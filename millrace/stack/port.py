@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -13,6 +15,21 @@ from millrace.stack.errors import StackError
 from millrace.stack.server import Port
 
 _HIGHEST = 65_535
+
+
+def check_all_free(wanted: Sequence[tuple[Port, str]]) -> None:
+    """Raise `StackError` as `check_free` does. Where another folder's local stack is in the way, the message says which
+    one, and names free ports for all that is wanted here."""
+    for port, name in wanted:
+        stack = _stack_of(port.number) if _refusal(port.number) == errno.EADDRINUSE else None
+        if stack is not None:
+            others = " ".join(_instead(port) for port, _ in wanted)
+            raise StackError(
+                f"Port {port.number}, which {name} needs, is in use by the local stack of {stack.parent}, which runs. "
+                f"Work with that one from {stack.parent}, or stop it there: millrace down. For a second one beside it "
+                f"choose other ports: {others}"
+            )
+        check_free(port, name)
 
 
 def check_free(port: Port, name: str) -> None:
@@ -63,11 +80,29 @@ def _instead(port: Port) -> str:
 
 
 def _by_whom(number: int) -> str:
-    with suppress(psutil.Error, OSError):  # other users' connections may be hidden from us
-        for connection in psutil.net_connections("tcp"):
-            if _is_listening(connection, number) and connection.pid is not None:
-                return f" by {psutil.Process(connection.pid).name().split()[0]} (process {connection.pid})"
+    with suppress(psutil.Error, OSError):
+        user = _user(number)
+        return "" if user is None else f" by {user.name().split()[0]} (process {user.pid})"
     return ""
+
+
+def _user(number: int) -> psutil.Process | None:
+    """The process that listens on a port; None where the system does not tell: others' may be hidden from us."""
+    for connection in psutil.net_connections("tcp"):
+        if _is_listening(connection, number) and connection.pid is not None:
+            return psutil.Process(connection.pid)
+    return None
+
+
+def _stack_of(number: int) -> Path | None:
+    """The state folder of the local stack that has started who listens on a port: it writes into a log there, beside
+    its record."""
+    with suppress(psutil.Error, OSError):
+        user = _user(number)
+        for log in [Path(file.path) for file in user.open_files()] if user is not None else ():
+            if log.parent.name == "logs" and (log.parents[1] / "processes" / f"{log.stem}.json").is_file():
+                return log.parents[1]
+    return None
 
 
 def _is_listening(connection: Any, number: int) -> bool:

@@ -18,7 +18,7 @@ from millrace.stack.artefacts import check_space
 from millrace.stack.errors import StackError
 from millrace.stack.lock import held
 from millrace.stack.plan import addresses, servers, variables
-from millrace.stack.port import check_free, listens
+from millrace.stack.port import check_all_free, check_free, listens
 from millrace.stack.process import Processes, ProcessRecord, last_lines
 from millrace.stack.server import Port, Server
 
@@ -69,6 +69,10 @@ class Stack:
             self._processes.end([record for record in chosen if record.name not in _LAST_TO_STOP])
             for name in _LAST_TO_STOP:
                 self._processes.end([record for record in chosen if record.name == name])
+
+    def started(self) -> bool:
+        """Whether something was started in this folder that `down` has not stopped."""
+        return bool(self._processes.records())
 
     def records(self, names: Iterable[str]) -> list[ProcessRecord]:
         """The processes that run under these names now, to be told from those that do so later."""
@@ -129,9 +133,7 @@ class Stack:
                     f"{name} runs at {record.address}, started from this folder, and the settings say {address}; "
                     "run millrace down first, or take the setting back."
                 )
-        for server in missing:
-            for port in server.ports:
-                check_free(port, server.name)
+        check_all_free([(port, server.name) for server in missing for port in server.ports])
         if missing:
             check_space(self._folder, _SPACE, "the local stack", ", or name another folder with MILLRACE_STATE_DIR")
 

@@ -139,7 +139,7 @@ def _unfolded(storage: StorageFigures) -> str:
 
 
 def _experiments(flow: Flow) -> Words:
-    slowest = _slowest(item.behind for item in flow.storages if item.descriptor.name.startswith("experiment_"))
+    slowest = _slowest(item.behind for item in flow.storages if item.counts_experiments)
     running = sum(len(item.facts.experiments) for item in flow.endpoints)
     return Words(
         name=EXPERIMENTS,

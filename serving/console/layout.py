@@ -72,7 +72,7 @@ def layout(flow: Flow, limit: int = LIMIT) -> Layout:
     live = [item for item in flow.storages if item.live]
     storages = _kept(flow, live, limit)
     reads = {item.name: sorted(item.facts.reads) for item in flow.endpoints}
-    counts = [item.title for item in storages if item.descriptor.name.startswith("experiment_")]
+    counts = [item.title for item in storages if item.counts_experiments]
     if counts:
         reads.setdefault(EXPERIMENTS, counts)
     topic_of = {learner.title: learner.topic for learner in flow.learners}

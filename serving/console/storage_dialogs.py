@@ -62,6 +62,13 @@ def creation(storages: Storages) -> Creation:
     return Creation(storages.technologies, {name: every.get(name, nothing) for name in storages.technologies})
 
 
+def likely(storages: Storages) -> str:
+    """The technology that a new storage is most likely meant for: the first that answers."""
+    health = storages.catalogue.health()
+    answering = (name for name in storages.technologies if name in health and health[name].error is None)
+    return next(answering, next(iter(storages.technologies), ""))
+
+
 def move(kind: str, flow: Flow, every: Sequence[StorageFigures], version: str) -> Move | None:
     """What a switch to a version, or a rollback, would do; None where there is nothing to go to."""
     alias = every[0].alias

@@ -14,6 +14,7 @@ from serving.console.page import Done, Page
 from serving.measurements import Measurements, StorageFigures
 from serving.problem import Problem
 from serving.storages.storages import Storages, parsed
+from storage.formats.blank import OPTIONS
 from storage.naming import Place
 from storage.retention import Retention
 
@@ -95,7 +96,7 @@ class StoragesPage:
         flow, more = measurements.flow(), dict[str, Any]()
         if query.get("ask") == "create":
             more["dialog"] = storage_dialogs.creation(self._storages)
-            more["values"] = {"technology": "redis", "format": "ranking"}
+            more["values"] = {"technology": storage_dialogs.likely(self._storages), "format": "ranking"}
             more["command"] = storage_dialogs.command(more["values"])
         places = storage_words.by_place(flow) if flow else {}
         listed = sorted((storage_words.shown(every) for every in places.values()), key=_order)
@@ -128,8 +129,10 @@ class StoragesPage:
         format = form.get("format", "")
         given = {key.partition(".")[2]: value for key, value in form.items() if key.startswith(f"{format}.")}
         schema = given.pop("schema", None)
+        technology, name = form.get("technology", ""), form.get("name", "")
+        labels = {option.name: option.label for option in OPTIONS.get(format, ())}
         made = await self._storages.create(
-            form.get("technology", ""), format, form.get("name", ""), given, schema, signed("console")
+            technology, format, name, given, schema, signed("console"), lambda option: labels.get(option, option)
         )
         return {"storage": f"{form['technology']}/{made.storage}", "done": "created"}
 
@@ -204,8 +207,9 @@ def _chosen(
     return pinned or storage_words.shown(every)
 
 
-def _order(item: StorageFigures) -> tuple[bool, str, str, str]:
-    return not item.descriptor.topic, item.descriptor.topic, item.descriptor.name, item.title
+def _order(item: StorageFigures) -> tuple[bool, bool, str, str, str]:
+    """What somebody has declared comes first, and so the first of it is shown unless another is chosen."""
+    return item.counts_experiments, not item.descriptor.topic, item.descriptor.topic, item.descriptor.name, item.title
 
 
 def _lead(listed: Sequence[StorageFigures]) -> str:

@@ -52,6 +52,11 @@ class StorageFigures:
         return self.amount.rows if self.amount else None
 
     @property
+    def counts_experiments(self) -> bool:
+        """Whether it is one of those that experiments are counted in, which no endpoint reads."""
+        return self.descriptor.name.startswith("experiment_")
+
+    @property
     def readers(self) -> tuple[str, ...]:
         """Endpoint types that read it."""
         return tuple(self.readings)

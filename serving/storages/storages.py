@@ -97,11 +97,18 @@ class Storages:
             return []
 
     async def create(
-        self, technology: str, format: str, name: str, options: Mapping[str, Any], schema: Any, made_by: str
+        self,
+        technology: str,
+        format: str,
+        name: str,
+        options: Mapping[str, Any],
+        schema: Any,
+        made_by: str,
+        spelled: Callable[[str], str] = str,
     ) -> Descriptor:
-        """Make a storage, empty; see `versions.create`."""
+        """Make a storage, empty; see `versions.create`, and `blank` for `spelled`."""
         self._must_be_set_up(technology)
-        item = _checked(partial(blank, technology, format, name, options, schema))
+        item = _checked(partial(blank, technology, format, name, options, schema, spelled))
         return await self._change(technology, lambda it: versions.create(it, item, made_by))
 
     async def switch(self, where: Place, version: int) -> Alias:

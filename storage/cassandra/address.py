@@ -67,8 +67,8 @@ class CassandraAddress:
 
     @property
     def where(self) -> str:
-        """Its hosts and ports, for messages."""
-        return ",".join(f"{host}:{port}" for host, port in self.nodes)
+        """Its hosts and ports, for messages, with the setting that says so."""
+        return f"{','.join(f'{host}:{port}' for host, port in self.nodes)} (cassandra_url)"
 
     @property
     def slots(self) -> int:

@@ -41,6 +41,7 @@ from storage.cassandra.address import CassandraAddress
 from storage.cassandra.batches import Batch
 from storage.cassandra.tables import make, missing
 from storage.errors import StorageError, StorageUnavailable, SuspectGeneration, UnknownOutcome
+from storage.handshake import perhaps
 
 Rows = list[tuple[Any, ...]]
 Encoded = tuple[bytes | None, ...]
@@ -276,6 +277,7 @@ def failure(error: BaseException, address: CassandraAddress) -> StorageError:
     if isinstance(error, NoHostAvailable) and not known:
         known = {"no node is connected; see what their logs say, and start them": None}
     problem = "; ".join(known) or _text(error)
+    problem += perhaps(problem, "ssl_ca_certs" in address.options, "ssl_ca_certs")
     return StorageUnavailable(f"Cassandra at {address.where} cannot be asked: {problem}.")
 
 

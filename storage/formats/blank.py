@@ -21,10 +21,9 @@ from storage.formats.format import Format
 from storage.formats.parameters import Parameters
 from storage.formats.ranking import LONGEST_HALF_LIFE, Ranking
 from storage.formats.span import span
-from storage.formats.vector_row import METRICS
 from storage.formats.vectors import Vectors
 from storage.kinds import KINDS
-from storage.snapshots.merging import MERGES
+from storage.options import MERGES, METRICS
 from storage.technologies import kind, must_hold
 
 LONGEST_NAME = 100
@@ -70,12 +69,20 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 """By format, in the order in which people meet them."""
 
 
-def blank(technology: str, format: str, name: str, options: Mapping[str, Any], schema: Any = None) -> Descriptor:
+def blank(
+    technology: str,
+    format: str,
+    name: str,
+    options: Mapping[str, Any],
+    schema: Any = None,
+    spelled: Callable[[str], str] = str,
+) -> Descriptor:
     """The descriptor of a storage that nobody writes yet, for `versions.create`.
 
     Args:
         options: by name, as text or as JSON values; None and "" count as left out. See `OPTIONS`.
         schema: Avro schema of the rows, as JSON values or as their text, where the format has one.
+        spelled: an option's name as whoever gave it wrote it, for messages.
 
     Raises:
         OptionRefused: something cannot be so; `field` is "technology", "format", "name", "schema" or an option's name.
@@ -84,11 +91,12 @@ def blank(technology: str, format: str, name: str, options: Mapping[str, Any], s
     given = {key: value for key, value in {**options, "schema": schema}.items() if value not in (None, "")}
     known = {option.name: option for option in OPTIONS[format]}
     for key in given.keys() - known.keys():
-        raise OptionRefused(key, f"{format} has no option {key!r}; it has {', '.join(known) or 'none'}.")
+        there = ", ".join(map(spelled, known)) or "none"
+        raise OptionRefused(key, f"{format} has no option {spelled(key)}; it has {there}.")
     for key, option in known.items():
         if option.required and key not in given:
-            raise OptionRefused(key, f"{format} needs {key}: {option.hint}.")
-    values = {key: _value(known[key], value) for key, value in given.items()}
+            raise OptionRefused(key, f"{format} needs {spelled(key)}: {option.hint}.")
+    values = {key: _value(known[key], value, spelled(key)) for key, value in given.items()}
     try:
         form = FORMS[format](name, technology, values)
         found = replace(form.describe("", 1, 1, ""), writer="", topic="")
@@ -140,11 +148,11 @@ FORMS: dict[str, Callable[[str, str, Values], Format]] = {
 """How each format is declared from checked options."""
 
 
-def _value(option: Option, given: Any) -> Any:
+def _value(option: Option, given: Any, spelled: str) -> Any:
     try:
         return _READ[option.kind](option, given)
     except (ValueError, TypeError, MillraceError) as error:
-        raise OptionRefused(option.name, f"{option.name}: {str(error).rstrip('.')}.") from error
+        raise OptionRefused(option.name, f"{spelled}: {str(error).rstrip('.')}.") from error
 
 
 def _span(option: Option, given: Any) -> Any:

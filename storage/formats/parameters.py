@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from storage.address import Address
 from storage.errors import FormatRefused, WriteRefused
 from storage.formats.format import Format
+from storage.options import MERGES, Merge
 from storage.session import Session
-from storage.snapshots.merging import MERGES, Merge
 from storage.snapshots.model_filling import NoPlace, fill
 from storage.snapshots.model_state import NotHeld, state_of
 from storage.snapshots.snapshot import LAYOUT, Snapshot

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
 from storage.errors import SuspectGeneration
-
-Metric = Literal["cosine", "dot", "euclidean"]
-METRICS: tuple[Metric, ...] = ("cosine", "dot", "euclidean")
 
 Vector = npt.NDArray[np.float32]
 STORED = np.dtype("<f4")

@@ -13,7 +13,8 @@ from storage.errors import FormatRefused, WriteRefused
 from storage.formats.columns import last_rows, vector_column
 from storage.formats.frames import vector_frame
 from storage.formats.owned import Owned
-from storage.formats.vector_row import METRICS, STORED, Metric, Vector, row_of, rows_of, vector_of
+from storage.formats.vector_row import STORED, Vector, row_of, rows_of, vector_of
+from storage.options import METRICS, Metric
 
 
 class Vectors(Owned[Vector]):

@@ -9,10 +9,10 @@ from typing import Any
 from storage.descriptor import Descriptor
 from storage.errors import FormatRefused
 from storage.formats.blank import blank
-from storage.formats.vector_row import Metric
 from storage.loads.file import LoadFile
 from storage.loads.piece import Piece
 from storage.loads.records import inferred
+from storage.options import Metric
 
 PLAIN_KEY = "key"
 """A column of this name is the key and nothing else; another one that is named as the key is a field as well."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from schemas.repeated_key import repeated_key
 from storage.errors import FileRefused
 from storage.loads.file import BYTES, ROWS, LoadFile
 from storage.loads.lines import lines_of
@@ -62,10 +62,8 @@ class NdjsonFile(LoadFile):
     def _refuse_repeats(self, number: int, line: bytes) -> None:
         """Raise FileRefused for a line that has a key twice in one object: nobody can tell which value is meant. A line
         with as many colons as members has none, and need not be looked at."""
-        try:
-            _STRICT.decode(line.decode())
-        except _Repeated as error:
-            raise FileRefused(f"{self.name}, line {number}: found the key {error} twice in one object.") from error
+        if (key := repeated_key(line.decode())) is not None:
+            raise FileRefused(f"{self.name}, line {number}: found the key {key!r:.80} twice in one object.")
 
     def _no_object(self, line: int, error: Exception) -> FileRefused:
         if isinstance(error, UnicodeDecodeError):
@@ -81,23 +79,6 @@ class _Lines:
 
     def __call__(self, row: int) -> str:
         return f"line {self._numbers[row - self._first]}"
-
-
-class _Repeated(Exception):
-    """An object has a key twice."""
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise _Repeated(f"{key!r:.80}")
-        found[key] = value
-    return found
-
-
-_STRICT = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, strict=False)
-"""Of what was read already: all that it looks at is keys, however long numbers are."""
 
 
 def _members(value: Any) -> int:

@@ -14,6 +14,7 @@ from storage.compound import split
 from storage.descriptor import Descriptor
 from storage.errors import as_text
 from storage.listed import Damaged, EntryKind
+from storage.redis.eviction import must_keep
 from storage.redis.fill import newest_buckets
 from storage.redis.keys import STORAGES, UNIT_OF_SHARDS, Keys, unit_state
 from storage.redis.nodes import Nodes
@@ -45,6 +46,9 @@ class RedisCluster:
 
     def declare(self, descriptor: Descriptor) -> Descriptor:
         """See `Technology.declare`."""
+        with self._nodes.learning():
+            for node in self._nodes.every():
+                must_keep(node.pool)
         return self._ask(STORAGES, lambda node: node.declare(descriptor))
 
     def storages(self) -> list[Descriptor]:

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
+import ssl
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
+from redis.connection import SSLConnection
+
 from storage.errors import StorageUnavailable
-from storage.redis.address import connection_settings
+from storage.handshake import perhaps
+from storage.redis.address import ENCRYPTED, connection_settings, place
 from storage.redis.lookup import Command, Question
 from storage.redis.near import Near
 from storage.redis.request import ReplyError, Request
@@ -157,7 +162,7 @@ class Connection:
                     self._socket = socket
                     break
             except Exception as error:  # whatever it is, it is what calls fail with
-                self._problem = str(error) or "no answer"
+                self._problem = self._why_not_connected(error)
             await asyncio.sleep(pause * (0.5 + random.random() / 2))
             pause = min(2 * pause, LONGEST_PAUSE)
         self._connecting, self._problem = None, ""
@@ -234,9 +239,15 @@ class Connection:
         problem = "it is closed here" if self._closed else self._problem or "no answer in time"
         return StorageUnavailable(f"Redis at {self._place} cannot be read: {problem}.")
 
+    def _why_not_connected(self, error: Exception) -> str:
+        number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+        why = str(error) if number is None or number < 0 else os.strerror(number)
+        why = why or "no answer"
+        return why + perhaps(why, self._settings.get("connection_class") is SSLConnection, ENCRYPTED)
+
     @property
     def _place(self) -> str:
-        return self._settings.get("path") or f"{self._settings.get('host')}:{self._settings.get('port', 6379)}"
+        return place(self._settings)
 
 
 def _heard(future: asyncio.Future[list[Any]]) -> None:

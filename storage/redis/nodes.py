@@ -50,16 +50,17 @@ class Nodes:
     def node(self, key: str) -> Redis:
         """The node that has a key."""
         with self._lock:
-            if self._closed:
-                raise StorageUnavailable("The Redis Cluster cannot be reached: it is closed here.")
             return self._open(self.url(key))
+
+    def every(self) -> list[Redis]:
+        """Each node that has keys now, as far as is known."""
+        with self._lock:
+            return [self._open(url) for url in self._map().nodes()]
 
     def url(self, key: str) -> str:
         """The url of the node that has a key now."""
         with self._lock:
-            if self._slots is None:
-                self._slots = self._mapped()
-            url = self._slots.node(key)
+            url = self._map().node(key)
             if url is None:
                 self._slots = None
                 raise StorageUnavailable("No node of the Redis Cluster serves this slot now.")
@@ -71,6 +72,13 @@ class Nodes:
             self._closed = True
             for node in self._opened.values():
                 node.close()
+
+    def _map(self) -> Slots:
+        if self._closed:
+            raise StorageUnavailable("The Redis Cluster cannot be reached: it is closed here.")
+        if self._slots is None:
+            self._slots = self._mapped()
+        return self._slots
 
     def _mapped(self) -> Slots:
         problem = StorageUnavailable("The url of the Redis Cluster names no node.")

@@ -23,10 +23,12 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.exceptions import ConnectionError as ConnectionGone
+from redis.exceptions import TimeoutError as NoAnswer
 from redis.retry import Retry
 
 from storage.errors import StorageError, StorageUnavailable, SuspectGeneration, UnknownOutcome
-from storage.redis.address import connection_settings
+from storage.handshake import perhaps
+from storage.redis.address import ENCRYPTED, connection_settings, place
 
 Command = tuple[str | bytes | float, ...]
 _FOR_NOW = re.compile(r"used memory >|read only replica|LOADING|MISCONF|NOREPLICAS|BUSY|NOAUTH|non local key")
@@ -54,7 +56,12 @@ class Steady:
         """See redis-py. Every way to connect leads through here."""
         if self.held:
             raise ConnectionGone("the connection is gone, and what it watched with it")
-        super().connect_check_health(*arguments, **options)  # type: ignore[misc]
+        try:
+            super().connect_check_health(*arguments, **options)  # type: ignore[misc]
+        except (ConnectionGone, NoAnswer) as error:
+            if hint := perhaps(str(error), isinstance(self, SSLConnection), ENCRYPTED):
+                raise type(error)(f"{str(error).rstrip('.')}{hint}") from error
+            raise
 
     def tell(self, *commands: Command) -> None:
         """Send commands at once, each once. Raises UnicodeEncodeError before anything is sent."""
@@ -104,10 +111,7 @@ class Pool(ConnectionPool):
     @property
     def place(self) -> str:
         """Its address for people, without a password."""
-        where = self.connection_kwargs
-        if "path" in where:
-            return str(where["path"])
-        return f"{where.get('host', 'localhost')}:{where.get('port', 6379)}/{where.get('db', 0)}"
+        return place(self.connection_kwargs)
 
 
 def pool(url: str, timeout: float) -> Pool:

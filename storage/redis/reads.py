@@ -25,6 +25,7 @@ from storage.redis.keys import (
     unit_state,
 )
 from storage.redis.lookup import NEWEST_OF, SCORES, SUMS, TOP, Question
+from storage.redis.shards import shards_of
 from storage.redis.source import Source
 from storage.technologies import lacking
 from storage.technology import Newest
@@ -108,7 +109,7 @@ class RedisReads:
         """Into how many shards a generation goes on a cluster; None = nobody has written it yet."""
         keys = Keys.of(descriptor)
         said, units = await self.source.ask([("HGET", keys.generation, "shards"), ("SMEMBERS", keys.units)])
-        return int(said) if said is not None else 1 if units else None
+        return shards_of(said) or (1 if units else None)
 
     async def newest(self, descriptor: Descriptor) -> Newest:
         """The newest that a storage holds."""

@@ -14,12 +14,13 @@ from storage.descriptor import Descriptor
 from storage.errors import as_text, harmless
 from storage.redis.catalogue import RedisCatalogue
 from storage.redis.dump import dumped
+from storage.redis.eviction import must_keep
 from storage.redis.fenced import code_of, fence, fenced, page_of, pages
 from storage.redis.fill import erase, erase_units, fill, trim
 from storage.redis.keys import NEWEST, UNIT, Keys, newest, number, unit_name, unit_names, unit_state
 from storage.redis.pool import discovering, pool, run_command
 from storage.redis.scripts import CLAIM, COMMIT, READ, SHARDS, Script, run
-from storage.redis.shards import Others
+from storage.redis.shards import Others, shards_of
 from storage.redis.watched import Puts, put_watched
 from storage.redis.writes import fields_by_hash, only_puts, packed
 from storage.technologies import must_hold
@@ -56,6 +57,7 @@ class Redis(Catalogued):
     def declare(self, descriptor: Descriptor) -> Descriptor:
         """See `Technology.declare`."""
         must_hold(self.name, descriptor)
+        must_keep(self.pool)
         return self._catalogue.declare(descriptor)
 
     def fill(
@@ -109,6 +111,7 @@ class Redis(Catalogued):
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
+        must_keep(self.pool)
         keys, name = Keys.of(unit), unit_name(unit)
         with harmless():
             reply = run(self.pool, CLAIM, (keys.unit(name), keys.units), owner, name)
@@ -121,8 +124,8 @@ class Redis(Catalogued):
         keys = Keys.of(writer)
         with harmless():
             if wanted is not None:
-                return int(run(self.pool, SHARDS, (keys.generation, keys.units), wanted))
-            return int(run_command(self.pool, "HGET", keys.generation, "shards") or 1)
+                return shards_of(run(self.pool, SHARDS, (keys.generation, keys.units), wanted)) or 1
+            return shards_of(run_command(self.pool, "HGET", keys.generation, "shards")) or 1
 
     def state(self, claim: Claim) -> tuple[int | None, bytes | None]:
         """Where the unit stands, and what its state says of the other shards' positions.

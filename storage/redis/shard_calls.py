@@ -7,6 +7,7 @@ from typing import Any
 
 from storage.address import Address
 from storage.errors import SuspectGeneration, WriteRefused, harmless
+from storage.redis.eviction import must_keep
 from storage.redis.fenced import code_of, fence, page_of, pages
 from storage.redis.flight import Call, fly
 from storage.redis.keys import Keys, number, unit_name
@@ -29,6 +30,7 @@ class ShardCalls:
     def claims(self, claim: Claim, shards: Sequence[int]) -> list[tuple[int, int | None, bool]]:
         """Take these shards over; epoch and position of each, and whether a sum is near its limit there."""
         name = unit_name(claim.unit)
+        self._must_keep([Keys.of(claim.unit, shard) for shard in shards])
 
         def claiming(keys: Keys) -> _Script:
             return CLAIM, (keys.unit(name), keys.units, keys.generation), (claim.owner, name)
@@ -78,6 +80,11 @@ class ShardCalls:
         for (shard, rows), reply in zip(parts, replies, strict=True):
             found[shard] += page_of(claim.unit, track.next, rows, reply)
         return found
+
+    def _must_keep(self, shards: Sequence[Keys]) -> None:
+        with self._nodes.learning():
+            for pool in dict.fromkeys(self._nodes.node(keys.units).pool for keys in shards):
+                must_keep(pool)
 
     def _fly(self, scripts: Sequence[_Script]) -> list[Any]:
         with self._nodes.learning():

@@ -23,6 +23,7 @@ from zlib import crc32
 import msgspec
 
 from storage.address import Address
+from storage.errors import SuspectGeneration
 from storage.redis.keys import number
 from storage.redis.writes import Text
 from storage.unit import offset_of
@@ -69,8 +70,11 @@ class Redo(msgspec.Struct, array_like=True, frozen=True):
 
     @classmethod
     def of_bytes(cls, kept: bytes) -> Redo:
-        """The inverse of `to_bytes`."""
-        return msgspec.msgpack.decode(kept, type=cls)
+        """The inverse of `to_bytes`. Raises SuspectGeneration for what is none."""
+        try:
+            return msgspec.msgpack.decode(kept, type=cls)
+        except ValueError as error:
+            raise _scribbled("the list of its last commits has", kept) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +142,26 @@ class Step:
 
 
 def positions_of(text: bytes | None, shards: int) -> tuple[int | None, ...]:
-    """The inverse of `Track.positions_text`; before the first commit there is none."""
+    """The inverse of `Track.positions_text`; before the first commit there is none. Raises SuspectGeneration for what
+    is none, or not of so many shards."""
     if text is None:
         return (None,) * shards
-    return tuple(msgspec.json.decode(text, type=list[int | None]))
+    try:
+        found = msgspec.json.decode(text, type=list[int | None])
+    except ValueError as error:
+        raise _scribbled("its positions are", text) from error
+    if len(found) != shards:
+        raise _scribbled(f"it has {shards} shards, and its positions are", text)
+    return tuple(found)
+
+
+def shards_of(kept: bytes | None) -> int | None:
+    """Into how many shards a generation goes, as its hash says; None = it does not. Raises SuspectGeneration for what
+    is no such number."""
+    found = number(kept)
+    if found is not None and not 1 <= found <= MOST_SHARDS:
+        raise _scribbled("its number of shards is", kept)
+    return found
 
 
 def reached(values: Sequence[bytes | None], nexts: Sequence[bytes | None]) -> list[bytes | None]:
@@ -211,3 +231,7 @@ def taken(found: Mapping[int, Sequence[Any]], rows: Sequence[Address], shards: i
     """What was found by shard, in the order asked for."""
     values = {shard: iter(part) for shard, part in found.items()}
     return [next(values[shard_of(row.key, shards)]) for row in rows]
+
+
+def _scribbled(what: str, kept: bytes | None) -> SuspectGeneration:
+    return SuspectGeneration(f"A generation in Redis cannot be read: {what} {kept!r:.80}. Somebody else wrote it.")

@@ -45,6 +45,10 @@ class Slots:
             return None
         return self._ranges[place][1]
 
+    def nodes(self) -> list[str]:
+        """The urls of all nodes that have slots, each once."""
+        return list(dict.fromkeys([*(url for _, url in self._ranges), *self._moved.values()]))
+
     def learn(self, refusal: BaseException | None) -> bool:
         """Take a node's word for where a slot has gone, if that is why it refused: other nodes may not know it yet."""
         code = "MOVED " if isinstance(refusal, MovedError) else ""  # redis-py takes it out of the text

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from storage.errors import UnknownOutcome
+from storage.redis.keys import number
 from storage.redis.pool import Command, Pool, Steady, exchange
 from storage.unit import Claim
 
@@ -129,6 +130,6 @@ def _moved(puts: Puts, fence: Reply, now: Reply) -> list[str | int]:
         before, watermark = ((fence[number] or b"").decode() for number in (2, -1))
         found += ["positions", puts.positions, "before", before, "before_watermark", watermark]
     if puts.watermark_ms is not None:
-        old = fence[-1]
-        found += ["watermark", puts.watermark_ms if old is None else max(puts.watermark_ms, int(old))]
+        old = number(fence[-1])
+        found += ["watermark", puts.watermark_ms if old is None else max(puts.watermark_ms, old)]
     return found

@@ -17,6 +17,7 @@ from storage.relational.database import Database, Transaction, Values
 from storage.relational.tables import (
     ADD_TABLE,
     ALIASES,
+    COLUMNS,
     FORGET_ALIAS,
     FORGET_LEASE,
     FORGET_NEWEST,
@@ -116,8 +117,9 @@ class RelationalCatalogue:
         with self._changing() as transaction:
             if descriptor.is_last_of(_listed(transaction).descriptors.values()):
                 transaction.run(FORGET_UNITS, *writer)
-            for table in transaction.run(TABLES, *rows):
-                transaction.drop(Table.of(*table))
+            for id, kind, _ in transaction.run(TABLES, *rows):  # its options may be damaged
+                if kind in COLUMNS:
+                    transaction.drop(Table(id, kind))
             transaction.run(FORGET_TABLES, *rows)
             transaction.run(FORGET_NEWEST, *rows)
             alias = _listed(transaction).aliases.get(descriptor.place)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 
 from storage.descriptor import Descriptor
+from storage.errors import EntryDamaged, SuspectGeneration
 from storage.relational.catalogue import add_table, rows_of
 from storage.relational.database import TableGone, Transaction, Values
 from storage.relational.tables import TABLES, Kind, Table
@@ -31,8 +32,20 @@ class KnownTables:
         return self._known.get((file, *rows_of(writer, storage)))
 
     def learn(self, file: Hashable, writer: UnitId | Descriptor, storage: str, rows: Sequence[Values]) -> Tables:
-        """Remember what `TABLES` answered; that there is none is not remembered, as that may change."""
-        found = {kind: Table.of(id, kind, options) for id, kind, options in rows}
+        """Remember what `TABLES` answered; that there is none is not remembered, as that may change.
+
+        Raises:
+            SuspectGeneration: a row of it cannot be read; any program may have written it.
+        """
+        found: dict[Kind, Table] = {}
+        for id, kind, options in rows:
+            try:
+                found[kind] = Table.of(id, kind, options)
+            except EntryDamaged as error:
+                raise SuspectGeneration(
+                    f"Where the rows of {storage} are cannot be read in millrace_tables: of the row with the id {id} "
+                    f"{error}. Somebody else wrote it; repair it there."
+                ) from error
         if found:
             self._known[file, *rows_of(writer, storage)] = found
         return found

@@ -14,6 +14,7 @@ from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
 
 from storage.errors import FormatRefused, StorageError, StorageUnavailable
+from storage.handshake import perhaps
 from storage.relational.database import Answers, OutOfRange, Repeated, TableGone, TryAgain, Values
 from storage.relational.tables import Statement, Table, Type
 
@@ -22,6 +23,7 @@ _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _HERE = {"host": "", "hostaddr": "", "port": "5432"}
 """What an address means that does not say it; else the environment (PGHOST, PGHOSTADDR, PGSERVICE, PGPORT) would, and
 the address that was judged would not be where models are written."""
+_WITH_TLS = ("require", "verify-ca", "verify-full")
 _MEANINGS: dict[type[StorageError], tuple[type[psycopg.Error], ...]] = {
     Repeated: (errors.UniqueViolation,),
     OutOfRange: (errors.IntegrityError, errors.DataError, errors.ProgramLimitExceeded),
@@ -39,7 +41,7 @@ class PostgresqlServer:
     """Where it is, and how to connect. The password is in no message.
 
     Attributes:
-        where: host, port and database, for messages.
+        where: host, port and database, for messages, with the setting that says so.
     """
 
     def __init__(self, address: str, timeout: float) -> None:
@@ -59,16 +61,17 @@ class PostgresqlServer:
         host = str(parts.get("hostaddr") or parts.get("host") or "")
         if "service" in parts:
             raise FormatRefused(
-                "The PostgreSQL address names a service, so that it does not say where the database is; write "
+                "relational_url names a service, so that it does not say where the database is; write "
                 "postgresql://user:password@host:port/database."
             )
         if not parts or "@" in host:
             raise FormatRefused(
-                "The PostgreSQL address is none that libpq understands: postgresql://user:password@host:port/database, "
+                "relational_url is no address that libpq understands: postgresql://user:password@host:port/database, "
                 "with what is no letter or digit in the password written as %40 and the like."
             ) from None
         place = {**_HERE, **parts}
         self.where = f"{host or 'its local socket'}:{place['port']}/{parts.get('dbname') or parts.get('user') or ''}"
+        self.where += " (relational_url)"
         self.timeout = timeout
         limits = {"connect_timeout": max(2, round(timeout)), "application_name": "millrace"}
         encoded = {"client_encoding": "UTF8"}  # texts are texts, whatever the database was made with
@@ -81,6 +84,8 @@ class PostgresqlServer:
     def said(self, error: object) -> str:
         """The first line of what was said, without the password."""
         line = (str(error).strip().splitlines() or ["it does not answer"])[0].rstrip(".")
+        if line.startswith("connection failed"):
+            line += perhaps(line, self.parameters.get("sslmode", "") in _WITH_TLS, "sslmode")
         return line.replace(self._password, "***") if self._password else line
 
     @contextmanager

@@ -49,8 +49,12 @@ class RelationalReads:
         self._tables = KnownTables()
 
     async def listed(self) -> Listed:
-        """See `Reads.listed`."""
-        storages, names = await asyncio.gather(self._all(STORAGES), self._all(ALIASES))
+        """See `Reads.listed`. Of one moment in SQLite."""
+        questions = [Question(STORAGES, None, [()]), Question(ALIASES, None, [()])]
+        try:
+            [storages], [names] = await self._source.ask(questions)
+        except TableGone:
+            return Listed()
         return listed(storages, names)
 
     async def lease(self, titles: Collection[str], until_ms: int) -> None:

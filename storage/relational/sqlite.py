@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from storage.errors import StorageUnavailable, UnknownOutcome
 from storage.relational.database import Answers, Question, Transaction, Values
 from storage.relational.rows import document_words
-from storage.relational.sqlite_file import File, connected, file_of, path_of, sql, translated
+from storage.relational.sqlite_file import File, connected, file_of, path_of, said, sql, translated
 from storage.relational.tables import COLUMNS, LAYOUT, Statement, Table, Type, created, layout
 
 _TYPES: dict[Type, str] = {"bytes": "BLOB", "integer": "INTEGER", "number": "REAL", "text": "TEXT"}
@@ -80,9 +80,9 @@ class Sqlite:
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):
                 connection.rollback()
-            raise UnknownOutcome(f"SQLite's {self._path} may have committed, or not: {error}.") from error
+            raise UnknownOutcome(f"{said(self._path)} may have committed, or not: {error}.") from error
         if file_of(self._path) != file:
-            raise UnknownOutcome(f"SQLite's {self._path} was removed, or replaced, while it was written.")
+            raise UnknownOutcome(f"{said(self._path)} was removed, or replaced, while it was written.")
 
     @contextmanager
     def _connection(self) -> Iterator[_Opened]:
@@ -103,7 +103,7 @@ class Sqlite:
         file = file_of(self._path)
         with self._lock:
             if self._closed:
-                raise StorageUnavailable(f"SQLite's {self._path} is closed here.")
+                raise StorageUnavailable(f"{said(self._path)} is closed here.")
             while self._idle:
                 opened = self._idle.pop()
                 if opened.file == file:

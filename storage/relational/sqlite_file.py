@@ -31,8 +31,15 @@ def path_of(address: str) -> Path:
     parts = urlsplit(address)
     name = unquote(parts.path[1:])
     if parts.netloc or parts.query or not name or name == ":memory:":
-        raise FormatRefused(f"{address!r} names no SQLite file; it is sqlite:///file, or sqlite:////folder/file.")
+        raise FormatRefused(
+            f"The relational_url {address!r} names no SQLite file; it is sqlite:///file, or sqlite:////folder/file."
+        )
     return Path(name)
+
+
+def said(path: Path) -> str:
+    """The file for people, wherever they look from, with the setting that names it."""
+    return f"SQLite's {path.absolute()} (relational_url)"
 
 
 def file_of(path: Path) -> File | None:
@@ -90,12 +97,12 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _meaning(path, error) from error
     except OSError as error:
-        raise StorageUnavailable(f"SQLite's {path} cannot be opened: {error.strerror}.") from error
+        raise StorageUnavailable(f"{said(path)} cannot be opened: {error.strerror}.") from error
 
 
 def _meaning(path: Path, error: sqlite3.Error) -> StorageError:
     code = getattr(error, "sqlite_errorname", None) or ""
-    where = f"SQLite's {path}"
+    where = said(path)
     if code in _REPEATED:
         return Repeated(f"{where} has a row already that was to be new.")
     if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)):

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from storage.errors import StorageUnavailable
 from storage.relational.database import Answers, Question, TableGone, Values
 from storage.relational.sqlite import text_name
-from storage.relational.sqlite_file import File, file_of, path_of, sql, translated
+from storage.relational.sqlite_file import File, file_of, path_of, said, sql, translated
 from storage.relational.sqlite_loop import Aside, Direct, Loop, TooLong, answer
 from storage.relational.tables import ALL_ROWS, COLUMNS, Statement, Table, Types
 
@@ -54,7 +54,7 @@ class SqliteSource:
         """See `Source.ask`. All answers are of one moment."""
         is_new = self._look()
         if self._loop().file is None and not self._path.exists():
-            raise TableGone(f"There is no {self._path} yet.")
+            raise TableGone(f"{said(self._path)} does not exist yet.")
         if is_new and any(item.table is not None for item in questions):
             raise TableGone(f"The file {self._path} is another one by now, with other tables.")
         if not any(item.slow for item in questions) and sum(len(item.values) for item in questions) <= MOST:
@@ -66,7 +66,7 @@ class SqliteSource:
         """See `Source.tell`."""
         self._look()
         if not self._path.exists():
-            raise StorageUnavailable(f"There is no {self._path} yet, as nobody has written to it.")
+            raise StorageUnavailable(f"{said(self._path)} does not exist yet, as nobody has written to it.")
         await self._aside(lambda connection: _told(connection, sql(statement, None), rows))
 
     def count(self, table: Table) -> Question:
@@ -155,7 +155,7 @@ class SqliteSource:
             if not task.done():
                 aside.interrupt()
         if not done:
-            raise StorageUnavailable(f"SQLite's {self._path} gave no answer for {self._timeout:g} s.")
+            raise StorageUnavailable(f"{said(self._path)} gave no answer for {self._timeout:g} s.")
         with translated(self._path):
             return task.result()
 

@@ -24,10 +24,13 @@ that of the row; in PostgreSQL the columns `words` (tsvector) and `length` (how 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
+
+from storage.entry import Rule, integer, read
+from storage.errors import EntryDamaged
+from storage.options import NAMES, one_of
 
 NO_BUCKET = -(2**63)
 PAGE = 1_000
@@ -77,8 +80,24 @@ class Table:
 
     @classmethod
     def of(cls, id: int, kind: Kind, options: str) -> Table:
-        """As `millrace_tables` has it."""
-        return cls(id, kind, json.loads(options))
+        """As `millrace_tables` has it. Raises EntryDamaged: any program may have written it."""
+        if kind not in COLUMNS:
+            raise EntryDamaged(f"`kind` is not {one_of(*COLUMNS).words}")
+        found = read(options, _SHAPE, _SHAPE)
+        if found.get("index") == "text" and "fields" not in found:
+            raise EntryDamaged("`fields` is missing")
+        if found.get("pgvector") and "dimensions" not in found:
+            raise EntryDamaged("`dimensions` is missing")
+        return cls(id, kind, found)
+
+
+_SHAPE = {
+    "index": one_of("text", "vector").or_null(),
+    "fields": NAMES,
+    "dimensions": integer(1),
+    "pgvector": Rule("true or false", lambda value: isinstance(value, bool)),
+}
+"""The options that shape a table."""
 
 
 COLUMNS: dict[Kind, dict[str, Type]] = {

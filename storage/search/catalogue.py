@@ -107,11 +107,11 @@ class SearchCatalogue:
         """See `Technology.discard`."""
         found = False
 
-        def change(now: Content) -> Content:
+        def change(now: Content) -> Content | None:
             nonlocal found
             texts = now.storages if kind == "storage" else now.aliases
             found = entry in texts and is_damaged(kind, entry, texts[entry])
-            return now.without(kind, entry) if found else now
+            return now.without(kind, entry) if found else None
 
         self._change(change)
         return found
@@ -124,10 +124,10 @@ class SearchCatalogue:
         """See `Technology.switch`."""
         moved: dict[Name, Alias] | None = None
 
-        def change(now: Content) -> Content:
+        def change(now: Content) -> Content | None:
             nonlocal moved
             moved = now.listed().switched(items, now_ms())
-            return now.with_aliases(moved or {})
+            return None if moved is None else now.with_aliases(moved)
 
         self._change(change)
         return moved is not None
@@ -136,10 +136,10 @@ class SearchCatalogue:
         """See `Technology.alter`."""
         altered = False
 
-        def change(now: Content) -> Content:
+        def change(now: Content) -> Content | None:
             nonlocal altered
             altered = now.listed().descriptors.get(before.entry) == before
-            return now.with_storage(wanted) if altered else now
+            return now.with_storage(wanted) if altered else None
 
         self._change(change)
         return altered
@@ -151,18 +151,19 @@ class SearchCatalogue:
     def withdraw(self, descriptor: Descriptor) -> None:
         """The same, unless somebody has changed the descriptor since it was declared."""
 
-        def change(now: Content) -> Content:
+        def change(now: Content) -> Content | None:
             unchanged = now.listed().descriptors.get(descriptor.entry) == descriptor
-            return _without(now, descriptor) if unchanged else now
+            return _without(now, descriptor) if unchanged else None
 
         self._change(change)
 
-    def _change(self, change: Callable[[Content], Content]) -> None:
+    def _change(self, change: Callable[[Content], Content | None]) -> None:
+        """Make of the catalogue what it is to be; None = nothing is to be done. What it is already is written again: it
+        was seen, and need not be on the disk yet."""
         while True:
             found = self._state.get(CATALOGUE)
-            before = _content(found)
-            after = change(before)
-            if after == before:
+            after = change(_content(found))
+            if after is None or (found is None and after == Content()):
                 return
             with harmless():
                 if self._state.swap(CATALOGUE, found, asdict(after)):

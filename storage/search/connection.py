@@ -7,6 +7,8 @@ OpenSearch that is away asks many times a second; we say it by errors instead, o
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,8 +20,10 @@ from opensearchpy.exceptions import ConnectionTimeout, TransportError
 from urllib3.exceptions import NewConnectionError
 
 from storage.errors import StorageError, StorageUnavailable, UnknownOutcome
+from storage.handshake import perhaps
 
 _PARALLEL = 32
+_SYSTEM = re.compile(r"\[Errno (\d+)\]")
 _UNTRUSTED = "certificate verify failed"
 _USUAL_PORTS = {"http": 9200, "https": 443}
 logging.getLogger("opensearch").setLevel(logging.ERROR)
@@ -33,7 +37,7 @@ class Server:
         timeout: seconds without an answer after which a call gives up.
 
     Attributes:
-        place: where it is, for people, without a password.
+        place: where it is, for people, without a password, with the setting that says so.
     """
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -44,12 +48,13 @@ class Server:
             port = None
         if port is None or not parts.hostname or "@" in f"{parts.path}{parts.query}{parts.fragment}":
             raise StorageUnavailable(
-                "The address of OpenSearch must be http://host:port or https://user:password@host:port, with "
+                "search_url must be http://host:port or https://user:password@host:port, with "
                 "what is no letter or digit in the password written as %40 and the like."
             ) from None
-        self.place = f"{parts.hostname}:{port}"
+        self.place = f"{parts.hostname}:{port} (search_url)"
+        self._encrypted = parts.scheme == "https"
         self._options: dict[str, Any] = {
-            "hosts": [{"host": parts.hostname, "port": port, "use_ssl": parts.scheme == "https"}],
+            "hosts": [{"host": parts.hostname, "port": port, "use_ssl": self._encrypted}],
             "timeout": timeout,
             "max_retries": 0,
             "retry_on_timeout": False,
@@ -86,24 +91,31 @@ class Server:
 
     def unavailable(self, error: TransportError) -> StorageUnavailable:
         """The error for what did not happen."""
-        return StorageUnavailable(f"OpenSearch at {self.place} {_words(error)}.")
+        return StorageUnavailable(f"OpenSearch at {self.place} {self._words(error)}.")
+
+    def _words(self, error: TransportError) -> str:
+        if isinstance(error, ConnectionTimeout):
+            return "has not answered in time"
+        if isinstance(error, NoConnection):
+            cause = str(error.info)
+            if _UNTRUSTED in cause.lower():
+                return f"cannot be reached: {_UNTRUSTED}; it must be for this host, of an authority in ssl_ca_certs"
+            return f"cannot be reached: {_why(error.info)}{perhaps(cause, self._encrypted, 'https://')}"
+        return f"refuses with {error.status_code} {error.error}: {_reason(error)}"
 
     def _unknown_or_refused(self, error: TransportError) -> StorageError:
         unsent = isinstance(error, NoConnection) and isinstance(error.info, NewConnectionError)
         refused = isinstance(error.status_code, int) and error.status_code < 500
         if unsent or refused:
             return self.unavailable(error)
-        return UnknownOutcome(f"OpenSearch at {self.place} {_words(error)}; the request may have been applied.")
+        return UnknownOutcome(f"OpenSearch at {self.place} {self._words(error)}; the request may have been applied.")
 
 
-def _words(error: TransportError) -> str:
-    if isinstance(error, ConnectionTimeout):
-        return "has not answered in time"
-    if isinstance(error, NoConnection):
-        if _UNTRUSTED in str(error.info).lower():
-            return f"cannot be reached: {_UNTRUSTED}; it must be for this host, of an authority in ssl_ca_certs"
-        return f"cannot be reached: {type(error.info).__name__}"
-    return f"refuses with {error.status_code} {error.error}: {_reason(error)}"
+def _why(cause: object) -> str:
+    """Why no connection came about, in the system's words where it is the system's."""
+    found, kind = _SYSTEM.search(str(cause)), type(cause).__name__
+    number = int(found[1]) if found else cause.errno if isinstance(cause, OSError) and "SSL" not in kind else None
+    return kind if number is None else os.strerror(number)
 
 
 def _reason(error: TransportError) -> str:

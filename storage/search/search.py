@@ -205,7 +205,7 @@ class Search(Catalogued):
         while True:
             found = self._state.get(key)
             names = members_of(None if found is None else found.source)
-            with harmless():
+            with harmless():  # to have seen it is enough: who is lost from the list comes back with its next claim
                 if name in names or self._state.swap(key, found, {"units": sorted([*names, name])}):
                     return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,6 @@ import numpy.typing as npt
 from storage.errors import FormatRefused
 from storage.snapshots.snapshot import Snapshot
 from storage.snapshots.value import Key, Numbers, Value
-
-Merge = Literal["average", "sum", "ensemble"]
-MERGES: tuple[Merge, ...] = ("average", "sum", "ensemble")
 
 Weights = npt.NDArray[np.float64]
 

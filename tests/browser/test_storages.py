@@ -36,6 +36,20 @@ def base(stage: Stage, serve: Serve) -> str:
     return serve(stage.app())
 
 
+LINE_ENDS = """(link) => {
+  const ends = [], place = document.createRange();
+  let last = null, before = "";
+  for (const part of link.childNodes) for (let at = 0; at < (part.length ?? 0); at++) {
+    place.setStart(part, at); place.setEnd(part, at + 1);
+    const top = place.getBoundingClientRect().top;
+    if (last !== null && top > last) ends.push(before);
+    [last, before] = [top, part.data[at]];
+  }
+  return ends;
+}"""
+"""The last character of each line of a link but the last line."""
+
+
 def listed(page: Page, name: str) -> Locator:
     return page.locator("#list tbody tr", has=page.get_by_role("link", name=name))
 
@@ -87,7 +101,7 @@ def test_what_is_wrong_is_said_in_the_dialog_and_what_was_typed_stays(page_with_
     dialog.get_by_label("Half-life").fill("soon")
     dialog.get_by_role("button", name="Create storage").click()
 
-    expect(dialog.get_by_role("alert")).to_contain_text("'soon' is no span of time")
+    expect(dialog.get_by_role("alert")).to_contain_text("Half-life: 'soon' is no span of time")
     expect(dialog.get_by_label("Half-life")).to_have_attribute("aria-invalid", "true")
     expect(dialog.get_by_label("Name")).to_have_value("good_name")
     dialog.get_by_label("Half-life").fill("6h")
@@ -254,6 +268,39 @@ def test_below_a_long_list_a_storage_that_was_created_comes_into_sight(page: Pag
     expect(page.get_by_role("link", name="Delete…")).to_be_in_viewport()
 
 
+def test_on_a_narrow_screen_no_word_of_a_heading_is_broken(page: Page, stage: Stage, base: str) -> None:
+    create(stage.memory, blank("memory", "counters", "a_name_that_is_as_long_as_those_that_are_written", {}), "ada")
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, base, "storages")
+    heights = page.locator("#list thead th:visible").evaluate_all(
+        """every => every.map((one) => {
+             const text = document.createRange();
+             text.selectNodeContents(one);
+             return text.getClientRects().length;
+           })"""
+    )
+    assert heights == [1, 1, 1]
+    assert listed(page, "a_name").get_by_role("link").evaluate(LINE_ENDS) == ["_"]
+
+
+def test_a_storage_that_nobody_reads_may_be_read_by_another_service(page: Page, stage: Stage, base: str) -> None:
+    title = create(stage.memory, blank("memory", "counters", "clicks", {}), "ada").title
+    stage.memory.lease([title], 2**50)
+    opened(page, base, "storages?storage=memory/counters/clicks")
+    expect(listed(page, "clicks@1")).to_contain_text("nobody here")
+    expect(page.locator("[data-live=facts]")).to_contain_text("no endpoint of this service")
+    dialog = asked(page, "Delete…", "Delete clicks")
+    expect(dialog).to_contain_text("No endpoint of this service reads it.")
+    expect(dialog).to_contain_text("a models service reads it")
+
+
+def test_what_somebody_declared_is_before_what_experiments_are_counted_in(page: Page, stage: Stage, base: str) -> None:
+    stage.learner("experiment_decisions", None)
+    opened(page, base, "storages")
+    expect(page.locator("#list tbody tr").last).to_contain_text("experiment_decisions@1")
+    expect(page.locator("#chosen")).not_to_contain_text("experiment_decisions")
+
+
 def test_on_a_narrow_screen_each_row_still_says_its_technology(page: Page, base: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     opened(page, base, "storages")
@@ -333,6 +380,17 @@ def test_a_technology_that_is_away_keeps_its_last_figures_with_their_time(page: 
     expect(page.locator("#row")).to_contain_text("redis does not answer: nobody there")
     reads.away = False
     expect(page.locator(".notes .note")).to_have_count(0)
+
+
+def test_a_new_storage_is_offered_where_a_technology_answers(page: Page, serve: Serve) -> None:
+    other = Memory()
+    reads = Away(other)
+    reads.away = True
+    stage = Stage(more={"redis": (other, reads)})
+    stage.running()
+    dialog = asked(opened(page, serve(stage.app()), "storages"), "Create storage")
+    expect(dialog.get_by_label("Technology")).to_have_value("memory")
+    expect(dialog.locator("#command")).to_contain_text("create memory/ranking/NAME")
 
 
 @pytest.mark.parametrize("ask", ["create", "delete", "rollback"])

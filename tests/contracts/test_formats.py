@@ -27,9 +27,10 @@ from storage import (
     to_frame,
 )
 from storage.formats.seen import PIECE, Seen
-from storage.formats.vector_row import METRICS, row_of
+from storage.formats.vector_row import row_of
 from storage.formats.vector_scan import nearest
 from storage.kinds import KINDS
+from storage.options import METRICS
 from tests.contracts.conftest import Sides, needs
 from tests.storage.form_stage import START, FormStage, Row
 

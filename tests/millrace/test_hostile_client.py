@@ -244,7 +244,7 @@ def test_a_request_that_takes_too_long_to_arrive_is_ended(
         until(lambda: client.getsockname() in by_client(server), 30)
         mine = by_client(server)[client.getsockname()]
         client.sendall(begun)
-        until(lambda: not begun or mine.scope is not None, 30)
+        until(lambda: not begun or mine.headers is not None, 30)
         clock.now = connection.SECONDS + 1
         mine.loop.call_soon_threadsafe(look_at, [mine])
         assert client.recv(1000).startswith(answered)

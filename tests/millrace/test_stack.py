@@ -86,10 +86,11 @@ def test_a_redis_that_somebody_else_started_is_neither_used_nor_stopped(here: St
     other = StackFolder(tmp_path / "other", "redis", redis_url=here.settings.redis_url)
     done = other.run("up")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "which redis needs, is in use by redis-server" in done.stderr
+    assert f"which redis needs, is in use by the local stack of {here.folder}, which runs." in done.stderr
+    assert "stop it there: millrace down. For a second one beside it choose other ports: MILLRACE_REDIS" in done.stderr
     assert done.stderr.count("\n") == 1
     assert other.states()["redis"] == "elsewhere"
-    assert other.run("down").returncode == 0
+    assert other.run("down").stdout == "Nothing runs that was started in this folder.\n"
     assert here.states()["redis"] == "running"
 
 

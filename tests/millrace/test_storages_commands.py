@@ -15,6 +15,7 @@ import pytest
 
 from storage import Address, Descriptor, Ranking, Technology, UnitId, Writes
 from storage.technologies import opened
+from tests.conftest import free_ports
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +27,9 @@ class Shell:
         self._folder = folder
         elsewhere = {"MILLRACE_RELATIONAL_URL": "", "MILLRACE_CASSANDRA_URL": "", "MILLRACE_SEARCH_URL": ""}
         self._environment = {**os.environ, **elsewhere, "PYTHONPATH": str(ROOT), "MILLRACE_REDIS_URL": redis}
+
+    def forget(self, variable: str) -> None:
+        del self._environment[variable]
 
     def run(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "millrace", "storages", *arguments]
@@ -80,14 +84,18 @@ def test_a_storage_is_created_listed_shown_and_deleted(shell: Shell) -> None:
     assert "@" in shown["made_by"]
     assert "exists already, created by" in shell.refuses("create", "redis/ranking/popular")
     assert "nothing was deleted" in shell.refuses("delete", "popular", typed="populaire\n")
-    assert "Deleted redis/ranking/popular: 1 version." in shell.says("delete", "popular", typed="popular\n")
+    asked = "all its versions, with all rows. Nothing brings them back.\nType popular to go on: "
+    assert f"{asked}Deleted redis/ranking/popular: 1 version." in shell.says("delete", "popular", typed="popular\n")
     assert shell.json() == []
 
 
 def test_what_cannot_be_created_is_one_sentence(shell: Shell, tmp_path: Path) -> None:
     assert "write technology/format/name" in shell.refuses("create", "popular")
-    assert "ranking has no option 'merge'" in shell.refuses("create", "redis/ranking/popular", "--merge", "sum")
-    assert "records needs schema" in shell.refuses("create", "redis/records/films")
+    assert "ranking has no option --merge; it has --half-life, --size." in shell.refuses(
+        "create", "redis/ranking/popular", "--merge", "sum"
+    )
+    assert "--half-life: 'soon' is no span" in shell.refuses("create", "redis/ranking/popular", "--half-life", "soon")
+    assert "records needs --schema" in shell.refuses("create", "redis/records/films")
     assert "cannot be read as a schema" in shell.refuses("create", "redis/records/films", "--schema", "none.avsc")
     assert "cassandra is not set up" in shell.refuses("create", "cassandra/counters/clicks")
     schema = tmp_path / "film.avsc"
@@ -133,6 +141,34 @@ def test_what_may_go_is_listed_before_it_is_collected(shell: Shell, technology: 
     assert shell.json("collect") == []
     assert len(technology.storages()) == 2
     assert "--age: 'soon' is no span of time" in shell.refuses("collect", "--age", "soon")
+
+
+def test_a_store_that_is_away_is_named_with_what_has_set_its_address(shell: Shell, tmp_path: Path) -> None:
+    port = free_ports(1)[0]
+    away = Shell(tmp_path, f"redis://127.0.0.1:{port}/0")
+    for command in ([], ["show", "popular"], ["create", "redis/counters/clicks"], ["rollback", "popular"]):
+        message = away.refuses(*command)
+        assert f"Redis at 127.0.0.1:{port}/0 (redis_url) " in message
+        assert message.endswith("refused. redis_url is set by the variable MILLRACE_REDIS_URL.\n")
+    file = tmp_path / "millrace.toml"
+    file.write_text('redis_url = "redis:://127.0.0.1"')
+    away.forget("MILLRACE_REDIS_URL")
+    for command in ([], ["create", "redis/counters/clicks"]):
+        assert away.refuses(*command).endswith(f" or unix://. redis_url is set by {file}.\n")
+    file.unlink()
+    shell.forget("MILLRACE_CASSANDRA_URL")
+    problem = f"Neither {file} nor the variable MILLRACE_CASSANDRA_URL sets cassandra_url.\n"
+    assert shell.refuses("show", "cassandra/counters/clicks").endswith(problem)
+
+
+def test_in_a_folder_without_a_file_of_sqlite_its_absence_is_told(shell: Shell, tmp_path: Path) -> None:
+    shell.forget("MILLRACE_RELATIONAL_URL")
+    told = f"SQLite has no file in {tmp_path}: it is in .millrace of the folder in which a command is run."
+    assert told in shell.run("list").stderr
+    assert told in shell.refuses("show", "items")
+    assert shell.json("list") == []
+    shell.says("create", "relational/counters/items")
+    assert "relational/counters/items@1" in shell.says("list")
 
 
 def test_a_version_cannot_be_chosen_when_a_storage_is_created(shell: Shell) -> None:

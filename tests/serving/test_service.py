@@ -40,6 +40,15 @@ async def test_it_is_ready_at_once_where_the_storages_are_there() -> None:
     assert (ready.status_code, ready.json()) == (200, {"ready": True, "waiting": {}})
 
 
+async def test_what_it_reads_is_leased_before_anybody_asks_and_so_is_what_a_name_moves_to() -> None:
+    shop = Shop()
+    shop.learner()
+    async with shop.running():
+        assert set(shop.memory.leases()) == {"memory/ranking/popular@1"}
+        shop.learner(version=2)
+        await until(lambda: "memory/ranking/popular@2" in shop.memory.leases())
+
+
 async def test_a_default_makes_it_ready_without_any_storage() -> None:
     async with Shop(popular(default=Recommendations([]))).running() as client:
         assert (await client.get("/readyz")).status_code == 200

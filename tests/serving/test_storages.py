@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,24 @@ async def test_a_body_that_is_no_json_is_refused(client: httpx.AsyncClient) -> N
     assert problem(await client.put(POPULAR, content=b'{"made_by": "\xff"}'))[:2] == (400, "no-json")
     assert problem(await client.put(POPULAR, content=b"[" * 99))[:2] == (400, "nested-too-deep")
     assert problem(await client.put(POPULAR, content=b" " * 300_000))[:2] == (413, "body-too-large")
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        ('{"options": {"size": 5}, "options": {}}', "options"),
+        ('{"options": {"size": 5, "s\\u0069ze": 9}}', "size"),
+        ('{"schema": [{"a": 1}, {"b": {"c": 1, "c": 1}}]}', "c"),
+    ],
+)
+async def test_a_body_that_has_a_key_twice_is_refused(client: httpx.AsyncClient, body: str, key: str) -> None:
+    answer = await client.put(POPULAR, content=body)
+    assert problem(answer)[:2] == (400, "repeated-key")
+    assert answer.json()["field"] == key
+    assert f"the key '{key}' twice" in answer.json()["detail"]
+    switched = await client.post(f"{POPULAR}/switch", content='{"version": 1, "version": 2}')
+    assert problem(switched)[:2] == (400, "repeated-key")
+    assert (await client.get("/storages")).json() == {"storages": []}
 
 
 async def test_of_two_who_create_one_name_at_once_one_is_told_who_was_first(client: httpx.AsyncClient) -> None:
@@ -251,13 +270,23 @@ async def test_versions_that_are_read_are_leased(stock: Shop) -> None:
     assert set(stock.memory.leases()) == {"memory/ranking/popular@1"}
 
 
+POPULAR_2 = asdict(replace(blank("relational", "ranking", "popular", {}), version=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("null", "it is no JSON object"),
+        (json.dumps({**POPULAR_2, "options": {"size": "ten"}}), "`options.size` is not an integer from 1"),
+    ],
+)
 async def test_an_entry_that_cannot_be_read_is_shown_hides_nothing_and_is_removed_by_force(
-    stock: Shop, tmp_path: Path
+    stock: Shop, tmp_path: Path, text: str, why: str
 ) -> None:
     url = f"sqlite:///{tmp_path / 'rows.db'}"
     rows = Relational(Sqlite(url))
     create(rows, blank("relational", "ranking", "popular", {}), "ada")
-    assert keep(rows, "storage", "ranking/popular@2", "null")
+    assert keep(rows, "storage", "ranking/popular@2", text)
     stock.catalogue = Catalogue({"memory": MemoryReads(stock.memory), "relational": RelationalReads(SqliteSource(url))})
     service = stock.service(technologies={"memory": stock.memory, "relational": rows})
     async with stock.running(service) as client:
@@ -266,7 +295,7 @@ async def test_an_entry_that_cannot_be_read_is_shown_hides_nothing_and_is_remove
         assert [item["storage"] for item in listed] == ["relational/counters/clicks@1", "relational/ranking/popular@1"]
         page = await client.get("/console/storages")
         assert page.status_code == 200
-        assert "relational/ranking/popular@2 does not say what it is: it is no JSON object." in page.text
+        assert f"relational/ranking/popular@2 does not say what it is: {why}" in page.text
         place = "/storages/relational/ranking/popular@2"
         assert (await client.delete(place)).status_code == 404
         assert (await client.delete(place, params={"force": "true"})).status_code == 200

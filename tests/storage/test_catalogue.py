@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -249,19 +248,6 @@ async def test_a_refresh_tells_of_what_was_there_before_it_began() -> None:
     declared(memory, Counters("clicks"))
     await asyncio.gather(early, later)
     assert catalogue.find("counters", "clicks").version == 1
-
-
-async def test_a_lease_goes_to_the_technology_of_each_version_and_a_refusal_comes_back() -> None:
-    class Strict(MemoryReads):
-        async def lease(self, titles: Collection[str], until_ms: int) -> None:
-            raise StorageUnavailable("no right to write")
-
-    one, other = Memory(), Memory()
-    catalogue = Catalogue({"one": MemoryReads(one), "other": Strict(other)})
-    await catalogue.refresh()
-    refused = await catalogue.lease(["one/ranking/a@1", "one/ranking/b@2", "other/ranking/c@1"], 70)
-    assert one.leases() == {"one/ranking/a@1": 70, "one/ranking/b@2": 70}
-    assert [(name, str(error)) for name, error in refused.items()] == [("other", "no right to write")]
 
 
 def test_of_many_storages_a_message_names_those_whose_names_are_like_it() -> None:

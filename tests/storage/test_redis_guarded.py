@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -61,6 +62,12 @@ def test_the_reading_user_can_write_its_lease_and_nothing_else(guarded: GuardedR
         assert client.hset("mr:{catalogue}:leases", "title", "1") in (0, 1)
         with pytest.raises(NoPermissionError):
             client.execute_command(*command)
+
+
+def test_a_worker_may_ask_whether_rows_are_evicted(guarded: GuardedRedis) -> None:
+    with redis.Redis.from_url(guarded.url(WORKER)) as client:
+        known: Any = client.info("memory")
+    assert (known["maxmemory"], known["maxmemory_policy"]) == (0, "noeviction")
 
 
 def test_a_learner_with_the_reading_users_address_is_refused(guarded: GuardedRedis) -> None:

@@ -112,6 +112,13 @@ def test_a_position_that_is_no_number_stops_its_unit(technology: Redis, scribble
         technology.claim(UnitId("clicking", 1, 1, "clicks", 0), "another")
 
 
+def test_a_watermark_that_is_no_number_stops_its_unit(technology: Redis, scribble: redis.Redis) -> None:
+    claim = technology.claim(UnitId("clicking", 1, 1, "clicks", 0), "another")
+    scribble.hset(UNIT, "watermark", "soon")
+    with pytest.raises(SuspectGeneration, match="where a number should be"):
+        technology.commit(claim, 1, 2, Writes(puts={Address("records/seen", "k"): b"x"}), 2_000)
+
+
 def test_keys_that_are_no_rows_keep_no_row_from_going(technology: Redis, scribble: redis.Redis) -> None:
     item = technology.declare(_learned(blank("redis", "ranking", "hot", {"half_life": "1s"})))
     claim = technology.claim(UnitId("clicking", 1, 1, "clicks", 0), "another")

@@ -214,6 +214,56 @@ def test_a_state_that_forgets_is_folded_again_up_to_where_the_other_shards_are(
     compare(technology, 3)
 
 
+@pytest.mark.parametrize("kept", ["soon", "0", "-1", "1025", "2.5"])
+async def test_a_number_of_shards_that_is_none_is_suspect_and_hides_no_other_learner(
+    technology: RedisCluster, port_of: Callable[[int], int], redis_cluster_url: str, kept: str
+) -> None:
+    written = technology.declare(storage(COUNTS))
+    sure(technology, technology.claim(unit(), "a"), None, 1, one_each(1))
+    with redis.Redis(port=port_of(0), protocol=2) as client:
+        client.hset(Keys.of(unit()).generation, "shards", kept)
+    with pytest.raises(SuspectGeneration, match=rf"{kept}.*[Ss]omebody else wrote it"):
+        technology.claim(unit(), "b")
+    with pytest.raises(SuspectGeneration, match=kept):
+        technology.units(written)
+    reads = RedisClusterReads(redis_cluster_url)
+    with pytest.raises(SuspectGeneration, match=kept):
+        await reads.sums(written, KEYS)
+    assert [item.entry for item in (await reads.listed()).sorted()] == [written.entry]
+    await reads.close()
+
+
+@pytest.mark.parametrize("kept", ["{", "[1,2]", '["1"]', "3", b"\xff"])
+async def test_positions_of_shards_that_are_none_are_suspect(
+    technology: RedisCluster, port_of: Callable[[int], int], redis_cluster_url: str, kept: str | bytes
+) -> None:
+    written = technology.declare(storage(COUNTS))
+    sure(technology, technology.claim(unit(), "a"), None, 1, one_each(1))
+    with redis.Redis(port=port_of(0), protocol=2) as client:
+        client.hset(Keys.of(unit()).unit("clicks/0"), "positions", kept)
+    with pytest.raises(SuspectGeneration, match=r"positions are.*Somebody else wrote it"):
+        technology.claim(unit(), "b")
+    with pytest.raises(SuspectGeneration, match="positions are"):
+        technology.units(written)
+    reads = RedisClusterReads(redis_cluster_url)
+    with pytest.raises(SuspectGeneration, match="positions are"):
+        await reads.units(written)
+    await reads.close()
+
+
+def test_commits_that_are_kept_for_other_shards_and_are_none_are_suspect(
+    technology: RedisCluster, port_of: Callable[[int], int]
+) -> None:
+    sure(technology, technology.claim(unit(), "a"), None, 1, one_each(1))
+    memory = Memory(port_of(OTHER), OTHER)
+    sure(technology, technology.claim(unit(), "b"), 1, 2, one_each(2))
+    memory.put_back()
+    with redis.Redis(port=port_of(0), protocol=2) as client:
+        client.rpush(Keys.of(unit()).redo("clicks/0"), "next week")
+    with pytest.raises(SuspectGeneration, match="next week"):
+        technology.claim(unit(), "c")
+
+
 def test_slots_that_move_while_commits_run_lose_and_double_nothing(
     technology: RedisCluster, redis_cluster_ports: list[int], port_of: Callable[[int], int]
 ) -> None:

@@ -16,6 +16,7 @@ from storage.address import Address
 from storage.descriptor import Descriptor
 from storage.errors import FormatRefused, StorageUnavailable, SuspectGeneration, UnknownOutcome, WriteRefused
 from storage.formats.blank import blank
+from storage.search.catalogue import CATALOGUE
 from storage.search.connection import Server
 from storage.search.fence import fence_id
 from storage.search.index import STATE, index_of, row_id, rows_body
@@ -191,6 +192,20 @@ def test_a_position_that_was_seen_is_written_again_before_it_is_believed(search:
     version, _ = written(search, *fence)
     assert search.commit(claim, None, 4, puts(a="at 4"), None) is Outcome.ALREADY
     assert written(search, *fence)[0] == version + 1
+
+
+def test_a_declaration_and_a_switch_that_were_seen_are_written_again_before_they_are_believed(search: Search) -> None:
+    two = storage(RECORDS, version=2)
+    for change in (lambda: search.declare(two), lambda: search.switch([two]), lambda: search.point([two])):
+        after(search, "index", lost)
+        with pytest.raises(StorageUnavailable):
+            change()
+        version, _ = written(search, STATE, CATALOGUE)
+        change()
+        assert written(search, STATE, CATALOGUE)[0] == version + 1
+    assert not search.switch([storage(RECORDS, version=3)])
+    assert not search.discard("storage", two.entry)
+    assert written(search, STATE, CATALOGUE)[0] == version + 1, "what changes nothing is not written"
 
 
 def test_a_zombies_newer_row_is_written_again_for_it(search: Search, other: Search) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.formats import vector_scan
-from storage.formats.vector_row import METRICS, row_of
+from storage.formats.vector_row import row_of
 from storage.formats.vector_scan import nearest
+from storage.options import METRICS
 
 numbers = st.lists(st.integers(-3, 3), min_size=3, max_size=3).filter(any)
 """Few different vectors, so that many are tied."""

@@ -20,7 +20,8 @@ from storage import (
     Writes,
     to_frame,
 )
-from storage.formats.vector_row import METRICS, Vector
+from storage.formats.vector_row import Vector
+from storage.options import METRICS
 from tests.storage.form_stage import FormStage, ask
 
 KEYS = ["a", "b", "c", "d"]

@@ -23,6 +23,8 @@ def test_options_win_over_defaults_but_not_over_promises() -> None:
         (KafkaError._UNKNOWN_TOPIC, TopicMissing),
         (KafkaError._TRANSPORT, KafkaUnavailable),
         (KafkaError._MSG_TIMED_OUT, KafkaUnavailable),
+        (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaUnavailable),
+        (KafkaError.NOT_COORDINATOR, KafkaUnavailable),
         (KafkaError.FENCED_INSTANCE_ID, MemberFenced),
         (KafkaError.TOPIC_AUTHORIZATION_FAILED, StreamError),
     ],

@@ -48,5 +48,5 @@ def test_an_absent_broker_is_said_within_the_timeout() -> None:
     topics = Topics(Kafka("127.0.0.1:1"), timeout=0.3)
     with pytest.raises(KafkaUnavailable, match=r"127\.0\.0\.1:1"):
         topics.names()
-    with pytest.raises(KafkaUnavailable, match="Is Kafka running"):
+    with pytest.raises(KafkaUnavailable, match="Is Kafka running, and is the setting `kafka`"):
         topics.ensure("clicks")

@@ -6,4 +6,4 @@ if not shards then
   shards = redis.call('SCARD', units) > 0 and '1' or ARGV[1]
   redis.call('HSET', generation, 'shards', shards)
 end
-return tonumber(shards)
+return shards

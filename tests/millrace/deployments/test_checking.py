@@ -35,7 +35,7 @@ def test_a_report_says_what_is_declared_and_what_the_product_prints_is_no_part_o
     assert "lively_popular" in report.names.learners
     assert report.topics["lively_taps"].partitions == 2
     assert report.declared["lively"][1] == ["popular"]
-    assert report.left == ["Experiments of product.toml are drafts until somebody starts them: e."]
+    assert report.left == ["Experiments of product.toml become drafts, which wait for somebody to start them: e."]
 
 
 def test_what_loops_is_killed_and_what_fails_says_where(product: Path) -> None:
