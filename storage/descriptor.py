@@ -13,9 +13,10 @@ from storage.entry import MOMENT, NAME, OBJECT, TEXT, integer, read
 from storage.options import must_be
 
 State = str
-STATES = ("ready", "filling", "deleting")
-"""A version is `ready`, or `filling` while it is loaded, or `deleting` while its rows are removed. What is not `ready`
-no name leads to; another state is of a later release, and stays as it is."""
+STATES = ("ready", "filling", "leaving", "deleting")
+"""A version is `ready`, or `filling` while it is loaded, `leaving` while somebody looks whether it may be removed, and
+`deleting` while its rows are removed. What is not `ready` no name leads to; another state is of a later release, and
+stays as it is."""
 _RULES = {
     "technology": TEXT,
     "format": NAME,

@@ -79,6 +79,11 @@ def removable(present: Present, retention: Retention) -> list[Descriptor]:
     return [item for item in present.descriptors if _may_go(item, present, retention)]
 
 
+def undecided(present: Present) -> list[Descriptor]:
+    """The versions that somebody was going to remove, who has not come so far: their names may have moved to them."""
+    return [item for item in present.descriptors if item.state == "leaving" and _is_dead(item, present)]
+
+
 def kept_until(
     item: Descriptor, alias: Alias | None, descriptors: Sequence[Descriptor], retention: Retention
 ) -> int | None:
@@ -126,14 +131,14 @@ def _is_written(item: Descriptor, present: Present) -> bool:
 
 def _may_go(item: Descriptor, present: Present, retention: Retention) -> bool:
     if item.state != "ready":
-        return _ends(item) and _is_dead(item, present)
+        return item.state in ("filling", "deleting") and _is_dead(item, present)
     until = kept_until(item, present.aliases.get(item.place), present.descriptors, retention)
     return until is not None and until <= present.now_ms and in_use(item, present) is None
 
 
 def _ends(item: Descriptor) -> bool:
     """Whether somebody has to go on with it: with a load, or with a deletion."""
-    return item.state in ("filling", "deleting")
+    return item.state in ("filling", "leaving", "deleting")
 
 
 def _is_dead(item: Descriptor, present: Present) -> bool:

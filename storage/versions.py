@@ -15,7 +15,7 @@ from storage.alias import Alias
 from storage.clock import now_ms
 from storage.descriptor import Descriptor
 from storage.errors import StorageConflict, StorageMissing, StorageUnavailable
-from storage.retention import Present, Retention, in_use, is_leased, removable
+from storage.retention import Present, Retention, in_use, is_leased, removable, undecided
 from storage.technology import Technology
 from storage.watch import Watch
 
@@ -136,6 +136,8 @@ def collect(technology: Technology, retention: Retention, watch: Watch | None = 
     """
     found = present(technology, watch)
     gone = [item for item in removable(found, retention) if _remove(technology, item, _is_read)]
+    for item in undecided(found):
+        technology.alter(item, replace(item, state="ready", alive_ms=None))
     if orphans := found.leases.keys() - {item.title for item in found.descriptors}:
         unread = {f"{technology.name}/{item.entry}" for item in technology.damaged()}
         technology.release(orphans - unread)
@@ -175,23 +177,30 @@ def next_version(technology: Technology, format: str, name: str) -> int:
 
 
 def _remove(technology: Technology, item: Descriptor, spared: Callable[[Technology, Descriptor], bool] | None) -> bool:
-    """Mark a version, so that nobody finds it any more and anybody can go on later, then erase it.
+    """Mark a version, so that nobody finds it any more, and look; then say that it goes, so that anybody can go on
+    later, and erase it.
 
     Args:
         spared: None = nothing saves it; whether a version that was ready has been taken into use before it was marked.
     """
+    was_ready = item.state == "ready"
+    if spared is not None and was_ready:
+        marked = replace(item, state="leaving", alive_ms=now_ms())
+        if not technology.alter(item, marked):
+            return False  # somebody else has changed it since
+        if spared(technology, item):
+            technology.alter(marked, item)
+            return False
+        item = marked
     doomed = replace(item, state="deleting", alive_ms=now_ms())
     try:
         if not technology.alter(item, doomed):
-            return False  # somebody else has changed it since
+            return False
     except StorageUnavailable:
         if item.state != "deleting":
             raise
         doomed = item  # it is marked: what is full takes no new mark, but may be made empty
-    if spared is not None and item.state == "ready" and spared(technology, item):
-        technology.alter(doomed, item)
-        return False
-    if item.state == "ready" and _is_leased(technology, item):
+    if was_ready and _is_leased(technology, item):
         sleep(LEAVING)
     technology.erase(doomed)
     technology.release([item.title])

@@ -55,6 +55,8 @@ def _list(output: Output) -> None:
             if (hint := elsewhere(settings)) and output is Output.TABLE:
                 warn(hint)
             must_answer(catalogue, settings, catalogue.health())
+            if (hint := elsewhere(settings)) and output is Output.TABLE:
+                warn(hint)
 
     asyncio.run(listed())
 

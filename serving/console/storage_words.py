@@ -72,7 +72,7 @@ def _version(item: StorageFigures, back: int | None, until: int | None) -> Versi
     descriptor, alias = item.descriptor, item.alias
     if descriptor.state == "filling":
         return VersionWords(item, "busy", "filling", "filling")
-    if descriptor.state == "deleting":
+    if descriptor.state in ("leaving", "deleting"):
         return VersionWords(item, "busy", "being deleted")
     if alias is None:
         return VersionWords(item, "off", "not read", "switch")

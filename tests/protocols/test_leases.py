@@ -1,9 +1,10 @@
 """Leases: readers follow a name from version to version while collectors remove those that it has left.
 
 A reader looks where the name leads, leases that version, looks again, and only then reads it. A collector looks around,
-marks a version, looks at leases and name again, and then erases it or takes the mark back. Anybody may die at any step.
-A lease ends when nobody renews it; that takes longer than any look or request. A mark that nobody goes on with counts
-as left behind only when readers have long seen it.
+marks a version, looks at leases and name again, and then takes the mark back, or decides and erases it. Anybody may die
+at any step: a mark that is left behind is taken back, and what was decided is gone on with. A lease ends when nobody
+renews it; that takes longer than any look or request. What nobody goes on with counts as left behind only when readers
+have long seen it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pytest
 
 from tests.protocols.explorer import fails, holds
 
-READY, MARKED, ERASING, GONE = "ready", "marked", "being erased", "gone"
+READY, MARKED, DECIDED, ERASING, GONE = "ready", "marked", "to be erased", "being erased", "gone"
 LOOKED, LEASED = "has looked", "has leased"
 
 
@@ -82,14 +83,14 @@ class Leases:
         leases: a version is leased before it is read; otherwise while it is, as by a task in the background.
         looks_again: a reader looks again when it has leased.
         marks_first: a collector marks before it looks at the leases; otherwise it goes by what it saw before.
-        waits: a mark that is left behind is gone on with only when readers have left what it marks.
+        decides: a collector says, after its second look, that it erases; otherwise its mark alone says so.
         renews: what is read stays leased.
     """
 
     leases: bool = True
     looks_again: bool = True
     marks_first: bool = True
-    waits: bool = True
+    decides: bool = True
     renews: bool = True
     versions: int = 2
     readers: int = 1
@@ -108,6 +109,8 @@ class Leases:
         for reader in world.readers:
             if reader.asking and world.state(reader.asking) in (ERASING, GONE):
                 return f"a request reads @{reader.asking}, and finds nothing: it is {world.state(reader.asking)}"
+        if world.state(world.name) in (ERASING, GONE):
+            return f"the name stands for @{world.name}, which is {world.state(world.name)}"
         return None
 
     def steps(self, world: World) -> Iterator[tuple[str, World]]:
@@ -169,19 +172,22 @@ class Leases:
             yield from self._looks_around(world, collector)
 
     def _looks_again(self, world: World, collector: Collector, version: int) -> tuple[str, World]:
-        if not self.marks_first or (version != world.name and version not in world.leases):
-            return f"nobody reads @{version}", world.collects(collector, Collector(doomed=version))
         idle = world.collects(collector, Collector())
-        if world.state(version) == MARKED:
-            return f"the mark of @{version} is taken back", idle.to(version, READY)
-        return f"another has gone on with @{version}", idle
+        if world.state(version) != MARKED:
+            return f"another has changed @{version}", idle
+        if not self.marks_first or (version != world.name and version not in world.leases):
+            doomed = world.collects(collector, Collector(doomed=version))
+            return f"nobody reads @{version}", doomed.to(version, DECIDED) if self.decides else doomed
+        return f"the mark of @{version} is taken back", idle.to(version, READY)
 
     def _looks_around(self, world: World, collector: Collector) -> Iterator[tuple[str, World]]:
         for version in range(1, self.versions + 1):
             state = world.state(version)
             if state == READY and version < world.name and version not in world.leases:
                 yield f"@{version} may go", world.collects(collector, Collector(found=version))
-            if state in (MARKED, ERASING) and (not self.waits or self._is_left(world, version)):
+            if state == MARKED and self.decides and self._is_left(world, version):
+                yield f"the mark of @{version} was left behind, and is taken back", world.to(version, READY)
+            elif state in (MARKED, DECIDED, ERASING) and self._is_left(world, version):
                 yield f"@{version} was left behind", world.collects(collector, Collector(doomed=version))
 
     def _is_left(self, world: World, version: int) -> bool:
@@ -209,7 +215,7 @@ def test_no_request_reads_a_version_that_is_erased(protocol: Leases) -> None:
         pytest.param(Leases(leases=False), id="leased while it is read"),
         pytest.param(Leases(looks_again=False), id="read as soon as it is leased"),
         pytest.param(Leases(marks_first=False), id="leases looked at before the mark"),
-        pytest.param(Leases(waits=False), id="a mark of this moment taken for one that was left"),
+        pytest.param(Leases(decides=False), id="a mark that is left behind taken for a decision"),
         pytest.param(Leases(renews=False), id="not renewed"),
     ],
 )

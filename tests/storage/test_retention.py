@@ -9,7 +9,7 @@ import pytest
 
 from storage.alias import Alias
 from storage.descriptor import Descriptor
-from storage.retention import CLOCKS, Present, Retention, Sign, in_use, removable
+from storage.retention import CLOCKS, Present, Retention, Sign, in_use, removable, undecided
 from storage.unit import UnitId, UnitState
 
 NOW = 1_800_000_000_000
@@ -101,6 +101,13 @@ def test_a_load_or_a_deletion_goes_when_it_is_dead(state: str) -> None:
     dead = version(2, state=state, alive_ms=NOW - APART - 1)
     silent = version(3, state=state)
     assert numbers(removable(present(alive, dead, silent), RULE)) == [2, 3]
+
+
+def test_a_removal_that_is_not_decided_is_no_removal_and_is_taken_back_when_it_is_dead() -> None:
+    alive = version(1, state="leaving", alive_ms=NOW - APART)
+    dead = version(2, state="leaving", alive_ms=NOW - APART - 1)
+    assert removable(present(alive, dead), RULE) == []
+    assert numbers(undecided(present(alive, dead, *EVERY))) == [2]
 
 
 def test_versions_that_are_not_ready_count_for_none_that_may_be_rolled_back_to() -> None:

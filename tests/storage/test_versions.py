@@ -190,7 +190,7 @@ class Meddled(Memory):
         self._act: Callable[[Memory], object] | None = act
 
     def alter(self, existing: Descriptor, wanted: Descriptor) -> bool:
-        if wanted.state == "deleting" and self._act is not None:
+        if wanted.state == "leaving" and self._act is not None:
             act, self._act = self._act, None
             act(self)
         return super().alter(existing, wanted)
@@ -235,6 +235,24 @@ def test_an_interrupted_deletion_is_ended_by_the_next_collection(three: Memory) 
     one = versions(three, "ranking", "popular")[0]
     three.alter(one, replace(one, state="deleting", alive_ms=1))
     assert titles(collect(three, Retention())) == ["memory/ranking/popular@1"]
+
+
+def test_a_removal_that_ended_before_it_was_decided_is_taken_back(three: Memory) -> None:
+    """Somebody rolled back between what the collector saw and its mark; then the collector died."""
+    one = versions(three, "ranking", "popular")[0]
+    three.switch(versions(three, "ranking", "popular")[:1])
+    three.alter(one, replace(one, state="leaving", alive_ms=1))
+    assert "memory/ranking/popular@1" not in titles(collect(three, NOTHING_KEPT))
+    assert versions(three, "ranking", "popular")[0] == one
+    assert dict(three.dump(one)) == {ROW: {"v1": 1.0}}
+
+
+def test_whoever_was_held_up_before_he_decided_removes_nothing_that_was_taken_back(three: Memory) -> None:
+    one = versions(three, "ranking", "popular")[0]
+    marked = replace(one, state="leaving", alive_ms=1)
+    three.alter(one, marked)
+    assert three.alter(marked, one)
+    assert not three.alter(marked, replace(marked, state="deleting"))
 
 
 def test_a_load_that_has_died_is_removed_by_the_next_collection_and_its_name_stays(memory: Memory) -> None:

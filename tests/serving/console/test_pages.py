@@ -64,7 +64,7 @@ class Checker(HTMLParser):
         self.ids += [values["id"] or ""] if "id" in values else []
         self.labels += (values.get("aria-labelledby") or "").split()
         self.links += [values["href"] or ""] if tag == "a" and "href" in values else []
-        if tag not in ("meta", "link", "input", "path", "circle", "rect", "br"):
+        if tag not in ("meta", "link", "input", "path", "circle", "rect", "br", "wbr"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
