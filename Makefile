@@ -19,6 +19,7 @@ demo: .venv/.runtime ## the whole loop on this machine, with a page to click on;
 test: .venv/.dev ## every test, against the real servers
 	@scripts/browser
 	@scripts/node
+	@scripts/java
 	@scripts/servers
 	@$(BIN)/pytest
 

@@ -14,6 +14,8 @@ from learners.errors import LearnerRefused
 from learners.stream import Stream
 from schemas import Event, EventType, Record
 from storage import Descriptor, Format
+from storage.errors import FormatRefused
+from storage.formats.seen import Seen
 
 
 class Contract(Protocol):
@@ -37,6 +39,7 @@ class Declaration:
         events: makes the events of a frame, for an event learner; None for a frame learner.
         time_field: the field that says when an event happened, for the watermark; None if the event type has none.
         stop_at: so many bad events stop a unit; None = none do.
+        seen: tells events that were sent twice, which it drops; it lives where the state is. None = none are dropped.
     """
 
     learner: type[Contract]
@@ -46,6 +49,7 @@ class Declaration:
     time_field: str | None
     total_order: bool = False
     stop_at: BadLimit | None = None
+    seen: Seen | None = None
 
     @property
     def name(self) -> str:
@@ -84,12 +88,18 @@ class Declaration:
             event_type.time_field,
             declared.order == "total",
             declared.stop_at,
+            _seen(learner, declared, event_type) if declared.drop_repeats else None,
         )
+
+    @property
+    def forms(self) -> list[Format]:
+        """All that it writes."""
+        return [*self.storages.values(), *([self.seen] if self.seen is not None else [])]
 
     def descriptors(self, generation: int) -> list[Descriptor]:
         """What its storages say of themselves when their rows are of this generation."""
         version = self.learner.version
-        return [storage.describe(self.name, version, generation, self.topic) for storage in self.storages.values()]
+        return [form.describe(self.name, version, generation, self.topic) for form in self.forms]
 
 
 def declarations(learners: Sequence[type[Contract]], event_types: Mapping[str, EventType]) -> list[Declaration]:
@@ -105,7 +115,7 @@ def declarations(learners: Sequence[type[Contract]], event_types: Mapping[str, E
         if declaration.name in names:
             raise LearnerRefused(f"Two learners have the name {declaration.name}; rename one of them.")
         names.add(declaration.name)
-        for storage in declaration.storages.values():
+        for storage in declaration.forms:
             other = writers.setdefault((storage.format, storage.name), declaration.name)
             if other != declaration.name:
                 raise LearnerRefused(
@@ -166,6 +176,23 @@ def _check_key(learner: type[Contract], declared: Stream, event_type: EventType)
             f"{event_type.key!r}; derived topics, split by another key, are not there yet. Fold by {event_type.key!r}, "
             f"or let the producer write a topic keyed by {declared.key!r}."
         )
+
+
+def _seen(learner: type[Contract], declared: Stream, event_type: EventType) -> Seen:
+    if event_type.id is None:
+        raise LearnerRefused(
+            f"Learner {learner.name} drops repeated events of {declared.topic}, whose event type names no id; write "
+            '`class ...(mr.Event, topic="...", id="...")`, or set "millrace.id" in its schema.'
+        )
+    if event_type.key is None:
+        raise LearnerRefused(
+            f"Learner {learner.name} drops repeated events of {declared.topic}, which has no key, so one event may "
+            "be on two partitions; give the event type a key, which may be its id."
+        )
+    try:
+        return Seen(f"{learner.name}_seen_ids", declared.drop_repeats)
+    except FormatRefused as error:
+        raise LearnerRefused(f"Learner {learner.name} cannot drop repeats so: {error}") from error
 
 
 def _events(

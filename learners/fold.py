@@ -35,6 +35,7 @@ class Fold:
         self.learner = declaration.learner()
         for attribute, storage in declaration.storages.items():
             setattr(self.learner, attribute, storage.bind(self.session))
+        self._seen = declaration.seen.bind(self.session) if declaration.seen is not None else None
 
     def fold(self, batch: Batch) -> None:
         """Let the learner learn one batch.
@@ -43,6 +44,7 @@ class Fold:
             FoldFailed: the learner raised; the writes collected so far are half done and must be dropped.
         """
         done = 0
+        batch = self._without_repeats(batch)
         self.session.begin(lambda: self._keys(batch.frame), 1 if self.declaration.events else batch.rows)
         try:
             if self.declaration.events is None:
@@ -61,9 +63,22 @@ class Fold:
 
     def fold_event(self, event: Record) -> None:
         """Let an event learner learn one event, without a frame around it."""
+        if self._seen is not None and self._seen.first([getattr(event, self._id)]) == [False]:
+            return
         key = self.session.key_field
         self.session.begin(lambda: () if key is None else (str(getattr(event, key)),))
         self.learner.learn(event)
+
+    @property
+    def _id(self) -> str:
+        return self.declaration.event_type.id or ""
+
+    def _without_repeats(self, batch: Batch) -> Batch:
+        """The batch without those events that this unit has seen before, where its learner drops them."""
+        if self._seen is None or not batch.rows:
+            return batch
+        first = self._seen.first(batch.frame[self._id])
+        return batch if all(first) else batch.only(first)
 
     def _keys(self, frame: pl.DataFrame) -> set[str]:
         """The keys of a batch's events: whose rows this unit may put."""

@@ -30,7 +30,7 @@ class Homes:
     @classmethod
     def single(cls, declaration: Declaration, technology: Technology) -> Homes:
         """All storages in one technology, whichever they name: for replays."""
-        return cls(declaration, (technology,), {form.storage: 0 for form in declaration.storages.values()})
+        return cls(declaration, (technology,), {form.storage: 0 for form in declaration.forms})
 
     @classmethod
     def of(
@@ -54,6 +54,9 @@ class Homes:
         state = _state(declaration, places)
         ordered = [state, *(name for name in names if name != state)]
         numbers = {storage: ordered.index(name) for storage, name in places.items()}
+        if declaration.seen is not None:
+            _must_read_back(declaration, state)
+            numbers[declaration.seen.storage] = 0
         return cls(declaration, tuple(technologies[name] for name in ordered), numbers)
 
     @property
@@ -129,6 +132,16 @@ class Homes:
 
     def _home(self, address: Address) -> int:
         return self.places[address.storage]
+
+
+def _must_read_back(declaration: Declaration, state: str) -> None:
+    """Raise LearnerRefused where the ids of events cannot be kept beside the state."""
+    if why := kind(state).lacks.get("load"):
+        raise LearnerRefused(
+            f"Learner {declaration.name} drops repeated events and keeps their ids where its state is, in {state}, "
+            f"from which no row is read back while folding: {why}. Give it a storage in another technology, and name "
+            "that as its `state`."
+        )
 
 
 def _state(declaration: Declaration, places: Mapping[str, str]) -> str:

@@ -59,10 +59,13 @@ class Platform:
 
     @cached_property
     def producer(self) -> Producer:
-        """This process's one producer."""
-        producer = Producer(self.kafka, self.registry)
-        self._opened.callback(lambda: producer.close(self._patience))
-        return producer
+        """This process's producer."""
+        return self._producing(self.kafka)
+
+    @cached_property
+    def patient_producer(self) -> Producer:
+        """One that gives no event up while Kafka is away: for those that are on disk too."""
+        return self._producing(Kafka(self.kafka.bootstrap, {**self.kafka.options, "delivery.timeout.ms": "0"}))
 
     @cached_property
     def experiments(self) -> KafkaTable:
@@ -155,6 +158,11 @@ class Platform:
         """
         self._patience = patience
         self._opened.close()
+
+    def _producing(self, kafka: Kafka) -> Producer:
+        producer = Producer(kafka, self.registry)
+        self._opened.callback(lambda: producer.close(self._patience))
+        return producer
 
     def _open(self, part: Closing) -> Closing:
         self._opened.callback(part.close)

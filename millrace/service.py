@@ -133,7 +133,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
         experiments=product.experiments,
         goals=product.goals,
         shared=Shared(platform.experiments, settings.state_dir / "experiments.snapshot"),
-        events=Events(product.event_types, platform.producer, _Letters(platform.dead_letters("millrace-intake"))),
+        events=_events(product, platform),
         watched=Watched(
             topics=platform.topics,
             names=list(all_event_types(product)),
@@ -152,6 +152,15 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
         deployments=receiver_of(platform, catalogue, product) if settings.deployments else None,
         placed=placed(product, settings),
     )
+
+
+def _events(product: Product, platform: Platform) -> Events:
+    settings, letters = platform.settings, _Letters(platform.dead_letters("millrace-intake"))
+    if not settings.intake_spool_mb:
+        return Events(product.event_types, platform.producer, letters)
+    folder = settings.intake_spool_dir if settings.intake_spool_dir != Path() else settings.state_dir / "intake"
+    spool = Spool(folder, settings.intake_spool_mb * 1_000_000, durable=True, holds="bodies of events")
+    return Events(product.event_types, platform.patient_producer, letters, spool)
 
 
 def _spool(settings: Settings) -> Spool | None:

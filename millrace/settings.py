@@ -59,6 +59,10 @@ class Settings:
     """How long a models service that got SIGTERM says that it is not ready, and still answers, in milliseconds."""
     spool_mb: int = 1_000
     """Megabytes of decisions that a models service keeps on disk at most while Kafka is away; 0 = none."""
+    intake_spool_mb: int = 0
+    """Megabytes of events that `POST /events/{topic}` takes onto its disk at most while Kafka is away; 0 = none."""
+    intake_spool_dir: Path = Path()
+    """Folder of those events, on a disk that lasts; left out, `intake` in `state_dir`."""
     last_good_mb: int = 64
     """Megabytes of last good answers that a models service keeps of each endpoint type that gives some."""
     near_cache_mb: int = 64

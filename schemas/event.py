@@ -24,7 +24,8 @@ class _TypeOf:
 
 @dataclass_transform(frozen_default=True)
 class Event(Record):
-    """Base of events: `class Click(Event, topic="clicks", key="user")`, then the fields.
+    """Base of events: `class Click(Event, topic="clicks", key="user")`, then the fields. `id="..."` names the field by
+    which a learner tells an event that was sent twice.
 
     Attributes:
         event_type: topic, key and Avro schema. Raises SchemaError when the class has no topic, or no usable schema.
@@ -33,13 +34,16 @@ class Event(Record):
     event_type = _TypeOf()
     _topic: ClassVar[str | None] = None
     _key: ClassVar[str | None] = None
+    _id: ClassVar[str | None] = None
     if TYPE_CHECKING:
         _event_type: ClassVar[EventType]
 
-    def __init_subclass__(cls, topic: str | None = None, key: str | None = None, **options: Any) -> None:
+    def __init_subclass__(
+        cls, topic: str | None = None, key: str | None = None, id: str | None = None, **options: Any
+    ) -> None:
         super().__init_subclass__(**options)
         if topic is not None:
-            cls._topic, cls._key = topic, key
+            cls._topic, cls._key, cls._id = topic, key, id
 
 
 def topic_of(event: type[Event]) -> str:
@@ -54,10 +58,12 @@ def topic_of(event: type[Event]) -> str:
 
 
 def _event_type(owner: type[Event]) -> EventType:
-    from schemas.event_type import KEY, TOPIC, EventType  # who posts events as JSON needs no Avro library
+    from schemas.event_type import ID, KEY, TOPIC, EventType  # who posts events as JSON needs no Avro library
 
     topic, schema = topic_of(owner), owner.avro_schema()
     schema[TOPIC] = topic
     if owner._key is not None:
         schema[KEY] = owner._key
+    if owner._id is not None:
+        schema[ID] = owner._id
     return EventType(topic, schema, owner._key, owner)

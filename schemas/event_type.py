@@ -6,13 +6,13 @@ Columns are imported where a frame is made: who only emits events needs no polar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.avro import parsed, resolved, text_of
+from schemas.avro import Node, parsed, resolved, text_of
 from schemas.datum import DatumWriter
 from schemas.errors import MalformedEvent, SchemaError
 from schemas.record import Record, converters
@@ -21,7 +21,7 @@ from schemas.wire import frame
 if TYPE_CHECKING:
     import polars as pl
 
-TOPIC, KEY = "millrace.topic", "millrace.key"
+TOPIC, KEY, ID = "millrace.topic", "millrace.key", "millrace.id"
 _KEYS = {"string", "long", "int", "bytes"}
 
 
@@ -49,6 +49,7 @@ class EventType:
         fields = self.schema.get("fields") if isinstance(self.schema, Mapping) else None
         if not isinstance(fields, list) or self.schema.get("type") != "record":
             raise SchemaError(f"The events of {self.topic} need a schema of the type record, with fields.")
+        self._check_id()
         if self.key is None:
             return
         kinds = {field.name: field.type.kind for field in resolved(self.schema).fields}
@@ -58,6 +59,11 @@ class EventType:
             raise SchemaError(
                 f"The key {self.key!r} of {self.topic} must be a string, an integer or bytes, never null."
             )
+
+    @property
+    def id(self) -> str | None:
+        """The field that tells an event which was sent twice, by the schema's property `millrace.id`; None = none."""
+        return self.schema.get(ID)
 
     @property
     def subject(self) -> str:
@@ -74,6 +80,18 @@ class EventType:
     def text(self) -> str:
         """The schema as it is registered: compact JSON."""
         return text_of(self.schema)
+
+    @cached_property
+    def shape(self) -> Node:
+        """The schema with all names resolved."""
+        return resolved(self.schema)
+
+    @cached_property
+    def json_reader(self) -> Callable[[bytes], dict[str, Any]] | None:
+        """Reads its events from JSON where they are plain; see `schemas.json_reader`."""
+        from schemas.json_reader import json_reader
+
+        return json_reader(self.shape)
 
     @cached_property
     def writer(self) -> DatumWriter:
@@ -98,6 +116,18 @@ class EventType:
 
         times = [name for name, kind in self.frame_schema.items() if isinstance(kind, pl.Datetime)]
         return "at" if "at" in times else next(iter(times), None)
+
+    def _check_id(self) -> None:
+        if self.id is None:
+            return
+        fields = resolved(self.schema).fields
+        kinds = {field.name: {branch.kind for branch in field.type.branches or [field.type]} for field in fields}
+        if self.id not in kinds:
+            raise SchemaError(f"{self.topic} has no field {self.id!r} to be its id; it has {', '.join(kinds)}.")
+        if not kinds[self.id] <= _KEYS | {"null"}:
+            raise SchemaError(
+                f"The id {self.id!r} of {self.topic} must be a string, an integer or bytes; it may be null."
+            )
 
     def key_of(self, value: Mapping[str, Any]) -> bytes | None:
         """The Kafka key of an event; None where the type has no key.

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from schemas.avro import resolved
 from schemas.errors import MalformedEvent
 from schemas.event_type import EventType
+from schemas.json_reader import NotSo
 from schemas.json_value import kind_of, read_json
 
 
@@ -21,6 +21,11 @@ def parse_json(event_type: EventType, data: bytes) -> dict[str, Any]:
     Raises:
         MalformedEvent: it is no JSON or does not fit the schema; the message and `field` name the field.
     """
+    if event_type.json_reader is not None:
+        try:
+            return event_type.json_reader(data)
+        except NotSo:
+            pass  # what follows says why, or takes it after all
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -29,4 +34,4 @@ def parse_json(event_type: EventType, data: bytes) -> dict[str, Any]:
         raise MalformedEvent("This JSON is nested too deeply.") from None
     if not isinstance(value, dict):
         raise MalformedEvent(f"An event of {event_type.topic} is a JSON object, not {kind_of(value)}.")
-    return read_json(value, resolved(event_type.schema), "")  # type: ignore[no-any-return]
+    return read_json(value, event_type.shape, "")  # type: ignore[no-any-return]

@@ -31,8 +31,8 @@ from serving.implementation import Implementation
 
 if TYPE_CHECKING:
     from serving.client import Client
+    from serving.event_lines import WrongLine
     from serving.hot_loader import HotLoader
-    from serving.intake import WrongLine
     from serving.service import Service
     from serving.spool import Spool
     from serving.surroundings import Events, Shared, Watched
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "serving.client": ("Client",),
     "serving.hot_loader": ("HotLoader",),
-    "serving.intake": ("WrongLine",),
+    "serving.event_lines": ("WrongLine",),
     "serving.service": ("Service",),
     "serving.spool": ("Spool",),
     "serving.surroundings": ("Events", "Shared", "Watched"),

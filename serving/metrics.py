@@ -73,6 +73,10 @@ class Metrics:
         """Events that Kafka acknowledged, by topic."""
         self.refused: Counter[str] = Counter()
         """Events that did not fit their schema, by topic."""
+        self.spooled: Counter[str] = Counter()
+        """Events that were forced onto the disk while Kafka was away, by topic."""
+        self.spool_bytes = 0
+        """Bytes that they take there."""
         self.turned_away: Counter[str] = Counter()
         """Requests of whoever is not known, may not, or asks too often, by problem."""
 
@@ -123,10 +127,13 @@ class Metrics:
         for what, counts, words in (
             ("accepted", self.accepted, "Events that Kafka acknowledged."),
             ("refused", self.refused, "Events that did not fit their schema."),
+            ("spooled", self.spooled, "Events that were kept on disk while Kafka was away."),
         ):
             yield from head(f"millrace_events_{what}_total", "counter", words)
             for topic, count in counts.items():
                 yield f'millrace_events_{what}_total{{topic="{topic}"}} {count}'
+        yield from head("millrace_events_spool_bytes", "gauge", "Bytes of events that are on disk.")
+        yield f"millrace_events_spool_bytes {self.spool_bytes}"
         words = "Requests of whoever is not known, may not, or asks too often."
         yield from head("millrace_turned_away_total", "counter", words)
         for kind, count in self.turned_away.items():

@@ -101,15 +101,41 @@ def _event(topic: str) -> Document:
         "operationId": f"emit_{topic}",
         "tags": ["events"],
         "summary": f"Emit events to {topic}",
-        "description": "One event, or as application/x-ndjson one per line. All are taken, or none.",
+        "description": "One event, or as application/x-ndjson one per line. All are taken, or none. A body that is "
+        "sent again under the same idempotency-key counts once.",
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": one}, "application/x-ndjson": {"schema": {"type": "string"}}},
         },
-        "responses": {"202": {"description": "Kafka has all of them."}, "default": _REFUSED},
+        "responses": {"202": _TAKEN, "default": _REFUSED},
     }
 
 
+_TAKEN: Document = {
+    "description": "Kafka has all of them; or, as `spooled` says, the disk of the service while Kafka is away.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["positions"],
+                "properties": {
+                    "positions": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "topic": {"type": "string"},
+                                "partition": {"type": "integer"},
+                                "offset": {"type": "integer"},
+                            },
+                        },
+                    },
+                    "spooled": {"type": "integer"},
+                },
+            }
+        }
+    },
+}
 _REFUSED: Document = {
     "description": "A problem document (RFC 9457).",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -23,6 +23,7 @@ from serving.console.streams_page import StreamsPage
 from serving.decisions.log import DecisionLog
 from serving.docs import docs
 from serving.endpoints import CODE, Endpoints
+from serving.event_lines import Lines, Positions
 from serving.experiment import Experiment
 from serving.experiments.allocating import Allocating
 from serving.experiments.drafting import Drafting
@@ -45,6 +46,7 @@ from serving.provenance import Provenance
 from serving.refused_metrics import refused_text
 from serving.sender import QuickSender
 from serving.spool import Spool
+from serving.spooled_deliverer import SpooledDeliverer
 from serving.storages.document import figures_of
 from serving.storages.routes import StoragesRoutes
 from serving.storages.storages import Storages
@@ -151,6 +153,7 @@ class Service:
         )
         own = Served(types, events.event_types if events else {}, tuple(goals), placed or {})
         self.products = Products(own, self.endpoints, catalogue, self.measurements, self._watched.names)
+        self._spooled = self._spooling()
         self.served = _Served(self.endpoints, self.products.goals)
         self.experiments.listen(self._assign)
 
@@ -188,8 +191,7 @@ class Service:
             Route("/v1/{type}/{implementation}", answering, methods=post),
         ]
         if self._events is not None:
-            event = self._events
-            intake = Intake(self.products.event_types, event.deliverer, event.dead_letters, self.metrics)
+            intake = Intake(self.products.event_types, self._deliver, self._events.dead_letters, self.metrics)
             routes.append(Route("/events/{topic}", intake, methods=post))
         routes += [
             Route("/v1", json_value(lambda: index(self.endpoints.current, self.products.goals))),
@@ -211,6 +213,21 @@ class Service:
     def _refused(self) -> str:
         """What was refused, for Prometheus."""
         return refused_text(self.measurements.flow())
+
+    def _spooling(self) -> SpooledDeliverer | None:
+        """What delivers the intake's bodies where there is a spool for them."""
+        events = self._events
+        if events is None or events.spool is None:
+            return None
+        parts = (events.deliverer, events.spool, self.products.event_types, events.dead_letters)
+        return SpooledDeliverer(*parts, self.metrics)
+
+    async def _deliver(self, lines: Lines) -> Positions | None:
+        """Take a body of the intake."""
+        assert self._events is not None
+        if self._spooled is not None:
+            return await self._spooled.deliver(lines)
+        return await self._events.deliverer.deliver(lines.event_type, lines.values)
 
     def _compared(self) -> Mapping[str, Any]:
         """Shadows beside what was answered."""
@@ -241,6 +258,8 @@ class Service:
             await self._deployments.begin(self.products, self._changed, Drafting(self.experiments, self.served))
             self.measurements.deployed = self._deployments.facts
             parts.append(self._deployments.run())
+        if self._spooled is not None:
+            parts.append(self._spooled.run())
         if self.experiments.changeable:
             parts.append(Allocating(self.experiments, self.measurements.experiments).run())
         if self._hot is not None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from schemas import EventType
 from schemas.table import Table
 from serving.console import ProductPage
-from serving.intake import DeadLetters, Deliverer
+from serving.event_lines import DeadLetters, Deliverer
 from serving.measurements import Topics
 from serving.refused import Refused
+from serving.spool import Spool
 
 
 class NoTopics:
@@ -28,11 +29,13 @@ class NoTopics:
 
 @dataclass(frozen=True)
 class Events:
-    """What the intake needs: the event types it takes, who sends them, who keeps what is refused."""
+    """What the intake needs: the event types it takes, who sends them, who keeps what is refused; and the spool that
+    keeps what Kafka does not take now, whose events the deliverer tries to send without end. None = there is none."""
 
     event_types: Mapping[str, EventType]
     deliverer: Deliverer
     dead_letters: DeadLetters
+    spool: Spool | None = None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -49,6 +49,11 @@ class Batch:
     def rows(self) -> int:
         """Number of events."""
         return self.frame.height
+
+    def only(self, kept: Sequence[bool]) -> Batch:
+        """The same stretch of the log with those rows alone for which `kept` says so."""
+        mask = np.array(kept, dtype=bool)
+        return replace(self, frame=self.frame.filter(pl.Series(mask)), offsets=self.offsets[mask])
 
     def since(self, position: int) -> Batch:
         """The part at or after `position`: itself if all of it is, an empty batch at `next` if nothing is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from streams.errors import DeliveryFailed
 
@@ -24,24 +25,23 @@ class Deliveries:
 
     def acknowledged(self, index: int) -> OnDelivery:
         """What to call when Kafka has, or has refused, the event at `index`."""
-
-        def on_delivery(error: Exception | None, partition: int, offset: int) -> None:
-            with self._lock:
-                self.positions[index] = (partition, offset)
-                if error is not None:
-                    self._failed += 1
-                    self._first = self._first or error
-                self._outstanding -= 1
-                last = not self._outstanding
-            if last:
-                self._done()
-
-        return on_delivery
+        return partial(self._acknowledged, index)
 
     def check(self) -> None:
         """Raise `DeliveryFailed` if an event was refused."""
         if self._first is not None:
             raise delivery_failed(self._failed, len(self.positions), self._first) from self._first
+
+    def _acknowledged(self, index: int, error: Exception | None, partition: int, offset: int) -> None:
+        with self._lock:
+            self.positions[index] = (partition, offset)
+            if error is not None:
+                self._failed += 1
+                self._first = self._first or error
+            self._outstanding -= 1
+            last = not self._outstanding
+        if last:
+            self._done()
 
 
 def delivery_failed(failed: int, sent: int | None, first: Exception) -> DeliveryFailed:

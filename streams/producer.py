@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,6 +24,7 @@ from streams.errors import DeliveryFailed
 from streams.kafka import LOGGER, Kafka, log_client_error, said
 
 Headers = Sequence[tuple[str, bytes | None]]
+_Report = Callable[[KafkaError | None, Message], None]
 
 SOON, LATER = 0.002, 0.01
 """Seconds between two looks at acknowledgements on an event loop: while something waits for one, and while nothing
@@ -66,9 +68,9 @@ class Producer:
         self._acknowledging = threading.Thread(target=self._acknowledge, name="millrace-producer", daemon=True)
         self._acknowledging.start()
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, on_delivery: OnDelivery | None = None) -> None:
         """Send an event of its class's type. See `send`."""
-        self.send(event.event_type, event)
+        self.send(event.event_type, event, on_delivery)
 
     def send(
         self, event_type: EventType, value: Mapping[str, Any] | Event, on_delivery: OnDelivery | None = None
@@ -95,7 +97,8 @@ class Producer:
         """Send one event, whose Avro body is given, if that can be done without blocking: whether it was. It was not
         where the queue is full, or this process has not registered the schema yet. For the rest see `send`."""
         schema_id = self._registry.known(event_type)
-        return schema_id is not None and self._queued(event_type.topic, key, frame(schema_id, body), (), on_delivery)
+        report = partial(_report, on_delivery)
+        return schema_id is not None and self._queued(event_type.topic, key, frame(schema_id, body), (), report)
 
     def send_bytes(
         self,
@@ -107,7 +110,8 @@ class Producer:
         partition: int = BY_KEY,
     ) -> None:
         """Send one message as it is. Blocks and raises as `send` does."""
-        while not self._queued(topic, key, value, headers, on_delivery, partition):
+        report = self._on_delivery if on_delivery is None else partial(_report, on_delivery)
+        while not self._queued(topic, key, value, headers, report, partition):
             self._client.poll(0.05)
 
     async def deliver(
@@ -125,18 +129,20 @@ class Producer:
         """
         if not values:
             return []
-        schema_id = await asyncio.to_thread(self._registry.register, event_type)
-        payloads = [event_type.encode(schema_id, value) for value in values]
-        for number, (value, payload) in enumerate(zip(values, payloads, strict=True), start=1):
-            size = len(payload) + len(_key_of(event_type, value) or b"")
+        schema_id = self._registry.known(event_type)
+        if schema_id is None:
+            schema_id = await asyncio.to_thread(self._registry.register, event_type)
+        payloads = [(event_type.encode(schema_id, value), _key_of(event_type, value)) for value in values]
+        for number, (payload, key) in enumerate(payloads, start=1):
+            size = len(payload) + len(key or b"")
             if size > LARGEST_EVENT:
                 raise MalformedEvent(f"Event {number} has {size:,} bytes with its key; {LARGEST_EVENT:,} are taken.")
         loop = asyncio.get_running_loop()
         complete = asyncio.Event()
         deliveries = Deliveries(len(values), lambda: _hop(loop, complete.set))
-        for index, (value, payload) in enumerate(zip(values, payloads, strict=True)):
-            key, on_delivery = _key_of(event_type, value), deliveries.acknowledged(index)
-            while not self._queued(event_type.topic, key, payload, (), on_delivery):
+        for index, (payload, key) in enumerate(payloads):
+            report = partial(_report, deliveries.acknowledged(index))
+            while not self._queued(event_type.topic, key, payload, (), report):
                 await asyncio.sleep(0.005)
         await complete.wait()
         deliveries.check()
@@ -197,11 +203,10 @@ class Producer:
         key: bytes | None,
         value: bytes | None,
         headers: Headers,
-        on_delivery: OnDelivery | None,
+        report: _Report,
         partition: int = BY_KEY,
     ) -> bool:
         """Put a message into the client's queue; False when that is full."""
-        report = self._on_delivery if on_delivery is None else _reporting(on_delivery)
         own: Any = list(headers) or None
         try:
             self._client.produce(topic, value=value, key=key, partition=partition, on_delivery=report, headers=own)
@@ -227,18 +232,16 @@ class Producer:
                 self._client.poll(0.1)
 
 
-def _reporting(on_delivery: OnDelivery) -> Callable[[KafkaError | None, Message], None]:
-    def report(error: KafkaError | None, message: Message) -> None:
-        partition, offset = message.partition(), message.offset()
-        try:
-            if error is not None or partition is None or offset is None:
-                on_delivery(None if error is None else _failure(error, message), -1, -1)
-            else:
-                on_delivery(None, partition, offset)
-        except Exception:  # somebody else's: it is no matter of whoever takes acknowledgements
-            LOGGER.exception("What was to hear of an acknowledgement has failed.")
-
-    return report
+def _report(on_delivery: OnDelivery, error: KafkaError | None, message: Message) -> None:
+    """What the client says of a message, to whoever sent it."""
+    partition, offset = message.partition(), message.offset()
+    try:
+        if error is not None or partition is None or offset is None:
+            on_delivery(None if error is None else _failure(error, message), -1, -1)
+        else:
+            on_delivery(None, partition, offset)
+    except Exception:  # somebody else's: it is no matter of whoever takes acknowledgements
+        LOGGER.exception("What was to hear of an acknowledgement has failed.")
 
 
 def _failure(error: KafkaError, message: Message) -> Exception:

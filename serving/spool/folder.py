@@ -58,6 +58,15 @@ class Folder:
         """A new file, opened for writing, which only this user may read: decisions say who asked what."""
         return os.open(self.path(number), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
 
+    def force(self) -> None:
+        """Force the names of the files onto the disk."""
+        for folder in (self._mine, self._root):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
     def remove(self, number: int) -> None:
         """Remove a segment; one that is gone is no error."""
         self.path(number).unlink(missing_ok=True)

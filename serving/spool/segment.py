@@ -43,7 +43,8 @@ def packed(at: int, body: bytes) -> bytes:
 
 
 def records(place: Place, content: bytes) -> Iterator[Found]:
-    """The whole records in content that begins at this place; ends before the first that is none."""
+    """The whole records in content that begins at this place. One that is damaged within is left out, where a whole one
+    follows it; else it ends before the first that is none."""
     offset = 0
     while offset + _HEAD.size <= len(content):
         length, checksum = _HEAD.unpack_from(content, offset)
@@ -52,7 +53,19 @@ def records(place: Place, content: bytes) -> Iterator[Found]:
             return
         record = content[start:end]
         if crc32(record) != checksum:
-            return
+            if not _begins(content, end):
+                return
+            offset = end
+            continue
         here = Place(place.segment, place.offset + offset)
         yield Found(here, place.offset + end, _TIME.unpack_from(record)[0], record[_TIME.size :])
         offset = end
+
+
+def _begins(content: bytes, offset: int) -> bool:
+    """Whether a whole record begins here."""
+    if offset + _HEAD.size > len(content):
+        return False
+    length, checksum = _HEAD.unpack_from(content, offset)
+    start = offset + _HEAD.size
+    return bool(_TIME.size <= length <= LONGEST and crc32(content[start : start + length]) == checksum)

@@ -22,20 +22,24 @@ class Spool:
     """Records in the order in which they came; for one thread at a time.
 
     What `append` has taken survives a kill of the process, as the system has it; a power cut may take the last seconds,
-    since nothing is forced onto the disk. Nothing here raises for the disk's sake: a disk that is full or broken takes
-    nothing, and `error` says why until it takes something again.
+    unless it is `durable`: then it is on the disk. Nothing here raises for the disk's sake: a disk that is full or
+    broken takes nothing, and `error` says why until it takes something again.
 
     Args:
         folder: where the files are. Each process that is given the same one has a part of it to itself.
         limit: bytes that its own part may take.
+        durable: whether records are forced onto the disk before `append` returns.
+        holds: what its records are, for messages.
 
     Attributes:
         error: why nothing can be written now; None = all well.
         lost: records that were taken and cannot be read any more.
     """
 
-    def __init__(self, folder: Path, limit: int, segment: int = SEGMENT) -> None:
-        self._folder = Folder(folder)
+    def __init__(
+        self, folder: Path, limit: int, segment: int = SEGMENT, *, durable: bool = False, holds: str = "decisions"
+    ) -> None:
+        self._folder, self._durable, self._holds = Folder(folder), durable, holds
         self._limit, self._segment = limit, min(segment, max(limit // 4, 1))
         self._ends: dict[int, int] = {}  # of each segment, where its last whole record ends
         self._counts: dict[int, int] = {}  # of each segment, its records
@@ -69,15 +73,20 @@ class Spool:
         Returns:
             how many of them were taken; the others were not.
         """
-        taken = 0
-        while taken < len(bodies) and self._folder.taken:
-            piece, count = self._piece(bodies[taken:])
-            if not count or not self._write(piece):
+        return len(self.put(bodies))
+
+    def put(self, bodies: Sequence[tuple[int, bytes]]) -> list[Place]:
+        """The same; gives the places of those that were taken."""
+        taken = list[Place]()
+        while len(taken) < len(bodies) and self._folder.taken:
+            parts = self._parts(bodies[len(taken) :])
+            if not parts or not self._write(b"".join(parts)):
                 return taken
             number = max(self._ends)
-            self._ends[number] += len(piece)
-            self._counts[number] += count
-            taken += count
+            for part in parts:
+                taken.append(Place(number, self._ends[number]))
+                self._ends[number] += len(part)
+            self._counts[number] += len(parts)
         return taken
 
     def read(self, count: int) -> list[Found]:
@@ -142,15 +151,19 @@ class Spool:
         if number < self._head.segment or len(content) < len(FIRST_LINE):
             self._folder.remove(number)
             return
-        count, end = 0, max(start, len(FIRST_LINE))
+        count, end, damaged = 0, max(start, len(FIRST_LINE)), 0
         for record in records(Place(number, end), content[end:]):
+            damaged += record.place.offset > end
             count, end = count + 1, record.end
+        if damaged:
+            said = (self._folder.path(number), damaged, self._holds)
+            LOGGER.error("%s is damaged within, in %d places; the %s there are lost.", *said)
         if end < len(content):
             cut = (self._folder.path(number), len(content) - end)
             LOGGER.warning("%s ends in %d bytes that are no whole record; a write was cut, or is damaged.", *cut)
         self._ends[number], self._counts[number] = end, count
 
-    def _piece(self, bodies: Sequence[tuple[int, bytes]]) -> tuple[bytes, int]:
+    def _parts(self, bodies: Sequence[tuple[int, bytes]]) -> list[bytes]:
         """Records as they are written at once: as many as fit into the segment, of which one is begun where needed."""
         number = max(self._ends, default=None)
         room = self._limit - self.size
@@ -163,7 +176,7 @@ class Spool:
                 break
             parts.append(part)
             size += len(part)
-        return b"".join(parts), len(parts)
+        return parts
 
     def _write(self, piece: bytes) -> bool:
         try:
@@ -173,6 +186,8 @@ class Spool:
             offset = self._ends[max(self._ends)]
             try:
                 _write_all(self._file, piece, offset)
+                if self._durable:
+                    os.fsync(self._file)
             except OSError:
                 os.ftruncate(self._file, offset)
                 raise
@@ -191,6 +206,8 @@ class Spool:
         file = self._folder.create(number)
         try:
             _write_all(file, FIRST_LINE, 0)
+            if self._durable:
+                self._folder.force()
         except OSError:
             os.close(file)
             self._folder.remove(number)
@@ -210,10 +227,9 @@ class Spool:
         self._ahead += found
         self._read += len(found)
         self._next = Place(number, end)
-        if (found[-1].end if found else place.offset) < end:
-            lost = self._counts[number] - self._read
+        if lost := self._counts[number] - self._read:
             self.lost, self._read = self.lost + lost, self._read + lost
-            LOGGER.error("%s is damaged: %d decisions are lost.", self._folder.path(number), lost)
+            LOGGER.error("%s is damaged: %d %s are lost.", self._folder.path(number), lost, self._holds)
 
     def _close_file(self) -> None:
         if self._file is not None:

@@ -124,6 +124,32 @@ def test_wrong_events_fail_and_those_around_them_arrive() -> None:
         assert [user for users in kept if "mallory" not in users for user in users] == ["u1", "u2"]
 
 
+def test_the_delivery_of_one_event_is_reported_and_a_failure_that_was_told_is_not_raised_again() -> None:
+    told: dict[str, tuple[str, int, int]] = {}
+
+    def placed(lines: list[Any]) -> tuple[int, dict[str, Any]]:
+        status, document = without_mallory(lines)
+        positions = [{"topic": "clicks", "partition": 1, "offset": 7 + place} for place in range(len(lines))]
+        return status, {**document, "positions": positions} if status == 202 else document
+
+    def tell(user: str) -> Callable[[Exception | None, int, int], None]:
+        return lambda error, *position: told.update({user: (str(error), *position)})
+
+    def broken(error: Exception | None, partition: int, offset: int) -> None:
+        raise ZeroDivisionError("in somebody's callback")
+
+    with service(lambda lines: (202, {"positions": [], "spooled": 1})) as (address, _):
+        with mr.Producer(service=address) as events:
+            events.emit(Click("u0"), broken)
+            events.emit(Click("u0"), tell("u0"))
+    assert told["u0"] == ("None", -1, -1)
+    with service(placed) as (address, _), mr.Producer(service=address) as events:
+        for user in ("u1", "mallory", "u2"):
+            events.emit(Click(user), tell(user))
+    assert told["mallory"] == ("An event for clicks was not taken: mallory is no user", -1, -1)
+    assert [told[user][::2] for user in ("u1", "u2")] == [("None", 7), ("None", 8)]
+
+
 def test_a_topic_that_nobody_knows_is_not_tried_for_long() -> None:
     with service(lambda lines: (404, {"detail": "There is no topic"})) as (address, posts):
         events = mr.Producer(service=address)

@@ -26,6 +26,7 @@ from storage import (
     VectorsReader,
     to_frame,
 )
+from storage.formats.seen import PIECE, Seen
 from storage.formats.vector_row import row_of
 from storage.formats.vector_scan import nearest
 from storage.kinds import KINDS
@@ -225,6 +226,29 @@ def train(bound: Parameters[dict[str, Any]], unit: FormStage, steps: list[float]
         model["by_item"]["é"] = model["by_item"].get("é", 0.0) + step
         model["n"] += 1
     unit.commit()
+
+
+def test_ids_of_events_that_were_seen(sides: Sides, stage: FormStage) -> None:
+    needs(sides.technology, ability="load")
+    form = Seen("ids", last=PIECE)
+    stage.describe(form)
+    other = FormStage(sides.technology, sides.reads, stage.learner, partition=11)
+    for unit, first in ((stage, True), (stage, False), (other, True)):
+        unit.claim()
+        assert form.bind(unit.session).first(["a", "é"]) == [first] * 2
+        unit.session.take()
+        unit.claim()
+        assert form.bind(unit.session).first(["a", None]) == [first, True]  # nothing was committed
+        unit.claim()
+        bound = form.bind(unit.session)
+        bound.first(["a", "é"])
+        unit.commit()
+    bound = form.bind(stage.session)
+    assert bound.first([f"n{number}" for number in range(3 * PIECE)]) == [True] * 3 * PIECE
+    stage.commit()
+    stage.claim()
+    ids = ["a", *(f"n{number}" for number in range(2 * PIECE, 3 * PIECE))]
+    assert form.bind(stage.session).first(ids) == [True, *[False] * PIECE]
 
 
 def test_a_model_of_a_unit_that_has_learned_nothing_is_left_out(sides: Sides, stage: FormStage) -> None:

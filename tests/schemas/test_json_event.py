@@ -6,12 +6,15 @@ import json
 from datetime import UTC, date, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import Codec, EventType, MalformedEvent, parse_json
 from schemas.avro import Schema
+from schemas.json_reader import NotSo
+from schemas.json_value import read_json
 
 SCHEMA = {
     "type": "record",
@@ -210,3 +213,52 @@ def test_what_is_accepted_can_be_encoded(changes: dict[str, Any]) -> None:
     except MalformedEvent:
         return
     assert ORDER.writer.write(value, "orders")
+
+
+PLAIN = EventType(
+    "plain",
+    {
+        "type": "record",
+        "name": "Plain",
+        "fields": [
+            {"name": "user", "type": "string"},
+            {"name": "at", "type": ["null", {"type": "long", "logicalType": "timestamp-micros"}]},
+            {"name": "n", "type": "int", "default": 7},
+            {"name": "big", "type": ["long", "null"], "default": 1},
+            {"name": "rate", "type": "double", "default": 1},
+            {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}, "default": "A"},
+            {"name": "tags", "type": ["null", {"type": "array", "items": "string"}], "default": None},
+            {"name": "gift", "type": "boolean", "default": False},
+        ],
+    },
+    "user",
+)
+TIMES = st.datetimes().map(lambda at: f"{at.isoformat()}Z") | st.sampled_from(
+    ["2026-01-02 03:04:05+02", "0001-01-01T00:00:00+14:00", "2026-01-02T03:04:05", "2026-W01-1T00:00:00.1234567Z"]
+)
+ODD = st.sampled_from(['"\\ud800"', "1.0", "1e400", "-0", "true", '"A"', '"C"', str(2**63), str(-(2**31)), str(2**70)])
+FIELDS = st.sampled_from([*(field["name"] for field in PLAIN.schema["fields"]), "x"])
+PAIRS = st.lists(st.tuples(FIELDS, JSON.map(json.dumps) | TIMES.map(json.dumps) | ODD), max_size=6)
+
+
+@settings(max_examples=300)
+@given(PAIRS)
+def test_a_plain_event_is_read_in_one_step_to_the_same_value_or_by_the_other_way(pairs: list[tuple[str, str]]) -> None:
+    data = ("{" + ", ".join(f'"{name}": {value}' for name, value in [("user", '"u"'), *pairs]) + "}").encode()
+    assert PLAIN.json_reader is not None
+    try:
+        quick = PLAIN.json_reader(data)
+    except NotSo:
+        return
+    slow = read_json(msgspec.json.decode(data), PLAIN.shape, "")
+    assert [(name, type(value), value) for name, value in quick.items()] == [
+        (name, type(value), value) for name, value in slow.items()
+    ]
+
+
+def test_what_only_the_other_way_knows_is_taken_all_the_same() -> None:
+    assert ORDER.json_reader is None
+    assert PLAIN.json_reader is not None
+    for event in ({"user": "\u00e4"}, {"user": "u", "at": 0}, {"user": "u", "at": "2026-01-02T03:04:05Z"}):
+        found = parse_json(PLAIN, json.dumps(event).encode())
+        assert (found["user"], found["n"], found["tags"]) == (event["user"], 7, None)

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import pytest
 
-from schemas import EventType, MalformedEvent, RegistryClient
+from schemas import Event, EventType, MalformedEvent, RegistryClient
 from streams import Consumer, DeliveryFailed, Kafka, Producer, Topics, partition_of
 from streams import producer as streams_producer
 from tests.streams.conftest import CLICK, Positions, Starting, polled, sent
@@ -54,6 +54,17 @@ def test_the_sender_is_told_partition_and_offset(producer: Producer, clicks: Eve
     producer.flush()
     assert told == [(None, partition_of(b"u", 4), offset) for offset in range(3)]
     assert producer.pending == 0
+
+
+def test_the_sender_of_a_typed_event_is_told_too(producer: Producer, clicks: EventType) -> None:
+    class Typed(Event, topic=clicks.topic, key="user"):
+        user: str
+        number: int
+
+    told: list[tuple[Exception | None, int, int]] = []
+    producer.emit(Typed("u", 1), lambda *report: told.append(report))
+    producer.flush()
+    assert told == [(None, partition_of(b"u", 4), 0)]
 
 
 def test_an_event_can_be_offered_by_its_body_once_its_type_is_known_and_arrives_as_any_other(

@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 from collections import deque
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import httpx
@@ -28,7 +30,13 @@ PAUSE = 0.2
 LARGEST_EVENT = 1_000_000
 """Bytes of an event's JSON: a little less than the intake takes."""
 
-_Line = tuple[str, bytes]
+OnDelivery = Callable[[Exception | None, int, int], None]
+
+
+class _Line(NamedTuple):
+    topic: str
+    event: bytes
+    on_delivery: OnDelivery | None
 
 
 class IntakeProducer:
@@ -47,15 +55,15 @@ class IntakeProducer:
         self._thread = threading.Thread(target=self._run, name="millrace-intake", daemon=True)
         self._thread.start()
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: Event, on_delivery: OnDelivery | None = None) -> None:
         """See `Producer.emit`."""
-        line = topic_of(type(event)), msgspec.json.encode(_plain(event.to_dict()))
-        if len(line[1]) > LARGEST_EVENT:
-            raise DeliveryFailed(f"An event for {line[0]} has {len(line[1]):,} bytes; {LARGEST_EVENT:,} are taken.")
+        line = _Line(topic_of(type(event)), msgspec.json.encode(_plain(event.to_dict())), on_delivery)
+        if (size := len(line.event)) > LARGEST_EVENT:
+            raise DeliveryFailed(f"An event for {line.topic} has {size:,} bytes; {LARGEST_EVENT:,} are taken.")
         with self._changed:
             self._changed.wait_for(lambda: len(self._waiting) < WAITING or self._closed)
             if self._closed:
-                raise DeliveryFailed(f"The producer is closed; an event for {line[0]} was not sent.")
+                raise DeliveryFailed(f"The producer is closed; an event for {line.topic} was not sent.")
             self._waiting.append(line)
             self._changed.notify_all()
 
@@ -91,61 +99,82 @@ class IntakeProducer:
             try:
                 self._deliver(topic, lines)
             except Exception as error:  # whatever it is, the next events must still be sent
-                self._fail(len(lines), f"{type(error).__name__}: {error}")
+                self._fail(lines, f"{type(error).__name__}: {error}")
             with self._changed:
                 self._under_way = 0
                 self._changed.notify_all()
 
-    def _take(self) -> tuple[str, list[bytes]] | None:
+    def _take(self) -> tuple[str, list[_Line]] | None:
         """The next events of one topic; waits for them. None = there will be none."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return None
-            topic, lines, size = self._waiting[0][0], list[bytes](), 0
-            while self._waiting and self._waiting[0][0] == topic and len(lines) < LINES:
-                size += len(self._waiting[0][1])
+            topic, lines, size = self._waiting[0].topic, list[_Line](), 0
+            while self._waiting and self._waiting[0].topic == topic and len(lines) < LINES:
+                size += len(self._waiting[0].event)
                 if lines and size > BYTES:
                     break
-                lines.append(self._waiting.popleft()[1])
+                lines.append(self._waiting.popleft())
             self._under_way = len(lines)
             self._changed.notify_all()
             return topic, lines
 
-    def _deliver(self, topic: str, lines: list[bytes]) -> None:
+    def _deliver(self, topic: str, lines: list[_Line]) -> None:
         """Post until it is acknowledged or refused. Wrong lines fail, and the others are posted without them."""
         key, until = uuid4().hex, time.monotonic() + PATIENCE
         while lines:
             status, problem = self._post(topic, lines, key)
             if status == 202:
+                _report(lines, problem.get("positions", ()))
                 return
             wrong = {item["line"] for item in problem.get("errors", ()) if "line" in item} if status == 400 else set()
             if wrong:
-                self._fail(len(wrong), _why(problem))
+                self._fail([line for place, line in enumerate(lines, 1) if place in wrong], _why(problem))
                 lines, key = [line for place, line in enumerate(lines, 1) if place not in wrong], uuid4().hex
             elif (400 <= status < 500 and status != 429) or time.monotonic() + PAUSE > until or self._closed:
-                self._fail(len(lines), _why(problem) or f"the service answered {status}")
+                self._fail(lines, _why(problem) or f"the service answered {status}")
                 return
             else:
                 time.sleep(PAUSE)
 
-    def _post(self, topic: str, lines: list[bytes], key: str) -> tuple[int, dict[str, Any]]:
-        """Status and problem document of one try; 0 where nobody answered."""
+    def _post(self, topic: str, lines: list[_Line], key: str) -> tuple[int, dict[str, Any]]:
+        """Status and document of one try; 0 where nobody answered."""
         headers = {"content-type": "application/x-ndjson", "idempotency-key": key}
         try:
-            answer = self._http.post(f"/events/{topic}", content=b"\n".join(lines), headers=headers)
-            found = {} if answer.status_code == 202 else answer.json()
+            body = b"\n".join(line.event for line in lines)
+            answer = self._http.post(f"/events/{topic}", content=body, headers=headers)
+            found = answer.json()
         except httpx.HTTPError as error:
             return 0, {"detail": f"{self._http.base_url} did not answer: {type(error).__name__} {error}".strip()}
         except ValueError:
             return answer.status_code, {}
         return answer.status_code, found if isinstance(found, dict) else {}
 
-    def _fail(self, count: int, why: str) -> None:
-        LOGGER.error("%d events were not taken: %s", count, why)
+    def _fail(self, lines: list[_Line], why: str) -> None:
+        LOGGER.error("%d events were not taken: %s", len(lines), why)
+        untold = [line for line in lines if line.on_delivery is None]
         with self._changed:
-            self._failed += count
-            self._first = self._first or why
+            self._failed += len(untold)
+            self._first = self._first or (why if untold else None)
+        for line in lines:
+            _tell(line, DeliveryFailed(f"An event for {line.topic} was not taken: {why}"), -1, -1)
+
+
+def _report(lines: list[_Line], positions: Sequence[dict[str, int]]) -> None:
+    """Tell where the events are; they are nowhere yet where the service has them on its disk."""
+    for line, at in zip_longest(lines, positions, fillvalue=None):
+        if line is not None:
+            _tell(line, None, *((-1, -1) if at is None else (at["partition"], at["offset"])))
+
+
+def _tell(line: _Line, error: Exception | None, partition: int, offset: int) -> None:
+    if line.on_delivery is None:
+        return
+    try:
+        line.on_delivery(error, partition, offset)
+    except Exception:  # somebody else's: the next events must still be sent
+        LOGGER.exception("What was to hear of a delivery has failed.")
 
 
 def _why(problem: dict[str, Any]) -> str:

@@ -6,13 +6,13 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from millrace.settings import Settings
-from millrace_client.intake import IntakeProducer
+from millrace_client.intake import IntakeProducer, OnDelivery
 from schemas.errors import MillraceError
 from schemas.event import Event
 
 
 class _Emitting(Protocol):
-    def emit(self, event: Event) -> None: ...
+    def emit(self, event: Event, on_delivery: OnDelivery | None = None) -> None: ...
     def flush(self, timeout: float = 30.0) -> None: ...
     def close(self) -> None: ...
 
@@ -36,13 +36,17 @@ class Producer:
     def __init__(self, service: str | None = None, settings: Settings | None = None, *, key: str | None = None) -> None:
         self._producer: _Emitting = _to_kafka(settings) if service is None else IntakeProducer(service, key)
 
-    def emit(self, event: Event) -> None:
-        """Send an event. A failure is raised by the next `flush`.
+    def emit(self, event: Event, on_delivery: OnDelivery | None = None) -> None:
+        """Send an event. A failure is raised by the next `flush`, unless somebody is told of it.
+
+        Args:
+            on_delivery: called as (error or None, partition, offset) on another thread; it must not block. The position
+                is -1 where a service has the event on its disk, as Kafka is away.
 
         Raises:
             SchemaError: its class has no topic. Straight to Kafka: or no usable schema, or a value that does not fit.
         """
-        self._producer.emit(event)
+        self._producer.emit(event, on_delivery)
 
     def flush(self, timeout: float = 30.0) -> None:
         """Wait until everything emitted is acknowledged. Blocks up to `timeout` seconds.
