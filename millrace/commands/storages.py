@@ -52,8 +52,6 @@ def _list(output: Output) -> None:
                 write_rows(rows, output, EMPTY)
             for sentence in catalogue.damaged():
                 warn(sentence)
-            if (hint := elsewhere(settings)) and output is Output.TABLE:
-                warn(hint)
             must_answer(catalogue, settings, catalogue.health())
             if (hint := elsewhere(settings)) and output is Output.TABLE:
                 warn(hint)

@@ -107,8 +107,8 @@ def test_a_load_that_is_told_to_stop_leaves_nothing(
     assert (code, out) == (128 + number, "")
     assert "Stopping" in err
     assert [item.version for item in technology.storages()] == [1]
-    assert serving(technology, redis_clean) == 1.0
     assert keys(redis_clean) == before
+    assert serving(technology, redis_clean) == 1.0
 
 
 def test_a_load_that_is_killed_leaves_the_old_version_serving_and_the_next_erases_it(
