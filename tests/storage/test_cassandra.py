@@ -330,7 +330,7 @@ def test_a_commit_too_large_for_one_step_is_refused_and_nothing_is_written(cassa
 
 
 def test_a_commit_that_fills_the_socket_waits_for_it(cassandra_clean: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_AT_ONCE", (*session._AT_ONCE, (socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)))
+    monkeypatch.setattr(session, "_AT_ONCE", (*session._AT_ONCE, (socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)))
     some = Writes(puts={Address(RECORDS, str(number)): bytes(1 << 14) for number in range(800)})
     with closing(Cassandra(cassandra_clean, timeout=20)) as cassandra:
         claim = cassandra.claim(unit(), "a")
