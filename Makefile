@@ -21,7 +21,7 @@ test: .venv/.dev ## every test, against the real servers
 	@scripts/node
 	@scripts/java
 	@scripts/servers
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/.dev ## format, lint, strict types, import contracts, fast tests
 	@scripts/check
