@@ -5,16 +5,12 @@ from __future__ import annotations
 import logging
 from asyncio import Event
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from serving.application import Answer
 from serving.head import Reply, lines_of
 from serving.json_route import FAILED
-
-if TYPE_CHECKING:
-    from millrace.connection import Connection
 
 LOGGER = logging.getLogger("millrace.service")
 
@@ -34,7 +30,7 @@ class Exchange:
 
     message_event = Event()  # uvicorn sets it, and nobody waits for it here
 
-    def __init__(self, connection: Connection, answer: Answer, keep_alive: bool) -> None:
+    def __init__(self, connection: HttpToolsProtocol, answer: Answer, keep_alive: bool) -> None:
         self._connection, self._answer, self.keep_alive = connection, answer, keep_alive
         self.body = bytearray()
         self.disconnected = self.response_started = self.response_complete = False

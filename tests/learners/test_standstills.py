@@ -10,9 +10,10 @@ from learners.bad_limit import BadLimit
 from learners.standstills import Standstills
 from learners.stream import stream
 from learners.unit import State, Unit
-from schemas.table import Decide, MemoryTable, Rows
+from schemas.table import MemoryTable
 from storage import Memory
-from streams import KafkaUnavailable, Stops
+from streams import Stops
+from tests.away_table import AwayTable
 from tests.learners.conftest import MakeUnit, Stage
 from tests.learners.samples import Histories, ItemCounts, Log, ratings
 from tests.learners.test_partition import MakeStage, check
@@ -35,24 +36,6 @@ class Clock:
 
     def monotonic(self) -> float:
         return self._begin + self.ahead
-
-
-class Away(MemoryTable):
-    """A table whose server is away, or not."""
-
-    away = False
-
-    def rows(self) -> Rows:
-        self._must_answer()
-        return super().rows()
-
-    def change(self, decide: Decide) -> Rows:
-        self._must_answer()
-        return super().change(decide)
-
-    def _must_answer(self) -> None:
-        if self.away:
-            raise KafkaUnavailable("No broker answers.")
 
 
 @pytest.fixture
@@ -141,7 +124,7 @@ def test_another_version_begins_anew(make_stage: MakeStage, make_unit: MakeUnit,
 def test_while_the_table_is_away_a_stop_holds_and_what_may_have_stopped_waits(
     make_stage: MakeStage, clock: Clock
 ) -> None:
-    table = Away()
+    table = AwayTable()
     stops, stage = Stops(table), flooded(make_stage, clock)
     owner = Standstills(stops)
     table.away = True
