@@ -177,22 +177,21 @@ class Section:
 
     async def _lease(self, reads: Reads, versions: Versions) -> Exception | None:
         """Say that these are read; returns why that is refused. Who may only read reads all the same, and is told."""
-        for left in reversed(range(TRIES)):
+        refused: Exception | None = None
+        for _ in range(TRIES):
             now = time.monotonic()
             self._due = now + RENEWED
             try:
                 await reads.lease(versions.keys(), round((time.time() + LEASED) * 1000))
             except Exception as error:
-                if left:
-                    continue
-                if not self._refused:
-                    words = "%s does not keep what is read here from being collected: %s"
-                    LOGGER.warning(words, self.name, _line(error))
-                self._refused = True
-                return error
-            self._until = now + LEASED
-            return None
-        raise AssertionError("the last try returns")
+                refused = error
+            else:
+                self._until = now + LEASED
+                return None
+        if refused is not None and not self._refused:
+            LOGGER.warning("%s does not keep what is read here from being collected: %s", self.name, _line(refused))
+        self._refused = True
+        return refused
 
     async def _answer(self, reads: Reads) -> Said:
         listed = await reads.listed()
