@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from functools import cached_property
 
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from streams.dead_letters import SUFFIX, dead_letter_topic
-from streams.errors import KafkaUnavailable, StreamError
-from streams.kafka import LOGGER, Kafka, log_client_error, passes_by_itself, said
+from streams.errors import StreamError
+from streams.kafka import LOGGER, Kafka, log_client_error
 from streams.letter import Letter
 from streams.letter_headers import letter_of
+from streams.topic_reader import messages_until
 from streams.topics import Topics
 
+AT_ONCE = 500
+"""Letters that are taken from the client at once."""
 _READING = {
     "group.id": "millrace-dead-letters",  # required by the client; no group is joined
     "enable.auto.commit": False,
@@ -87,21 +89,7 @@ class LetterReader:
         client = Client(self._kafka.client(_READING, {"error_cb": log_client_error}), logger=LOGGER)
         try:
             client.assign([TopicPartition(name, 0, first)])
-            moved = time.monotonic()
-            while first < high:
-                for message in client.consume(500, 0.1):
-                    error, offset = message.error(), message.offset()
-                    if error is None and offset is not None:
-                        if offset < high:
-                            yield message
-                        first, moved = offset + 1, time.monotonic()
-                    elif error is not None and error.code() == KafkaError._PARTITION_EOF:
-                        first = high
-                    elif error is not None and not passes_by_itself(error):
-                        raise said(error, f"Reading {name}", name)
-                if time.monotonic() - moved > self._timeout:
-                    raise KafkaUnavailable(
-                        f"{name} could not be read to its end: nothing came for {self._timeout:g} s."
-                    )
+            for messages in messages_until(client, name, {0: high}, self._timeout, AT_ONCE):
+                yield from messages
         finally:
             client.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import polars as pl
@@ -46,7 +46,8 @@ def read_topic(
     try:
         places = _from(client, topic, ends, since, timeout)
         client.assign(places)
-        for messages in _until(client, topic, {place.partition for place in places}, ends, timeout):
+        left = {place.partition: ends[place.partition] for place in places}
+        for messages in messages_until(client, topic, left, timeout, AT_ONCE):
             decoded = codec.decode_batch([message.value() for message in messages], event_type)
             if decoded.frame.height:
                 yield decoded.frame
@@ -65,12 +66,18 @@ def _from(client: Client, topic: str, ends: dict[int, int], since: datetime, tim
     return [place for place in found if 0 <= place.offset < ends[place.partition]]
 
 
-def _until(client: Client, topic: str, left: set[int], ends: dict[int, int], timeout: float) -> Iterator[list[Message]]:
-    """Messages up to the ends, gathered."""
-    moved = time.monotonic()
+def messages_until(
+    client: Client, topic: str, ends: Mapping[int, int], timeout: float, at_once: int
+) -> Iterator[list[Message]]:
+    """Messages of a topic that a client is assigned to, up to the ends of its partitions, at most so many at once.
+
+    Raises:
+        KafkaUnavailable: nothing comes for `timeout` seconds.
+    """
+    left, moved = set(ends), time.monotonic()
     while left:
         found: list[Message] = []
-        for message in client.consume(AT_ONCE, 0.1):
+        for message in client.consume(at_once, 0.1):
             partition, offset, error = int(message.partition() or 0), int(message.offset() or 0), message.error()
             if error is None:
                 at_end = offset + 1 >= ends[partition]
@@ -84,7 +91,7 @@ def _until(client: Client, topic: str, left: set[int], ends: dict[int, int], tim
                 left.discard(partition)
                 moved = time.monotonic()
         if found:
-            moved = time.monotonic()
             yield found
+            moved = time.monotonic()
         elif time.monotonic() - moved > timeout:
             raise KafkaUnavailable(f"{topic} could not be read to its end: nothing came for {timeout:g} s.")
