@@ -36,8 +36,8 @@ def test_a_click_changes_the_next_answer_within_a_second_and_shows_how_long_it_t
 ) -> None:
     opened(page, movies_stack)
     before = films(page, "because_you_watched").all_inner_texts()
-    film = films(page, "popular_now").first
-    title = film.locator("b").inner_text()
+    title = films(page, "popular_now").first.locator("b").inner_text()
+    film = films(page, "popular_now").filter(has_text=title).first
 
     began = time.monotonic()
     film.click()
@@ -59,7 +59,7 @@ def test_a_new_viewer_starts_with_nothing_and_gets_a_list_from_the_first_click(p
     expect(page.locator("[data-list=because_you_watched]")).to_contain_text("Too early to tell")
     title = films(page, "popular_now").first.locator("b").inner_text()
 
-    films(page, "popular_now").first.click()
+    films(page, "popular_now").filter(has_text=title).first.click()
 
     expect(page.locator("[data-list=because_you_watched] header")).to_contain_text(f"from {title}")
     expect(page.locator("[data-list=because_you_watched]")).not_to_contain_text("Too early to tell")
