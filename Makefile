@@ -37,6 +37,7 @@ containers: .venv/.dev ## the storages' contracts on Kafka, Redis and Cassandra 
 
 faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
 	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 $(BIN)/pytest tests/faults
+	@MILLRACE_VERDICTS=1000 $(BIN)/pytest tests/schemas/test_registry_http.py
 
 prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last line is its figures as JSON
 	@$(BIN)/python -m benchmarks.prove_loop

@@ -20,6 +20,9 @@ from schemas.version import Version
 
 T = TypeVar("T")
 
+_UNSAID = "it is not compatible with the versions before it"
+"""For a registry that does not say why."""
+
 
 class RegistryClient:
     """Registers event types under `<topic>-value` and looks schemas up. Calls block; any thread may call.
@@ -101,7 +104,8 @@ class RegistryClient:
         try:
             return self._ask("POST", place, lambda answer: int(answer["id"]), {"schema": event_type.text})
         except IncompatibleSchema as error:
-            raise IncompatibleSchema(event_type.subject, self.check(event_type) or error.messages) from None
+            reasons = [reason for reason in self.check(event_type) if reason != _UNSAID]
+            raise IncompatibleSchema(event_type.subject, reasons or error.messages) from None
 
     def _ask(self, method: str, place: str, take: Callable[[Any], T], body: dict[str, Any] | None = None) -> T:
         """Ask, and take what is wanted from the document that is answered."""
@@ -143,6 +147,4 @@ def _broken(answer: dict[str, Any]) -> list[str]:
     """What would break, one sentence each."""
     if answer["is_compatible"] is True:
         return []
-    return [str(message) for message in answer.get("messages") or ()] or [
-        "it is not compatible with the versions before it"
-    ]
+    return [str(message) for message in answer.get("messages") or ()] or [_UNSAID]
