@@ -74,12 +74,17 @@ class Partition:
         self._waited = [unit for unit in self.units if unit.state is State.WAITING]
 
     def receive(self, fetched: Fetched) -> None:
-        """Bury the bad messages, then let every unit fold the good ones. Blocks while it does."""
+        """Bury the bad messages, then let every unit fold the good ones. Blocks while it does.
+
+        A unit stays before an event that its learner's schema cannot read; what no unit passes is not buried.
+        """
         batch = fetched.batch
         if not self._active():
             self._lost_place = True
             return
-        bad = [item for item in fetched.rejected if item.offset > self._buried]
+        barred = {unit: unit.first_unreadable(fetched) for unit in self._active()}
+        furthest = max(batch.next if event is None else event.offset for event in barred.values())
+        bad = [item for item in fetched.rejected if self._buried < item.offset < furthest]
         if bad:
             try:
                 self._bury(bad)
@@ -90,9 +95,12 @@ class Partition:
             self._buried = bad[-1].offset
         self._head = batch.next
         now = time.monotonic()
-        for unit in self.units:
-            unit.weigh(fetched, now)
-            unit.advance(batch)
+        for unit, event in barred.items():
+            part = fetched if event is None else fetched.until(event.offset)
+            unit.weigh(part, now)
+            unit.advance(part.batch)
+            if event is not None:
+                unit.pause_before(event)
 
     def work(self, reader: Reader) -> None:
         """Between polls: see which commits arrived, claim what may be claimed again, put the reading place right."""

@@ -21,14 +21,14 @@ from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import StorageError, SuspectGeneration
 from storage.technology import Commits
-from streams import Batch, Fetched
+from streams import Batch, Fetched, Rejected
 
 log = logging.getLogger(__name__)
 
 
 class State(Enum):
     """Whether a unit folds: it waits to be claimed (again), is active, stands still until somebody lets it go on (too
-    many events were bad), or has stopped for good."""
+    many events were bad, or one cannot be read), or has stopped for good."""
 
     WAITING = "waiting"
     ACTIVE = "active"
@@ -48,6 +48,7 @@ class Unit:
         due: when (monotonic seconds) a waiting unit may claim again.
         claims: how often it was claimed; another number means that positions may have moved back.
         problem: why it does not fold, in one line; None while all is well.
+        unreadable: it is paused before an event that its learner's schema cannot read.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Unit:
         self.due = 0.0
         self.claims = 0
         self.problem: str | None = None
+        self.unreadable = False
         self._declaration = declaration
         self._commits = commits
         self._committer = committer
@@ -80,7 +82,7 @@ class Unit:
         self._flight: tuple[Commit, Future[None]] | None = None
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
-        self._weighed = 0
+        self._weighed = self._past = 0
         self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
     def claim(self) -> None:
@@ -129,15 +131,31 @@ class Unit:
                 f"{newest.offset}: {newest.error}: {newest.reason[:300]}"
             )
 
-    def pause(self, problem: str) -> None:
+    def first_unreadable(self, fetched: Fetched) -> Rejected | None:
+        """The first of these events that is still to be folded, and that the learner's schema cannot read; None where
+        there is none. One before the offset at which it was last let go on counts as bad instead."""
+        first = max(self._past, self.position or 0)
+        return next((item for item in fetched.rejected if item.unreadable and item.offset >= first), None)
+
+    def pause_before(self, event: Rejected) -> None:
+        """Commit what was folded, and pause: this is the next event, and it cannot be read. Blocks while it commits."""
+        self.settle(wait=True)
+        if self.state is State.ACTIVE:
+            self.pause(
+                f"the event at offset {event.offset} cannot be read. {event.reason} Nothing is skipped: "
+                "give the learner an event type that reads it too",
+                unreadable=True,
+            )
+
+    def pause(self, problem: str, unreadable: bool = False) -> None:
         """Fold no more until `go_on`, and say why, loudly."""
         self._forget()
-        self.state, self.problem = State.PAUSED, problem
+        self.state, self.problem, self.unreadable = State.PAUSED, problem, unreadable
         log.error("%s stands still: %s", self, problem)
 
     def go_on(self, past: int | None) -> None:
         """Claim again, if it was paused; of the bad events only those from the offset `past` on are counted."""
-        self._weighed = past or 0
+        self._weighed = self._past = past or 0
         self._share = None if self._share is None else BadShare(self._share.limit)
         if self.state is State.PAUSED:
             self.state, self.problem, self.due = State.WAITING, None, 0.0

@@ -23,7 +23,7 @@ DEPLOYMENTS = "deployments"
 REPLAYS = "dead-letter-replays"
 """The topic that remembers which dead letters were put back."""
 STOPS = "learner-stops"
-"""The topic that remembers which units stand still, as too many events were bad."""
+"""The topic that remembers which units stand still."""
 
 
 class _Closable(Protocol):
@@ -93,8 +93,8 @@ class Platform:
         return Stops(self._open(KafkaTable(self.kafka, STOPS, timeout=5.0)))
 
     def go_on(self, learner: str, partition: int | None, by: str) -> list[Stop]:
-        """Let a learner go on where it stands still, as too many events were bad: on all partitions, or on one. Bad
-        events that are in the log now count no more. Blocks; returns the stops that were ended."""
+        """Let a learner go on where it stands still: on all partitions, or on one. Bad events that are in the log now
+        count no more, those that it cannot read count as bad. Blocks; returns the stops that were ended."""
         mine = [stop for stop in self.stops.standing() if stop.reader == learner]
         places = [(stop.topic, stop.partition) for stop in mine if partition in (None, stop.partition)]
         ends = self.topics.ends({topic for topic, _ in places}.intersection(self.topics.names()))
@@ -170,7 +170,7 @@ class Platform:
 
 
 def standing(settings: Settings, timeout: float) -> list[Stop]:
-    """The units that stand still, as too many events were bad. Creates nothing; blocks up to some `timeout` seconds.
+    """The units that stand still. Creates nothing; blocks up to some `timeout` seconds.
 
     Raises:
         KafkaUnavailable: no broker answers.

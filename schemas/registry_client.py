@@ -72,6 +72,15 @@ class RegistryClient:
             found = self._schemas[schema_id] = of_text(text)
         return found
 
+    def subjects_of(self, schema_id: int) -> list[str]:
+        """The subjects that a schema is registered under. Asks each time, as these change.
+
+        Raises:
+            UnknownSchema: there is no such schema.
+            RegistryUnavailable: the registry does not answer.
+        """
+        return self._ask("GET", f"/schemas/ids/{schema_id}/versions", _subjects)
+
     def latest(self, subject: str) -> Version | None:
         """The newest version of a subject; None where there is none."""
         try:
@@ -141,6 +150,10 @@ def _names(answer: list[str]) -> list[str]:
     if not isinstance(answer, list):
         raise TypeError
     return sorted(map(str, answer))
+
+
+def _subjects(answer: list[dict[str, Any]]) -> list[str]:
+    return sorted({str(version["subject"]) for version in answer})
 
 
 def _broken(answer: dict[str, Any]) -> list[str]:

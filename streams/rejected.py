@@ -19,6 +19,7 @@ class Rejected:
         error: the kind of error, an exception's name.
         reason: what is wrong, for a person to read.
         headers: the original headers, in order.
+        unreadable: it is a good event of this topic, by a schema that the reader's cannot read.
     """
 
     topic: str
@@ -30,3 +31,4 @@ class Rejected:
     error: str
     reason: str
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    unreadable: bool = False

@@ -90,12 +90,16 @@ def ratings(count: int, users: int = 7, items: int = 11) -> pl.DataFrame:
 
 
 class Log:
-    """One partition of a log and its consumer: hands out what follows its place, until it is paused."""
+    """One partition of a log and its consumer: hands out what follows its place, until it is paused.
+
+    Attributes:
+        unreadable: those of the bad events that are good ones of a schema that cannot be read.
+    """
 
     def __init__(self, frame: pl.DataFrame, bad: Sequence[int] = (), low: int = 0) -> None:
         offsets = [offset for offset in range(low, low + frame.height + len(bad)) if offset not in bad]
         self.whole = Batch("ratings", 0, low, low + frame.height + len(bad), frame, np.array(offsets, np.int64))
-        self.bad = sorted(bad)
+        self.bad, self.unreadable = sorted(bad), set[int]()
         self.place: int | None = None
         self.paused = False
         self.seeks: list[int | None] = []
@@ -107,7 +111,7 @@ class Log:
             return None
         keep = (self.whole.offsets >= place) & (self.whole.offsets < end)
         batch = Batch("ratings", 0, place, end, self.whole.frame.filter(pl.Series(keep)), self.whole.offsets[keep])
-        bad = tuple(rejected(offset) for offset in self.bad if place <= offset < end)
+        bad = tuple(rejected(at, at in self.unreadable) for at in self.bad if place <= at < end)
         self.place = end
         return Fetched(batch, bad)
 
@@ -122,8 +126,9 @@ class Log:
         self.paused = False
 
 
-def rejected(offset: int) -> Rejected:
-    return Rejected("ratings", 0, offset, 0, b"u1", b"\xff\x00", "MalformedEvent", "random bytes")
+def rejected(offset: int, unreadable: bool = False) -> Rejected:
+    error, reason = ("UnreadableEvent", "stars is text.") if unreadable else ("MalformedEvent", "random bytes")
+    return Rejected("ratings", 0, offset, 0, b"u1", b"\xff\x00", error, reason, unreadable=unreadable)
 
 
 class Unlucky(Memory):

@@ -207,13 +207,16 @@ def test_levels_are_set_for_one_subject_or_for_all(http: httpx.Client, registry:
     assert "AVRO" in http.get("/schemas/types").json()
 
 
-def test_it_says_where_a_schema_is_registered(http: httpx.Client) -> None:
+def test_it_says_where_a_schema_is_registered(http: httpx.Client, client: RegistryClient) -> None:
     schema = {"schema": text("placed")}
     [number] = {http.post(f"/subjects/{name}/versions", json=schema).json()["id"] for name in ("one", "two")}
     assert sorted(http.get(f"/schemas/ids/{number}/subjects").json()) == ["one", "two"]
     versions = http.get(f"/schemas/ids/{number}/versions").json()
     assert sorted(versions, key=str) == [{"subject": "one", "version": 1}, {"subject": "two", "version": 1}]
     assert http.get("/schemas/ids/99999/versions").json()["error_code"] == 40403
+    assert client.subjects_of(number) == ["one", "two"]
+    with pytest.raises(UnknownSchema):
+        client.subjects_of(99_999)
 
 
 CASES = json.loads((Path(__file__).parents[1] / "vectors" / "compatibility.json").read_text("utf-8"))["cases"]
