@@ -10,6 +10,7 @@ from millrace.collector import Collector
 from millrace.deployments.loading import OnDisk, loaded
 from millrace.platform import Platform, all_event_types, all_learners, placement
 from millrace.product import Product
+from millrace.reading import tell_readers
 from millrace.settings import Settings
 from millrace.told_to_stop import told_to_stop
 
@@ -31,6 +32,7 @@ def run_worker(
     collector, group = Collector(platform), f"millrace-{product.name}"
     stop = told_to_stop()
     try:
+        tell_readers(product, platform, counting)
         platform.prepare(product)
         collector.start()
         Worker(

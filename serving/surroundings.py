@@ -12,7 +12,9 @@ from serving.console import ProductPage
 from serving.event_lines import DeadLetters, Deliverer
 from serving.measurements import Topics
 from serving.refused import Refused
+from serving.registered import Registered
 from serving.spool import Spool
+from serving.telling import Telling
 
 
 class NoTopics:
@@ -41,7 +43,8 @@ class Events:
 @dataclass(frozen=True)
 class Watched:
     """What the console shows beside answers and storages: topics and their ends, other servers, products' pages, and
-    the file that keeps how lifts went, and what became of events that were refused."""
+    the file that keeps how lifts went, what became of events that were refused, what is registered and who reads it;
+    and where this service tells what it reads itself."""
 
     topics: Topics = field(default_factory=NoTopics)
     names: Sequence[str] = ()
@@ -49,6 +52,8 @@ class Watched:
     pages: Sequence[ProductPage] = ()
     lifts: Path | None = None
     refused: Refused | None = None
+    registered: Registered | None = None
+    told: Telling | None = None
 
 
 @dataclass(frozen=True)
