@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, stream
+    from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, emit, stream
     from millrace.producer import Producer
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
@@ -51,7 +51,7 @@ _HOME = {
         "Vectors",
         "VectorsReader",
     ),
-    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "stream"),
+    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "emit", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.producer": ("Producer",),
     "millrace.settings": ("Settings",),
@@ -87,6 +87,7 @@ __all__ = [
     "Settings",
     "Vectors",
     "VectorsReader",
+    "emit",
     "load",
     "stream",
 ]
