@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, emit, stream
+    from millrace.faust import faust_app
     from millrace.producer import Producer
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
@@ -53,6 +54,7 @@ _HOME = {
     ),
     "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "emit", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
+    "millrace.faust": ("faust_app",),
     "millrace.producer": ("Producer",),
     "millrace.settings": ("Settings",),
 }
@@ -88,6 +90,7 @@ __all__ = [
     "Vectors",
     "VectorsReader",
     "emit",
+    "faust_app",
     "load",
     "stream",
 ]
