@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
+from concurrent.futures import wait as waited
 from dataclasses import replace
 from enum import Enum
 from uuid import uuid4
@@ -16,7 +17,7 @@ from learners.commit import Commit
 from learners.declaration import Declaration
 from learners.errors import FoldFailed
 from learners.fold import Fold
-from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
+from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import StorageError, SuspectGeneration
@@ -39,8 +40,9 @@ class State(Enum):
 class Unit:
     """Folds batches into rows and commits them with its position, at most one commit under way.
 
-    While a commit is under way in the executor's thread the next batch is folded already. Every other method belongs
-    to one thread. No failure leaves a method: what follows it is `plan`'s to say and shows in `state`.
+    While a commit is under way in the executor's thread the next is folded already; where that one is full before the
+    first has arrived, `advance` folds no further. Every other method belongs to one thread. No failure leaves a method:
+    what follows it is `plan`'s to say and shows in `state`.
 
     Attributes:
         position: the next offset to fold; None = the beginning of the log.
@@ -81,6 +83,8 @@ class Unit:
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
         self._weighed = 0
+        self._full = self._reads = self._reads_back = False
+        self._flying = 0
         self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
     def claim(self) -> None:
@@ -99,14 +103,24 @@ class Unit:
         self.claims += 1
         self._trace.claimed(self.id.learner, (self.id.topic, self.id.partition, self.position))
 
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory is folded and not committed."""
+        return self._flying + (0 if self._fold is None else self._fold.session.writes.size)
+
+    @property
+    def flight(self) -> Future[None] | None:
+        """The commit under way, to be waited for."""
+        return None if self._flight is None else self._flight[1]
+
     def advance(self, batch: Batch) -> None:
-        """Fold what of the batch lies at or above the position, committing on the way. Blocks while it folds, and
-        while an earlier commit is under way when the next is full."""
+        """Fold what of the batch lies at or above the position, committing on the way. Stops short of its end where a
+        commit is full while the one before is under way. Blocks while it folds, and while it reads rows back."""
         if self.state is not State.ACTIVE:
             return
         try:
             rest = batch if self.position is None else batch.since(self.position)
-            while self.position is None or self.position < batch.next:
+            while (self.position is None or self.position < batch.next) and self._has_room():
                 rest = self._step(rest)
             self._commit_when_free()
         except Exception as error:
@@ -142,21 +156,27 @@ class Unit:
         if self.state is State.PAUSED:
             self.state, self.problem, self.due = State.WAITING, None, 0.0
 
-    def settle(self, wait: bool = False) -> None:
-        """Look whether the commit under way has arrived, and send what was folded meanwhile.
-
-        Args:
-            wait: block until all that was folded is committed, or the unit has given up.
-        """
+    def settle(self) -> None:
+        """Look whether the commit under way has arrived, and send what was folded meanwhile."""
         if self.state is not State.ACTIVE:
             return
         try:
-            self._land(wait)
+            self._land(wait=False)
             self._commit_when_free()
-            if wait:
-                self._land(wait)
         except Exception as error:
             self._fail(error)
+
+    def drain(self, until: float | None = None) -> None:
+        """Block until all that was folded is committed, or the unit has given up.
+
+        Args:
+            until: monotonic seconds at which it waits no more; None = it waits as long as it takes.
+        """
+        self.settle()
+        while self.flight is not None:
+            if not waited([self.flight], None if until is None else max(0.0, until - time.monotonic())).done:
+                return
+            self.settle()
 
     def stop(self, problem: str) -> None:
         """Fold no more, and say why, loudly."""
@@ -175,13 +195,7 @@ class Unit:
         """Fold the first part of what is left; returns the remainder."""
         assert self._fold is not None
         assert self._claim is not None
-        pending = self._fold.session.writes.rows
-        size = self._size.next(pending)
-        late = time.monotonic() - self._sent_at >= self._interval
-        folded = self.position != self._sent  # a model is no row before it is committed
-        if folded and (size == 0 or late or self._hurdle is not None):
-            self._commit()
-            size = max(1, self._size.next(0))
+        size = max(1, self._size.next(weight(self._fold.session.writes)))
         part = rest if rest.rows <= size else next(iter(rest.split(size)))
         cut = self._claim.cut(self.position)
         if cut is not None and cut < part.next:
@@ -189,13 +203,27 @@ class Unit:
         if part.rows:
             self._learn(part)
         self.position = part.next
-        if self.position == cut or self._fold.session.writes.rows >= ROWS_PER_COMMIT:
-            self._commit()
+        self._full = self.position == cut or weight(self._fold.session.writes) >= ROWS_PER_COMMIT
         return rest if part is rest else rest.since(part.next)
+
+    def _has_room(self) -> bool:
+        """Whether more can be folded now; sends what must be committed before that."""
+        assert self._fold is not None
+        self._land(wait=False)
+        if self._flight is not None and self._reads_back:
+            return False  # it would wait for that commit within the fold
+        if self.position == self._sent:  # a model is no row before it is committed
+            return True
+        full = self._full or self._hurdle is not None or not self._size.next(weight(self._fold.session.writes))
+        if self._flight is not None:
+            return not full
+        if full or time.monotonic() - self._sent_at >= self._interval:
+            self._commit()
+        return True
 
     def _learn(self, part: Batch) -> None:
         assert self._fold is not None
-        before = self._fold.session.writes.rows
+        before = weight(self._fold.session.writes)
         self._unread = None
         try:
             self._fold.fold(part)
@@ -208,11 +236,12 @@ class Unit:
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
         if self._hurdle is None:
-            self._size = self._size.after(part.rows, max(0, self._fold.session.writes.rows - before))
+            self._size = self._size.after(part.rows, max(0, weight(self._fold.session.writes) - before))
 
     def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
         """Committed rows of this unit, under its fence, at the position that the fold stands on."""
         assert self._claim is not None
+        self._reads = True
         try:
             self._land(wait=True)
             return self._commits.read(self._claim, self.committed, addresses)
@@ -233,6 +262,8 @@ class Unit:
             return
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
+        self._full, self._flying = False, commit.writes.size
+        self._reads_back, self._reads = self._reads, False
         self._flight = commit, self._committer.submit(commit.send, self._commits)
 
     def _land(self, wait: bool) -> None:
@@ -241,7 +272,7 @@ class Unit:
         commit, future = self._flight
         if not wait and not future.done():
             return
-        self._flight = None
+        self._flight, self._flying = None, 0
         future.result()
         self._fold.session.committed()
         self.committed = commit.new
@@ -266,3 +297,4 @@ class Unit:
 
     def _forget(self) -> None:
         self._fold = self._claim = self._flight = None
+        self._full, self._flying = False, 0
