@@ -10,7 +10,7 @@ from contextlib import closing
 from functools import partial
 from typing import Protocol
 
-from learners.emission import PATIENCE, Emission, Flight
+from learners.emission import PATIENCE, Emission
 from learners.errors import LearnerRefused
 from learners.outbox import Outgoing
 from schemas import EventType, RegistryClient
@@ -29,14 +29,14 @@ _PROMISES = {
 class Emits(Protocol):
     """What a unit asks of an emitter."""
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         """Send events, and then the commit that goes with them."""
 
 
 class Nobody:
     """Of a worker whose learners emit nothing."""
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         """Refuse."""
         raise LearnerRefused(f"{unit.learner} emits events, and its worker has no emitter.")
 
@@ -81,7 +81,7 @@ class Emitter:
         self._partitions[event_type.topic] = count
         return count
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         """Send events; once Kafka has acknowledged all of them, send the commit. Blocks while the queue is full.
 
         Raises:

@@ -10,6 +10,7 @@ import polars as pl
 from learners.declaration import Declaration
 from learners.errors import FoldFailed
 from learners.outbox import Outbox
+from learners.plan import weight
 from schemas import Record
 from storage import Address, Session
 from streams import Batch
@@ -44,9 +45,9 @@ class Fold:
         self._seen = declaration.seen.bind(self.session) if declaration.seen is not None else None
 
     @property
-    def rows(self) -> int:
+    def weight(self) -> int:
         """How much waits for the next commit, as rows to write and events to emit."""
-        return self.session.writes.rows + len(self.outbox)
+        return weight(self.session.writes) + len(self.outbox)
 
     def fold(self, batch: Batch) -> None:
         """Let the learner learn one batch.

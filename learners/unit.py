@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
+from concurrent.futures import wait as waited
 from dataclasses import replace
 from enum import Enum
 from functools import partial
@@ -15,7 +16,6 @@ from uuid import uuid4
 from learners.bad_limit import BadShare
 from learners.commit import Commit
 from learners.declaration import Declaration
-from learners.emission import Flight
 from learners.emitter import NOBODY, Emits
 from learners.errors import FoldFailed
 from learners.fold import Fold
@@ -48,8 +48,9 @@ class State(Enum):
 class Unit:
     """Folds batches into rows and commits them with its position, at most one commit under way.
 
-    While a commit is under way in the executor's thread the next batch is folded already. Every other method belongs
-    to one thread. No failure leaves a method: what follows it is `plan`'s to say and shows in `state`.
+    While a commit is under way in the executor's thread the next is folded already; where that one is full before the
+    first has arrived, `advance` folds no further. Every other method belongs to one thread. No failure leaves a method:
+    what follows it is `plan`'s to say and shows in `state`.
 
     Attributes:
         position: the next offset to fold; None = the beginning of the log.
@@ -90,10 +91,13 @@ class Unit:
         self._fold: Fold | None = None
         self._sent: int | None = None
         self._sent_at = 0.0
-        self._flight: tuple[Commit, Flight] | None = None
+        self._flight: tuple[Commit, Future[None]] | None = None
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
         self._weighed = self._past = 0
+        self._barrier: Rejected | None = None
+        self._full = self._reads = self._reads_back = False
+        self._flying = 0
         self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
     def claim(self) -> None:
@@ -112,17 +116,29 @@ class Unit:
         self.claims += 1
         self._trace.claimed(self.id.learner, (self.id.topic, self.id.partition, self.position))
 
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory is folded and not committed."""
+        return self._flying + (0 if self._fold is None else self._fold.session.writes.size)
+
+    @property
+    def flight(self) -> Future[None] | None:
+        """The commit under way, to be waited for."""
+        return None if self._flight is None else self._flight[1]
+
     def advance(self, batch: Batch) -> None:
-        """Fold what of the batch lies at or above the position, committing on the way. Blocks while it folds, and
-        while an earlier commit is under way when the next is full."""
+        """Fold what of the batch lies at or above the position, committing on the way. Stops short of its end where a
+        commit is full while the one before is under way. Blocks while it folds, and while it reads rows back."""
         if self.state is not State.ACTIVE:
             return
         if batch.sources is not None and self._declaration.marks is None:
             self.stop(EMITTED.format(batch.topic))
             return
+        if self._barrier is not None:
+            batch = batch.until(self._barrier.offset)
         try:
             rest = batch if self.position is None else batch.since(self.position)
-            while self.position is None or self.position < batch.next:
+            while (self.position is None or self.position < batch.next) and self._has_room():
                 rest = self._step(rest)
             self._commit_when_free()
         except Exception as error:
@@ -145,21 +161,18 @@ class Unit:
                 f"{newest.offset}: {newest.error}: {newest.reason[:300]}"
             )
 
-    def first_unreadable(self, fetched: Fetched) -> Rejected | None:
-        """The first of these events that is still to be folded, and that the learner's schema cannot read; None where
-        there is none. One before the offset at which it was last let go on counts as bad instead."""
-        first = max(self._past, self.position or 0)
-        return next((item for item in fetched.rejected if item.unreadable and item.offset >= first), None)
+    def bar(self, fetched: Fetched) -> int:
+        """Fold no further than to the first of these events that is still to be folded, and that the learner's schema
+        cannot read; it pauses there once everything before is committed. One before the offset at which it was last
+        let go on counts as bad instead.
 
-    def pause_before(self, event: Rejected) -> None:
-        """Commit what was folded, and pause: this is the next event, and it cannot be read. Blocks while it commits."""
-        self.settle(wait=True)
-        if self.state is State.ACTIVE:
-            self.pause(
-                f"the event at offset {event.offset} cannot be read. {event.reason} Nothing is skipped: "
-                "give the learner an event type that reads it too",
-                unreadable=True,
-            )
+        Returns:
+            the offset up to which these events are folded.
+        """
+        first = max(self._past, self.position or 0)
+        if self._barrier is None:
+            self._barrier = next((item for item in fetched.rejected if item.unreadable and item.offset >= first), None)
+        return fetched.batch.next if self._barrier is None else min(self._barrier.offset, fetched.batch.next)
 
     def pause(self, problem: str, unreadable: bool = False) -> None:
         """Fold no more until `go_on`, and say why, loudly."""
@@ -174,21 +187,29 @@ class Unit:
         if self.state is State.PAUSED:
             self.state, self.problem, self.due = State.WAITING, None, 0.0
 
-    def settle(self, wait: bool = False) -> None:
-        """Look whether the commit under way has arrived, and send what was folded meanwhile.
-
-        Args:
-            wait: block until all that was folded is committed, or the unit has given up.
-        """
+    def settle(self) -> None:
+        """Look whether the commit under way has arrived, and send what was folded meanwhile."""
         if self.state is not State.ACTIVE:
             return
         try:
-            self._land(wait)
+            self._land(wait=False)
             self._commit_when_free()
-            if wait:
-                self._land(wait)
         except Exception as error:
             self._fail(error)
+        else:
+            self._pause_at_barrier()
+
+    def drain(self, until: float | None = None) -> None:
+        """Block until all that was folded is committed, or the unit has given up.
+
+        Args:
+            until: monotonic seconds at which it waits no more; None = it waits as long as it takes.
+        """
+        self.settle()
+        while self.flight is not None:
+            if not waited([self.flight], None if until is None else max(0.0, until - time.monotonic())).done:
+                return
+            self.settle()
 
     def stop(self, problem: str) -> None:
         """Fold no more, and say why, loudly."""
@@ -207,13 +228,7 @@ class Unit:
         """Fold the first part of what is left; returns the remainder."""
         assert self._fold is not None
         assert self._claim is not None
-        pending = self._fold.rows
-        size = self._size.next(pending)
-        late = time.monotonic() - self._sent_at >= self._interval
-        folded = self.position != self._sent  # a model is no row before it is committed
-        if folded and (size == 0 or late or self._hurdle is not None):
-            self._commit()
-            size = max(1, self._size.next(0))
+        size = max(1, self._size.next(self._fold.weight))
         part = rest if rest.rows <= size else next(iter(rest.split(size)))
         cut = self._claim.cut(self.position)
         if cut is not None and cut < part.next:
@@ -221,13 +236,27 @@ class Unit:
         if part.rows:
             self._learn(part)
         self.position = part.next
-        if self.position == cut or self._fold.rows >= ROWS_PER_COMMIT:
-            self._commit()
+        self._full = self.position == cut or self._fold.weight >= ROWS_PER_COMMIT
         return rest if part is rest else rest.since(part.next)
+
+    def _has_room(self) -> bool:
+        """Whether more can be folded now; sends what must be committed before that."""
+        assert self._fold is not None
+        self._land(wait=False)
+        if self._flight is not None and self._reads_back:
+            return False  # it would wait for that commit within the fold
+        if self.position == self._sent:  # a model is no row before it is committed
+            return True
+        full = self._full or self._hurdle is not None or not self._size.next(self._fold.weight)
+        if self._flight is not None:
+            return not full
+        if full or time.monotonic() - self._sent_at >= self._interval:
+            self._commit()
+        return True
 
     def _learn(self, part: Batch) -> None:
         assert self._fold is not None
-        before = self._fold.rows
+        before = self._fold.weight
         self._unread = None
         try:
             self._fold.fold(part)
@@ -240,17 +269,29 @@ class Unit:
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
         if self._hurdle is None:
-            self._size = self._size.after(part.rows, max(0, self._fold.rows - before))
+            self._size = self._size.after(part.rows, max(0, self._fold.weight - before))
 
     def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
         """Committed rows of this unit, under its fence, at the position that the fold stands on."""
         assert self._claim is not None
+        self._reads = True
         try:
             self._land(wait=True)
             return self._commits.read(self._claim, self.committed, addresses)
         except StorageError as error:
             self._unread = error
             raise
+
+    def _pause_at_barrier(self) -> None:
+        """Pause before the event that cannot be read, where everything before it is committed."""
+        event = self._barrier
+        if event is None or self._flight is not None or (self.position or 0) < event.offset:
+            return
+        self.pause(
+            f"the event at offset {event.offset} cannot be read. {event.reason} Nothing is skipped: "
+            "give the learner an event type that reads it too",
+            unreadable=True,
+        )
 
     def _commit_when_free(self) -> None:
         if self._flight is None and self.position != self._sent:
@@ -265,6 +306,8 @@ class Unit:
             return
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
+        self._full, self._flying = False, commit.writes.size
+        self._reads_back, self._reads = self._reads, False
         send, emitted = partial(self._send, commit), self._fold.outbox.take()
         self._flight = commit, self._emitter.emit(self.id, emitted, send) if emitted else send()
 
@@ -277,7 +320,7 @@ class Unit:
         commit, future = self._flight
         if not wait and not future.done():
             return
-        self._flight = None
+        self._flight, self._flying = None, 0
         future.result()
         self._fold.session.committed()
         self.committed = commit.new
@@ -301,4 +344,5 @@ class Unit:
             log.warning("%s claims again in %.2f s: %s", self, wait, error)
 
     def _forget(self) -> None:
-        self._fold = self._claim = self._flight = None
+        self._fold = self._claim = self._flight = self._barrier = None
+        self._full, self._flying = False, 0

@@ -14,6 +14,9 @@ from millrace.reading import tell_readers
 from millrace.settings import Settings
 from millrace.told_to_stop import told_to_stop
 
+WITHIN = 8
+"""Seconds in which a worker that is told to stop ends, less than its supervisor waits for it."""
+
 
 def run_worker(
     folder: Path | OnDisk, settings: Settings, member: str, trace: Path | None = None, counting: bool = True
@@ -30,7 +33,7 @@ def run_worker(
     product = loaded(folder) if isinstance(folder, OnDisk) else Product.load(folder)
     platform = Platform(settings)
     collector, group = Collector(platform), f"millrace-{product.name}"
-    stop = told_to_stop()
+    stop = told_to_stop(WITHIN)
     try:
         tell_readers(product, platform, counting)
         platform.prepare(product)
@@ -46,6 +49,8 @@ def run_worker(
             group=group,
             member=member,
             interval=settings.commit_interval_ms / 1000,
+            memory=settings.worker_memory_mb,
+            protocol=settings.consumer_protocol,
             trace=trace,
             stops=platform.stops,
             emitter=Emitter(platform.kafka, platform.registry, settings.partitions),

@@ -10,6 +10,8 @@ from math import isfinite
 from storage.address import Address
 from storage.errors import WriteRefused
 
+BYTES_AROUND = 200
+"""What Python's objects around one value take, about."""
 EXACT = 2**53
 """The largest integer that every technology tells from its neighbours."""
 
@@ -47,6 +49,14 @@ class Writes:
     def items(self) -> int:
         """How many values it has: rows put, fields of counters, and members of rankings."""
         return len(self.puts) + _items(self.sums) + _items(self.scores) + _items(self.ranks)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        texts = sum(map(len, self.puts.values()))
+        for rows in (self.sums, self.scores, self.ranks):
+            texts += sum(map(len, chain.from_iterable(rows.values())))
+        return texts + BYTES_AROUND * self.items
 
     def see(self, storage: str, at_ms: int) -> None:
         """Note that something of this event time is written to a storage."""

@@ -12,7 +12,7 @@ import pytest
 from learners import EmitRefused, EventLearner, FoldFailed, FrameLearner, LearnerRefused, Replay, emit, stream
 from learners.checks import check
 from learners.declaration import declarations
-from learners.emission import Emission, Flight
+from learners.emission import Emission
 from learners.outbox import Outgoing
 from learners.trace import Trace
 from learners.unit import State, Unit
@@ -162,7 +162,7 @@ class Slow:
         self.acknowledge: list[Callable[[Exception | None], None]] = []
         self.away = False
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         if self.away:
             raise KafkaUnavailable("away")
         emission = Emission(len(events), commit)
