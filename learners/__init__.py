@@ -9,6 +9,7 @@ from learners.attribution import Goal, goal_learner, rewards_of
 from learners.bad_limit import BadLimit
 from learners.decision_counts import DecisionCounts
 from learners.errors import FoldFailed, LearnerError, LearnerRefused
+from learners.late import Late
 from learners.learner import EventLearner, FrameLearner, Learner
 from learners.placement import Placement
 from learners.replay import Replay
@@ -24,6 +25,7 @@ __all__ = [
     "FoldFailed",
     "FrameLearner",
     "Goal",
+    "Late",
     "Learner",
     "LearnerError",
     "LearnerRefused",

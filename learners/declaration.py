@@ -11,11 +11,14 @@ import polars as pl
 
 from learners.bad_limit import BadLimit
 from learners.errors import LearnerRefused
+from learners.late import Late
 from learners.stream import Stream
 from schemas import Event, EventType, Record
 from storage import Descriptor, Format
 from storage.errors import FormatRefused
+from storage.formats.records import Records
 from storage.formats.seen import Seen
+from storage.formats.watermark import Watermark
 
 
 class Contract(Protocol):
@@ -40,6 +43,8 @@ class Declaration:
         time_field: the field that says when an event happened, for the watermark; None if the event type has none.
         stop_at: so many bad events stop a unit; None = none do.
         seen: tells events that were sent twice, which it drops; it lives where the state is. None = none are dropped.
+        late: which events are late; None = none is.
+        watermark: tells them, and lives where the state is; None = none is late.
     """
 
     learner: type[Contract]
@@ -50,6 +55,8 @@ class Declaration:
     total_order: bool = False
     stop_at: BadLimit | None = None
     seen: Seen | None = None
+    late: Late | None = None
+    watermark: Watermark | None = None
 
     @property
     def name(self) -> str:
@@ -80,21 +87,29 @@ class Declaration:
         declared = _stream(learner, event)
         event_type = _event_type(learner, declared, event_types, event)
         _check_key(learner, declared, event_type)
+        time_field = _time_field(learner, declared, event_type)
         return cls(
             learner,
             event_type,
             storages,
             _events(learner, event, event_type) if learner.by_event else None,
-            event_type.time_field,
+            time_field,
             declared.order == "total",
             declared.stop_at,
             _seen(learner, declared, event_type) if declared.drop_repeats else None,
+            declared.late,
+            Watermark(f"{learner.name}_event_time", declared.late.allowed_ms) if declared.late is not None else None,
         )
 
     @property
     def forms(self) -> list[Format]:
         """All that it writes."""
-        return [*self.storages.values(), *([self.seen] if self.seen is not None else [])]
+        return [*self.storages.values(), *self.kept]
+
+    @property
+    def kept(self) -> list[Records[Any]]:
+        """What is kept of its streams beside its storages, where the state is: no `learn` sees it."""
+        return [form for form in (self.seen, self.watermark) if form is not None]
 
     def descriptors(self, generation: int) -> list[Descriptor]:
         """What its storages say of themselves when their rows are of this generation."""
@@ -176,6 +191,22 @@ def _check_key(learner: type[Contract], declared: Stream, event_type: EventType)
             f"{event_type.key!r}; derived topics, split by another key, are not there yet. Fold by {event_type.key!r}, "
             f"or let the producer write a topic keyed by {declared.key!r}."
         )
+
+
+def _time_field(learner: type[Contract], declared: Stream, event_type: EventType) -> str | None:
+    wanted = declared.event_time
+    times = [name for name, kind in event_type.frame_schema.items() if isinstance(kind, pl.Datetime)]
+    if wanted is not None and wanted not in times:
+        raise LearnerRefused(
+            f"Learner {learner.name} takes {wanted!r} as the event time of {declared.topic}, where it is no field that "
+            f"holds a time; those that do are: {', '.join(times) or 'none'}."
+        )
+    if declared.late is not None and not times:
+        raise LearnerRefused(
+            f"Learner {learner.name} says which events of {declared.topic} are late, but none of their fields holds a "
+            "time; give the event type one, say `at: datetime`."
+        )
+    return wanted or event_type.time_field
 
 
 def _seen(learner: type[Contract], declared: Stream, event_type: EventType) -> Seen:

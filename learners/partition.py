@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
+from learners.late import LateEvent
 from learners.plan import outside
 from learners.unit import State, Unit
 from schemas.errors import MillraceError
@@ -92,7 +94,7 @@ class Partition:
         now = time.monotonic()
         for unit in self.units:
             unit.weigh(fetched, now)
-            unit.advance(batch)
+            unit.advance(batch, partial(self._bury_late, fetched, unit.id.learner))
 
     def work(self, reader: Reader) -> None:
         """Between polls: see which commits arrived, claim what may be claimed again, put the reading place right."""
@@ -118,6 +120,9 @@ class Partition:
         positions = [unit.committed for unit in self.units]
         known = [position for position in positions if position is not None]
         return min(known) if known and len(known) == len(positions) else None
+
+    def _bury_late(self, fetched: Fetched, learner: str, late: Sequence[LateEvent]) -> None:
+        self._bury(fetched.refused([(event.offset, "LateEvent", event.reason(learner)) for event in late]))
 
     def _claim(self, units: Sequence[Unit]) -> None:
         for unit in units:

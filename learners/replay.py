@@ -44,13 +44,15 @@ class Replay:
         self.event_types = {declaration.topic: declaration.event_type for declaration in self.declarations}
         self._places: dict[Any, int] = {}
         self._storages: list[tuple[Format, Descriptor]] = []
+        self._kept: list[Descriptor] = []
         self._lanes: dict[str, list[list[Lane]]] = {}
         self._total: dict[str, list[Lane]] = {}
         for declaration in self.declarations:
             lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
             total = self._total.setdefault(declaration.topic, [])
             generation = Homes.single(declaration, self.memory).declare()
-            self._storages += self._described(declaration, generation)
+            self._storages += [self._described(declaration, form, generation) for form in declaration.storages.values()]
+            self._kept += [self._described(declaration, form, generation)[1] for form in declaration.kept]
             if declaration.total_order:
                 total.append(Lane(declaration, generation, 0, self.memory))
                 continue
@@ -106,19 +108,18 @@ class Replay:
         }
 
     def rows(self) -> Rows:
-        """Every row of every storage as it is stored, to be compared with another replay's by `learners.rows`."""
+        """Every row of every storage as it is stored, and what is kept beside them (ids that were seen, watermarks), to
+        be compared with another replay's by `learners.rows`."""
         return {
             (address.storage, address.key, address.bucket): row
             if isinstance(row, dict)
             else items_of(descriptor, address.key, row)
-            for _, descriptor in self._storages
+            for descriptor in [*(descriptor for _, descriptor in self._storages), *self._kept]
             for address, row in self.memory.dump(descriptor)
         }
 
-    def _described(self, declaration: Declaration, generation: int) -> Iterator[tuple[Format, Descriptor]]:
-        version = declaration.learner.version
-        for storage in declaration.storages.values():
-            yield storage, storage.describe(declaration.name, version, generation, declaration.topic)
+    def _described(self, declaration: Declaration, form: Format, generation: int) -> tuple[Format, Descriptor]:
+        return form, form.describe(declaration.name, declaration.learner.version, generation, declaration.topic)
 
     def _fold_events(self, topic: str, events: Sequence[Record]) -> None:
         if len(events) == 1:

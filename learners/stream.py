@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from learners.bad_limit import BadLimit
+from learners.late import Late
 
 USUAL = BadLimit()
 
@@ -20,6 +21,8 @@ class Stream:
         stop_at: so many bad events stop a unit of the learner; None = however many there are, they are passed over.
         drop_repeats: an event is dropped if its id is that of one of so many events before it in its partition; 0 =
             none is.
+        event_time: the field that says when an event happened; None = the event type's.
+        late: which events are late, and what becomes of them; None = none is.
     """
 
     topic: str
@@ -27,6 +30,8 @@ class Stream:
     order: Literal["total"] | None = None
     drop_repeats: int = 0
     stop_at: BadLimit | None = USUAL
+    event_time: str | None = None
+    late: Late | None = None
 
 
 def stream(
@@ -36,6 +41,8 @@ def stream(
     order: Literal["total"] | None = None,
     drop_repeats: int = 0,
     stop_at: BadLimit | None = USUAL,
+    event_time: str | None = None,
+    late: Late | None = None,
 ) -> Stream:
     """Declare, as a class attribute of a learner, the topic that it folds.
 
@@ -47,5 +54,9 @@ def stream(
 
     `drop_repeats=100_000` drops events that were sent twice, by the id that the event type names (`id="..."`, the
     schema's `millrace.id`): of each partition that many ids are kept, with the rows, at about 150 bytes of memory each.
+
+    `event_time="at"` names the field that says when an event happened; left out it is `at`, or the first field that
+    holds a time. `late=mr.Late(allowed=timedelta(minutes=5))` says how far out of order events may be, and what becomes
+    of those that come later still.
     """
-    return Stream(topic, key, order, drop_repeats, stop_at)
+    return Stream(topic, key, order, drop_repeats, stop_at, event_time, late)

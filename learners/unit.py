@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from enum import Enum
@@ -14,8 +14,9 @@ from uuid import uuid4
 from learners.bad_limit import BadShare
 from learners.commit import Commit
 from learners.declaration import Declaration
-from learners.errors import FoldFailed
+from learners.errors import FoldFailed, LearnerError
 from learners.fold import Fold
+from learners.late import LateEvent
 from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
@@ -24,6 +25,9 @@ from storage.technology import Commits
 from streams import Batch, Fetched
 
 log = logging.getLogger(__name__)
+
+Bury = Callable[[Sequence[LateEvent]], None]
+"""Sends late events of the batch at hand to the dead letters; returns when they are acknowledged."""
 
 
 class State(Enum):
@@ -80,6 +84,8 @@ class Unit:
         self._flight: tuple[Commit, Future[None]] | None = None
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
+        self._bury: Bury = _nowhere
+        self._buried = -1
         self._weighed = 0
         self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
@@ -99,11 +105,12 @@ class Unit:
         self.claims += 1
         self._trace.claimed(self.id.learner, (self.id.topic, self.id.partition, self.position))
 
-    def advance(self, batch: Batch) -> None:
+    def advance(self, batch: Batch, bury: Bury | None = None) -> None:
         """Fold what of the batch lies at or above the position, committing on the way. Blocks while it folds, and
-        while an earlier commit is under way when the next is full."""
+        while an earlier commit is under way when the next is full; or while late events are buried."""
         if self.state is not State.ACTIVE:
             return
+        self._bury = bury or _nowhere
         try:
             rest = batch if self.position is None else batch.since(self.position)
             while self.position is None or self.position < batch.next:
@@ -207,8 +214,18 @@ class Unit:
                 raise
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
+        self._bury_late()
         if self._hurdle is None:
             self._size = self._size.after(part.rows, max(0, self._fold.session.writes.rows - before))
+
+    def _bury_late(self) -> None:
+        """Before the position passes them. What was acknowledged before is late again when it is folded again."""
+        assert self._fold is not None
+        late = [event for event in self._fold.refused if event.offset > self._buried]
+        self._fold.refused.clear()
+        if late:
+            self._bury(late)
+            self._buried = late[-1].offset
 
     def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
         """Committed rows of this unit, under its fence, at the position that the fold stands on."""
@@ -266,3 +283,8 @@ class Unit:
 
     def _forget(self) -> None:
         self._fold = self._claim = self._flight = None
+
+
+def _nowhere(late: Sequence[LateEvent]) -> None:
+    """For a log without dead letters, whose units cannot leave late events out so."""
+    raise LearnerError(f"{len(late)} late events belong in the dead letters, and there are none.")

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, stream
+    from learners import BadLimit, EventLearner, FrameLearner, Goal, Late, Learner, stream
     from millrace.producer import Producer
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
@@ -23,14 +23,17 @@ if TYPE_CHECKING:
         CountersReader,
         Documents,
         DocumentsReader,
+        Hopping,
         Parameters,
         ParametersReader,
         Ranking,
         RankingReader,
         Records,
         RecordsReader,
+        Tumbling,
         Vectors,
         VectorsReader,
+        Window,
     )
     from streams import Batch
 
@@ -42,16 +45,19 @@ _HOME = {
         "CountersReader",
         "Documents",
         "DocumentsReader",
+        "Hopping",
         "Parameters",
         "ParametersReader",
         "Ranking",
         "RankingReader",
         "Records",
         "RecordsReader",
+        "Tumbling",
         "Vectors",
         "VectorsReader",
+        "Window",
     ),
-    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "stream"),
+    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Late", "Learner", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.producer": ("Producer",),
     "millrace.settings": ("Settings",),
@@ -74,6 +80,8 @@ __all__ = [
     "FrameLearner",
     "Goal",
     "Golden",
+    "Hopping",
+    "Late",
     "Learner",
     "MillraceError",
     "Parameters",
@@ -85,8 +93,10 @@ __all__ = [
     "Records",
     "RecordsReader",
     "Settings",
+    "Tumbling",
     "Vectors",
     "VectorsReader",
+    "Window",
     "load",
     "stream",
 ]

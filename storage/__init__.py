@@ -43,6 +43,7 @@ from storage.formats.records_reader import RecordsReader
 from storage.formats.row_items import items_of
 from storage.formats.vectors import Vectors
 from storage.formats.vectors_reader import VectorsReader
+from storage.formats.window import Hopping, Tumbling, Window
 from storage.memory.memory import Memory
 from storage.memory.reads import MemoryReads
 from storage.opening import Opening
@@ -74,6 +75,7 @@ __all__ = [
     "FormatRefused",
     "Gap",
     "Health",
+    "Hopping",
     "Memory",
     "MemoryReads",
     "Newest",
@@ -98,11 +100,13 @@ __all__ = [
     "StorageUnavailable",
     "SuspectGeneration",
     "Technology",
+    "Tumbling",
     "UnitId",
     "UnitState",
     "UnknownOutcome",
     "Vectors",
     "VectorsReader",
+    "Window",
     "WriteRefused",
     "Writes",
     "items_of",
