@@ -13,6 +13,7 @@ from learners.plan import outside
 from learners.unit import State, Unit
 from schemas.errors import MillraceError
 from streams import Fetched, Rejected
+from streams.rejected import LATE
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ class Partition:
         return min(known) if known and len(known) == len(positions) else None
 
     def _bury_late(self, fetched: Fetched, learner: str, late: Sequence[LateEvent]) -> None:
-        self._bury(fetched.refused([(event.offset, "LateEvent", event.reason(learner)) for event in late]))
+        self._bury(fetched.refused([(event.offset, LATE, event.reason(learner)) for event in late]))
 
     def _claim(self, units: Sequence[Unit]) -> None:
         for unit in units:

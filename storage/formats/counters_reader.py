@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from storage.formats.window import Window, prefix, prefix_at, windows_between
-from storage.reader import Reader
+from storage.formats.window import Window, prefix
+from storage.formats.window_reader import WindowReader
 
 
-class CountersReader(Reader):
+class CountersReader(WindowReader):
     """Reads `Counters`."""
 
     format = "counters"
@@ -28,9 +28,10 @@ class CountersReader(Reader):
     ) -> list[dict[str, int]]:
         """The same for many keys at once, in their order."""
         reads, descriptor = self._located(fresh)
-        if begin := prefix_at(descriptor, at):
-            keys = [begin + key for key in keys]
-        return await reads.sums(descriptor, keys)
+        begin = await self._begin(reads, descriptor, at)
+        if begin is None:
+            return [{} for _ in keys]
+        return await reads.sums(descriptor, [begin + key for key in keys] if begin else keys)
 
     async def windows(
         self, key: str, since: datetime, until: datetime, *, fresh: bool = False
@@ -38,6 +39,6 @@ class CountersReader(Reader):
         """A key's windows in which something was added and that have a moment from `since` on and before `until`, in
         the order of time; at most 10,000 are looked at. One read for all."""
         reads, descriptor = self._located(fresh)
-        windows, starts = windows_between(descriptor, since, until)
+        windows, starts = await self._between(reads, descriptor, since, until)
         found = await reads.sums(descriptor, [prefix(start) + key for start in starts])
         return [windows.window(start, fields) for start, fields in zip(starts, found, strict=True) if fields]

@@ -10,8 +10,8 @@ from storage.address import Address
 from storage.descriptor import Descriptor
 from storage.formats.decay import Decay
 from storage.formats.merge import Merge
-from storage.formats.window import prefix_at
-from storage.reader import Located, Reader
+from storage.formats.window_reader import WindowReader
+from storage.reader import Located
 from storage.technology import Newest, Reads
 
 Scored = list[tuple[str, float]]
@@ -21,7 +21,7 @@ _MORE = 10
 """Read beyond the size asked for, so that two buckets can mostly be merged without a second look."""
 
 
-class RankingReader(Reader):
+class RankingReader(WindowReader):
     """Reads `Ranking`. Scores that decay are those of one moment: the newest event time behind the storage."""
 
     format = "ranking"
@@ -47,10 +47,10 @@ class RankingReader(Reader):
         """The same for many keys at once, in their order."""
         reads, descriptor = self._located(fresh)
         options, storage = descriptor.options, descriptor.storage
-        if begin := prefix_at(descriptor, at):
-            keys = [begin + key for key in keys]
+        begin = await self._begin(reads, descriptor, at)
+        keys = [begin + key for key in keys] if begin else keys
         size = min(size, options.get("size") or size)
-        if size < 1 or not keys:
+        if size < 1 or not keys or begin is None:
             return [[] for _ in keys]
         if options.get("half_life_ms") is not None:
             return await self._top_decayed(reads, descriptor, Decay(int(options["half_life_ms"])), keys, size)
@@ -66,7 +66,10 @@ class RankingReader(Reader):
     ) -> list[float | None]:
         """The same for many members of a key at once, in their order."""
         reads, descriptor = self._located(fresh)
-        key = prefix_at(descriptor, at) + key
+        begin = await self._begin(reads, descriptor, at)
+        if begin is None:
+            return [None for _ in members]
+        key = begin + key
         if (decay := Decay.of(descriptor.options)) is None:
             _, found = await reads.scores(descriptor, [(Address(descriptor.storage, key), members)])
             return found[0]

@@ -25,8 +25,6 @@ LONGEST = timedelta(days=36_525)
 """A hundred years."""
 MOST = 100
 """So many hopping windows may an event be in: it is added to each."""
-AT_ONCE = 10_000
-"""So many windows of a key are read at once, at most."""
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 _FIRST, _LAST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND, 253_402_300_799_999
 SEPARATOR = "/"
@@ -157,43 +155,6 @@ def prefix(start_ms: int) -> str:
         raise WriteRefused(f"No window begins at {start_ms} ms since 1970: it must be between the years 1 and 9999.")
     at = _EPOCH + start_ms * _MILLISECOND
     return f"{at.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z{SEPARATOR}"
-
-
-def prefix_at(descriptor: Descriptor, at: datetime | None) -> str:
-    """What the keys of a storage begin with in the window that holds a moment; of hopping windows in the one that ends
-    first, which is the fullest. Empty where rows are in no windows.
-
-    Raises:
-        FormatRefused: there are windows and no moment, or a moment and no windows.
-    """
-    windows = Windows.of(descriptor.options)
-    if windows is None or at is None:
-        if windows is None and at is None:
-            return ""
-        raise FormatRefused(
-            f"{descriptor.title} is kept by window, so `at` must say which."
-            if at is None
-            else f"{descriptor.title} is not kept by window; leave `at` out."
-        )
-    return prefix(windows.starts(since_1970(at))[0])
-
-
-def windows_between(descriptor: Descriptor, since: datetime, until: datetime) -> tuple[Windows, range]:
-    """The windows of a storage that have a moment at or after the one, and before the other, and where they begin.
-
-    Raises:
-        FormatRefused: there are no windows, or too many.
-    """
-    windows = Windows.of(descriptor.options)
-    if windows is None:
-        raise FormatRefused(f"{descriptor.title} is not kept by window, so it is read by key alone.")
-    starts = windows.between(since_1970(since), since_1970(until))
-    if len(starts) > AT_ONCE:
-        raise FormatRefused(
-            f"{descriptor.title} has {len(starts):,} windows from {since} to {until}; at most {AT_ONCE:,} are read at "
-            "once."
-        )
-    return windows, starts
 
 
 def first_kept(descriptor: Descriptor, units: Iterable[UnitState]) -> int | None:

@@ -94,6 +94,13 @@ def test_windows_that_were_kept_long_enough_are_removed_as_a_whole(sides: Sides,
     forever.bind(stage.session).add(frame, key="list", at="at")
     watermark = START + 6 * HOUR + 10 * MINUTE
     stage.commit(int(watermark.timestamp() * 1000))
+    everything = START - 9 * HOUR, START + 9 * HOUR
+    shown = sides.ask(stage.reader(CountersReader, counters).windows("all", *everything))
+    assert [each.start for each in shown] == [START + hour * HOUR for hour in (4, 5, 6)], "before they are removed"
+    assert sides.ask(stage.reader(CountersReader, counters).get("all", at=START + 3 * HOUR)) == {}
+    assert sides.ask(stage.reader(RankingReader, ranking).top("all", 9, at=START + 3 * HOUR)) == []
+    assert sides.ask(stage.reader(RankingReader, ranking).scores("all", ["i:0/é"], at=START + 3 * HOUR)) == [None]
+    assert len(sides.ask(stage.reader(CountersReader, forever).windows("all", *everything))) == 7
     before = [dict(sides.technology.dump(item)) for item in items]
     trimmed: dict[str, int] = {}
     for _ in range(2):
