@@ -18,6 +18,7 @@ from storage import Descriptor, Format
 from storage.errors import FormatRefused
 from storage.formats.records import Records
 from storage.formats.seen import Seen
+from storage.formats.sessions import Sessions
 from storage.formats.watermark import Watermark
 
 
@@ -88,6 +89,7 @@ class Declaration:
         event_type = _event_type(learner, declared, event_types, event)
         _check_key(learner, declared, event_type)
         time_field = _time_field(learner, declared, event_type)
+        _check_sessions(learner, declared, storages)
         return cls(
             learner,
             event_type,
@@ -191,6 +193,16 @@ def _check_key(learner: type[Contract], declared: Stream, event_type: EventType)
             f"{event_type.key!r}; derived topics, split by another key, are not there yet. Fold by {event_type.key!r}, "
             f"or let the producer write a topic keyed by {declared.key!r}."
         )
+
+
+def _check_sessions(learner: type[Contract], declared: Stream, storages: Mapping[str, Format]) -> None:
+    """Raise LearnerRefused where a session may be gone before an event of it that is not late has come."""
+    try:
+        for form in storages.values():
+            if isinstance(form, Sessions) and declared.late is not None:
+                form.must_outlast(declared.late.allowed)
+    except FormatRefused as error:
+        raise LearnerRefused(f"Learner {learner.name}: {error}") from error
 
 
 def _time_field(learner: type[Contract], declared: Stream, event_type: EventType) -> str | None:

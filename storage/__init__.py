@@ -41,6 +41,7 @@ from storage.formats.ranking_reader import RankingReader
 from storage.formats.records import Records
 from storage.formats.records_reader import RecordsReader
 from storage.formats.row_items import items_of
+from storage.formats.sessions import Sessions, SessionWindow, SessionWindows
 from storage.formats.vectors import Vectors
 from storage.formats.vectors_reader import VectorsReader
 from storage.formats.window import Hopping, Tumbling, Window
@@ -94,6 +95,9 @@ __all__ = [
     "Redis",
     "RedisReads",
     "Session",
+    "SessionWindow",
+    "SessionWindows",
+    "Sessions",
     "StorageConflict",
     "StorageError",
     "StorageMissing",

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from learners import Replay
-from storage import CountersReader, MemoryReads, RankingReader
+from storage import CountersReader, MemoryReads, RankingReader, RecordsReader, SessionWindow, SessionWindows
 from storage.reader import Located
 from tests.learners.samples import START
 from tests.storage.form_stage import ask
@@ -48,3 +48,19 @@ def test_the_learner_of_the_page_counts_by_window_and_its_readers_find_that(
         "2026-01-01 01:00:00+00:00 2026-01-01 02:00:00+00:00 {'count': 1}",
         "[('i42', 3.0)]",
     ]
+
+
+def test_the_sessions_of_the_page_are_read_as_it_says(page: ModuleType) -> None:
+    replay = Replay([page.Visits], {"clicks": page.Click.event_type})
+    minutes = [0, 50, 80, 49]  # the last one is late
+    events = [page.Click("u1", f"i{minute}", START + timedelta(minutes=minute)) for minute in minutes]
+    replay.fold("clicks", page.Click.event_type.frame(events))
+    [located] = [
+        Located(MemoryReads(replay.memory), item)
+        for item in replay.declarations[0].descriptors(1)
+        if item.name == "visits"
+    ]
+    reader = RecordsReader[SessionWindows](lambda: located, SessionWindows)
+    found = ask(page.last_visit("u1", reader))
+    assert found == SessionWindow(START + timedelta(minutes=50), START + timedelta(minutes=80), {"i50": 1, "i80": 1})
+    assert ask(page.last_visit("u2", reader)) is None
