@@ -117,8 +117,8 @@ def test_a_session_is_kept_by_its_end_and_goes_as_a_whole() -> None:
     assert [(each.start, each.end) for each in row.windows] == [(START, START + 60 * MINUTE)]
     [row] = folded(Visits, [*long, ("u1", 120, 0)]).values()
     assert [each.start for each in row.windows] == [START, START + 120 * MINUTE]
-    [row] = folded(Visits, [("u1", -20, 0), *long, ("u1", 115, 0)]).values()
-    assert [each.start for each in row.windows] == [START, START + 115 * MINUTE]
+    [row] = folded(Visits, [long[0], *long[2:], ("u1", 115, 0)]).values()
+    assert [each.start for each in row.windows] == [START + 10 * MINUTE, START + 115 * MINUTE]
     [row] = folded(Visits, [*long, ("u1", 121, 0)]).values()
     assert [each.start for each in row.windows] == [START + 121 * MINUTE]
 
