@@ -7,12 +7,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
+from learners.late import LateEvent
 from learners.plan import outside
 from learners.unit import State, Unit
 from schemas.errors import MillraceError
-from streams import Batch, Fetched, Rejected
+from streams import Fetched, Rejected
+from streams.rejected import LATE
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +63,12 @@ class Partition:
         self._paused = False
         self._seen: tuple[tuple[int, int], ...] = ()
         self._waited: list[Unit] = []
-        self._waiting: deque[Batch] = deque()
+        self._waiting: deque[Fetched] = deque()
 
     @property
     def size(self) -> int:
         """About how many bytes of memory is read and not committed."""
-        waiting = sum(int(batch.frame.estimated_size()) for batch in self._waiting)
+        waiting = sum(int(item.batch.frame.estimated_size()) for item in self._waiting)
         return waiting + sum(unit.size for unit in self.units)
 
     @property
@@ -113,7 +117,8 @@ class Partition:
         now = time.monotonic()
         for unit, end in ends.items():
             unit.weigh(fetched if end == batch.next else fetched.until(end), now)
-        self._waiting.append(batch)
+        buries = any(unit.buries for unit in self.units)
+        self._waiting.append(fetched if buries else replace(fetched, messages=()))
         self._fold()
 
     def go_on(self) -> None:
@@ -156,6 +161,9 @@ class Partition:
         known = [position for position in positions if position is not None]
         return min(known) if known and len(known) == len(positions) else None
 
+    def _bury_late(self, fetched: Fetched, learner: str, late: Sequence[LateEvent]) -> None:
+        self._bury(fetched.refused([(event.offset, LATE, event.reason(learner)) for event in late]))
+
     def _claim(self, units: Sequence[Unit]) -> None:
         for unit in units:
             unit.claim()
@@ -179,11 +187,11 @@ class Partition:
     def _fold(self) -> None:
         """Offer what waits to each unit, in order; what all have folded waits no more."""
         for unit in self.units:
-            for batch in self._waiting:
-                unit.advance(batch)
-                if unit.state is not State.ACTIVE or unit.position is None or unit.position < batch.next:
+            for item in self._waiting:
+                unit.advance(item.batch, partial(self._bury_late, item, unit.id.learner))
+                if unit.state is not State.ACTIVE or unit.position is None or unit.position < item.batch.next:
                     break
-        while self._waiting and all((unit.position or 0) >= self._waiting[0].next for unit in self._active()):
+        while self._waiting and all((unit.position or 0) >= self._waiting[0].batch.next for unit in self._active()):
             self._waiting.popleft()
 
     def _align(self, reader: Reader, room: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as waited
 from dataclasses import replace
@@ -17,8 +17,9 @@ from learners.bad_limit import BadShare
 from learners.commit import Commit
 from learners.declaration import Declaration
 from learners.emitter import NOBODY, Emits
-from learners.errors import FoldFailed
+from learners.errors import FoldFailed, LearnerError
 from learners.fold import Fold
+from learners.late import LateEvent
 from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
@@ -27,6 +28,9 @@ from storage.technology import Commits
 from streams import Batch, Fetched, Rejected
 
 log = logging.getLogger(__name__)
+
+Bury = Callable[[Sequence[LateEvent]], None]
+"""Sends late events of the batch at hand to the dead letters; returns when they are acknowledged."""
 
 
 EMITTED = (
@@ -98,6 +102,8 @@ class Unit:
         self._barrier: Rejected | None = None
         self._full = self._reads = self._reads_back = False
         self._flying = 0
+        self._bury: Bury = _nowhere
+        self._buried = -1
         self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
     def claim(self) -> None:
@@ -126,14 +132,21 @@ class Unit:
         """The commit under way, to be waited for."""
         return None if self._flight is None else self._flight[1]
 
-    def advance(self, batch: Batch) -> None:
+    @property
+    def buries(self) -> bool:
+        """Whether it sends late events to the dead letters."""
+        return self._declaration.late is not None and self._declaration.late.otherwise == "dead_letter"
+
+    def advance(self, batch: Batch, bury: Bury | None = None) -> None:
         """Fold what of the batch lies at or above the position, committing on the way. Stops short of its end where a
-        commit is full while the one before is under way. Blocks while it folds, and while it reads rows back."""
+        commit is full while the one before is under way. Blocks while it folds, reads rows back, or buries late
+        events."""
         if self.state is not State.ACTIVE:
             return
         if batch.sources is not None and self._declaration.marks is None:
             self.stop(EMITTED.format(batch.topic))
             return
+        self._bury = bury or _nowhere
         if self._barrier is not None:
             batch = batch.until(self._barrier.offset)
         try:
@@ -268,8 +281,18 @@ class Unit:
                 raise
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
+        self._bury_late()
         if self._hurdle is None:
             self._size = self._size.after(part.rows, max(0, self._fold.weight - before))
+
+    def _bury_late(self) -> None:
+        """Before the position passes them. What was acknowledged before is late again when it is folded again."""
+        assert self._fold is not None
+        late = [event for event in self._fold.refused if event.offset > self._buried]
+        self._fold.refused.clear()
+        if late:
+            self._bury(late)
+            self._buried = late[-1].offset
 
     def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
         """Committed rows of this unit, under its fence, at the position that the fold stands on."""
@@ -346,3 +369,8 @@ class Unit:
     def _forget(self) -> None:
         self._fold = self._claim = self._flight = self._barrier = None
         self._full, self._flying = False, 0
+
+
+def _nowhere(late: Sequence[LateEvent]) -> None:
+    """For a log without dead letters, whose units cannot leave late events out so."""
+    raise LearnerError(f"{len(late)} late events belong in the dead letters, and there are none.")

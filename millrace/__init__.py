@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, emit, stream
+    from learners import BadLimit, EventLearner, FrameLearner, Goal, Late, Learner, emit, stream
     from millrace.faust import faust_app
     from millrace.producer import Producer
     from millrace.settings import Settings
@@ -24,14 +24,20 @@ if TYPE_CHECKING:
         CountersReader,
         Documents,
         DocumentsReader,
+        Hopping,
         Parameters,
         ParametersReader,
         Ranking,
         RankingReader,
         Records,
         RecordsReader,
+        Sessions,
+        SessionWindow,
+        SessionWindows,
+        Tumbling,
         Vectors,
         VectorsReader,
+        Window,
     )
     from streams import Batch
 
@@ -43,16 +49,22 @@ _HOME = {
         "CountersReader",
         "Documents",
         "DocumentsReader",
+        "Hopping",
         "Parameters",
         "ParametersReader",
         "Ranking",
         "RankingReader",
         "Records",
         "RecordsReader",
+        "SessionWindow",
+        "SessionWindows",
+        "Sessions",
+        "Tumbling",
         "Vectors",
         "VectorsReader",
+        "Window",
     ),
-    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "emit", "stream"),
+    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Late", "Learner", "emit", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.faust": ("faust_app",),
     "millrace.producer": ("Producer",),
@@ -76,6 +88,8 @@ __all__ = [
     "FrameLearner",
     "Goal",
     "Golden",
+    "Hopping",
+    "Late",
     "Learner",
     "MillraceError",
     "Parameters",
@@ -86,9 +100,14 @@ __all__ = [
     "Record",
     "Records",
     "RecordsReader",
+    "SessionWindow",
+    "SessionWindows",
+    "Sessions",
     "Settings",
+    "Tumbling",
     "Vectors",
     "VectorsReader",
+    "Window",
     "emit",
     "faust_app",
     "load",

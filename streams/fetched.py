@@ -52,6 +52,14 @@ class Fetched:
         rejected = tuple(item for item in self.rejected if item.offset < position)
         return Fetched(batch, rejected, self.messages[: batch.rows])
 
+    def refused(self, events: Sequence[tuple[int, str, str]]) -> list[Rejected]:
+        """Good events of the batch that a reader refuses: by their offset, with the kind of error and the reason."""
+        rows = np.searchsorted(self.batch.offsets, [offset for offset, _, _ in events])
+        return [
+            _rejected(self.messages[row], BadPayload(row, error, reason))
+            for row, (_, error, reason) in zip(rows.tolist(), events, strict=True)
+        ]
+
 
 def decode(
     first: int | None,

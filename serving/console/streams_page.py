@@ -222,6 +222,7 @@ def _left_out(found: Replayed) -> list[str]:
         "put back before": found.before,
         "a replay that ended in between may have put them back (millrace dead-letters replay --unsure)": found.unsure,
         "lines of POST /events, never in the log: correct them and send them there again": found.never_logged,
+        "late for a learner; in the log already, so that others would count them twice": found.late,
         "more than one click puts back": found.left,
     }
     return [f"Left out: {wording.count(count)} ({why})." for why, count in told.items() if count]
