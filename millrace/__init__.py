@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, stream
     from millrace.producer import Producer
+    from millrace.scan import scan
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
@@ -54,6 +55,7 @@ _HOME = {
     "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.producer": ("Producer",),
+    "millrace.scan": ("scan",),
     "millrace.settings": ("Settings",),
 }
 
@@ -88,6 +90,7 @@ __all__ = [
     "Vectors",
     "VectorsReader",
     "load",
+    "scan",
     "stream",
 ]
 
