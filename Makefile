@@ -20,6 +20,7 @@ test: .venv/.dev ## every test, against the real servers
 	@scripts/browser
 	@scripts/node
 	@scripts/java
+	@scripts/s3
 	@scripts/servers
 	@$(BIN)/pytest -n 2 --dist loadfile
 
@@ -65,4 +66,4 @@ lock: .venv/.dev ## resolve the dependencies again and write the lock files
 
 clean: ## stop what runs here, remove the environment and the local state of this folder (not the shared downloads)
 	@[ ! -x $(BIN)/millrace ] || $(BIN)/millrace down || true
-	@rm -rf .venv .venv-fuzz .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-fuzz .venv-s3 .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -85,6 +85,16 @@ class Settings:
     """So many versions of a storage below the one that is read are kept, to go back to."""
     keep_hours: int = 24
     """So many hours after a storage's name has moved nothing of it is removed."""
+    archive_url: str = ""
+    """Where events are archived: a folder, or `s3://bucket/prefix`; left out, `archive` in `state_dir`."""
+    archive_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Options of that object store under their own names, such as `AWS_ENDPOINT_URL`."""
+    archive_seconds: int = 30
+    """So many seconds of events are archived together."""
+    archive_days: int = 0
+    """So many days of events an archive keeps; 0 = all."""
+    archive_mb: int = 256
+    """Megabytes of events that a process of `millrace archive run` keeps in memory at most."""
     partitions: int = 4
     """Partitions of a topic that Millrace creates."""
     state_dir: Path = Path(".millrace")
