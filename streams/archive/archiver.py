@@ -76,7 +76,7 @@ class Archiver:
         self._dead_letters, self._member, self._group = dead_letters, member, group
         self._patience, self._memory, self._upkeep = patience, memory, upkeep or Upkeep()
         self._desks: dict[str, Desk] = {}
-        self._outside: dict[Partition, str] = {}
+        self._stood: dict[Partition, str] = {}  # why a partition is not archived
         self._refused: dict[str, tuple[str, str]] = {}  # by topic, the schema and why it cannot be archived
         self._held_back = False
         self._look_due = 0.0
@@ -85,7 +85,7 @@ class Archiver:
     @property
     def problems(self) -> dict[str, str]:
         """What is not archived now, and why, by topic or by topic and partition."""
-        stood = {f"{topic}/{partition}": why for (topic, partition), why in self._outside.items()}
+        stood = {f"{topic}/{partition}": why for (topic, partition), why in self._stood.items()}
         stood |= {topic: why for topic, (_, why) in self._refused.items()}
         return stood | {topic: desk.problem for topic, desk in self._desks.items() if desk.problem is not None}
 
@@ -117,7 +117,7 @@ class Archiver:
         """Drop what is gathered of these: whoever is next reads it again."""
         for topic, partition in partitions:
             self._desks[topic].end(partition)
-            self._outside.pop((topic, partition), None)
+            self._stood.pop((topic, partition), None)
 
     def lost(self, partitions: list[Partition]) -> None:
         """The same."""
@@ -138,7 +138,7 @@ class Archiver:
     def _archive(self, stop: Event) -> None:
         """Read until others are wanted, or one of these turns out not to be archivable."""
         known, types = self._known, {topic: desk.event_type for topic, desk in self._desks.items()}
-        self._outside, self._held_back = {}, False
+        self._stood, self._held_back = {}, False
         consumer = Consumer(self._kafka, Codec(self._writers), self._group, self._member, types, self)
         try:
             while not stop.is_set() and self._known == known and not self._refused.keys() & types.keys():
@@ -158,8 +158,9 @@ class Archiver:
                 return  # what was read is read again, from where the archive stands
             self._writers.news = False
         for item in items:
-            if self._kept(consumer, item):
-                self._desks[item.batch.topic].receive(item, time.monotonic())
+            readable = self._readable(consumer, item)
+            if readable is not None and self._kept(consumer, readable):
+                self._desks[item.batch.topic].receive(readable, time.monotonic())
         self._work(consumer, self._patience)
         self._hold_back(consumer)
         self._upkeep.look(self._desks.values(), time.monotonic())
@@ -183,13 +184,29 @@ class Archiver:
             return consumer.poll(0.1, AT_ONCE)
         except PositionOutsideLog as error:
             at = (error.topic, error.partition)
-            if at not in self._outside:
+            if at not in self._stood:
                 LOGGER.error("%s is archived no more: %s", error.topic, _outside(error))
-            self._outside[at] = _outside(error)
+            self._stood[at] = _outside(error)
         except (RegistryUnavailable, KafkaUnavailable, TopicMissing, ArchiveUnavailable) as error:
             LOGGER.warning("%s", error)
             time.sleep(0.1)
         return []
+
+    def _readable(self, consumer: Consumer, item: Fetched) -> Fetched | None:
+        """What stands before an event that the registered schema cannot read; the partition stands still there."""
+        at = (item.batch.topic, item.batch.partition)
+        if at in self._stood:
+            return None
+        event = next((one for one in item.rejected if one.unreadable), None)
+        if event is None:
+            return item
+        self._stood[at] = (
+            f"the event at offset {event.offset} of partition {event.partition} cannot be read by the newest "
+            f"registered schema. {event.reason} It goes on when one is registered that reads it."
+        )
+        LOGGER.error("%s: %s", event.topic, self._stood[at])
+        consumer.pause(*at)
+        return item.until(event.offset) if event.offset > item.batch.first else None
 
     def _kept(self, consumer: Consumer, item: Fetched) -> bool:
         """Put refused events to the dead letters; where Kafka does not take them, all is read again."""

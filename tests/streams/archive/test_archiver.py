@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 
@@ -120,6 +121,27 @@ def test_what_cannot_be_read_is_a_dead_letter_and_the_position_passes_it(
         until(lambda: table.look() and sum(table.position(at) or 0 for at in range(4)) == 8)
 
     assert numbers(scan(table, clicks, cluster, Codec(registry))) == list(range(5))
+
+
+def test_before_an_event_that_no_registered_schema_reads_it_stands_still_and_goes_on_with_one_that_does(
+    registry: RegistryClient, registry_url: str, producer: Producer, clicks: EventType, shelf: Shelf, running: Running
+) -> None:
+    table, wanted = shelf.table(clicks.topic), {clicks.topic: clicks}
+    narrow = {**CLICK, "fields": CLICK["fields"][:1]}
+    sent(producer, clicks, range(5))
+    config = f"{registry_url}/config/{clicks.subject}"
+    httpx.put(config, json={"compatibility": "NONE"}).raise_for_status()
+    with running(wanted) as archiver:
+        until(lambda: archived(table) == 5)
+        producer.send(EventType(clicks.topic, narrow, key="user"), {"user": "u1"})
+        producer.flush()
+        until(lambda: archiver.problems)
+        assert "field number is not written" in " ".join(archiver.problems.values())
+        number = {"name": "number", "type": "long", "default": -1}
+        wanted[clicks.topic] = EventType(clicks.topic, {**CLICK, "fields": [CLICK["fields"][0], number]}, key="user")
+        until(lambda: archived(table) == 6)
+
+    assert numbers(scan(table, clicks, None, Codec(registry))) == [-1, *range(5)]
 
 
 def test_a_disk_that_is_gone_for_a_while_costs_nothing_but_time(
