@@ -76,10 +76,7 @@ class Readers:
 
     def learn(self, product: str, readers: Sequence[Reader]) -> None:
         """These are the learners of a product from now on, and no others; nothing is written where that is known."""
-        schemas = {reader.topic: dict(reader.schema) for reader in readers}
-        learners = [msgspec.structs.replace(reader, schema={}, product="") for reader in readers]
-        row = {"schemas": schemas, "learners": [_short(reader) for reader in learners]}
-        self._put(f"{PRODUCT}{product}", row)
+        self._put(f"{PRODUCT}{product}", _row(readers))
 
     def serve(self, service: str, readings: Sequence[Reading]) -> None:
         """These are the implementations that a service answers with from now on, and no others."""
@@ -102,6 +99,11 @@ class Readers:
         decide = _deciding(key, row)
         if decide(self._table.rows()) is not None:
             self._table.change(decide)
+
+
+def known(documents: Documents, product: str, readers: Sequence[Reader]) -> bool:
+    """Whether rows tell of exactly these as the learners of a product."""
+    return bool(_without_time(documents.get(f"{PRODUCT}{product}")) == _row(readers))
 
 
 def readers_of(documents: Documents) -> list[Reader]:
@@ -134,10 +136,22 @@ def readings_of(documents: Documents) -> list[Reading]:
     return list(found)
 
 
+def _row(readers: Sequence[Reader]) -> dict[str, Any]:
+    learners = [msgspec.structs.replace(reader, schema={}, product="") for reader in readers]
+    return {
+        "schemas": {reader.topic: dict(reader.schema) for reader in readers},
+        "learners": [_short(reader) for reader in learners],
+    }
+
+
+def _without_time(document: Any) -> Any:
+    """A row without when it was written."""
+    return {name: value for name, value in document.items() if name != "since"} if isinstance(document, dict) else None
+
+
 def _deciding(key: str, row: dict[str, Any]) -> Callable[[Rows], tuple[str, bytes] | None]:
     def decide(rows: Rows) -> tuple[str, bytes] | None:
-        known = _json(rows.get(key, b""))
-        if isinstance(known, dict) and {name: value for name, value in known.items() if name != "since"} == row:
+        if _without_time(_json(rows.get(key, b""))) == row:
             return None
         since = datetime.now(UTC).isoformat(timespec="seconds")
         return key, json.dumps({**row, "since": since}, separators=(",", ":")).encode()

@@ -10,7 +10,7 @@ import pytest
 from schemas.avro import resolved
 from schemas.fields import Change, changes, field_uses, type_words
 from schemas.graph import Graph, following
-from schemas.readers import Reader, Readers, Reading
+from schemas.readers import Reader, Readers, Reading, known
 from schemas.table import MemoryTable
 
 
@@ -113,7 +113,9 @@ def test_a_product_that_says_the_same_writes_nothing_and_one_that_says_less_is_k
     readers.learn("movies", both)
     readers.learn("movies", both)
     assert table.writes == 1
+    assert known(readers.documents(), "movies", both)
     readers.learn("movies", both[:1])
+    assert not known(readers.documents(), "movies", both)
     assert [item.title for item in Graph.of(readers.documents()).readers] == ["likes@1 of movies"]
     assert readers.forget("product/movies")
     assert not readers.forget("product/movies")
