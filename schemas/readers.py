@@ -28,6 +28,7 @@ class Reader(msgspec.Struct, frozen=True):
         emits: topics that it sends events to.
         product: whose learner it is.
         schema: by which it reads; empty where the row did not say.
+        since: when its product first said all this, as ISO 8601; "" = not known.
     """
 
     learner: str
@@ -37,6 +38,7 @@ class Reader(msgspec.Struct, frozen=True):
     emits: tuple[str, ...] = ()
     product: str = ""
     schema: dict[str, Any] = {}
+    since: str = ""
 
     @property
     def title(self) -> str:
@@ -117,7 +119,9 @@ def readers_of(documents: Documents) -> list[Reader]:
                 continue
             usable = {topic: schema for topic, schema in row.schemas.items() if _usable(schema)}
             found += [
-                msgspec.structs.replace(reader, product=key.removeprefix(PRODUCT), schema=usable[reader.topic])
+                msgspec.structs.replace(
+                    reader, product=key.removeprefix(PRODUCT), schema=usable[reader.topic], since=row.since
+                )
                 for reader in row.learners
                 if reader.topic in usable
             ]
@@ -137,7 +141,7 @@ def readings_of(documents: Documents) -> list[Reading]:
 
 
 def _row(readers: Sequence[Reader]) -> dict[str, Any]:
-    learners = [msgspec.structs.replace(reader, schema={}, product="") for reader in readers]
+    learners = [msgspec.structs.replace(reader, schema={}, product="", since="") for reader in readers]
     return {
         "schemas": {reader.topic: dict(reader.schema) for reader in readers},
         "learners": [_short(reader) for reader in learners],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -116,7 +117,9 @@ def test_a_product_that_says_the_same_writes_nothing_and_one_that_says_less_is_k
     assert known(readers.documents(), "movies", both)
     readers.learn("movies", both[:1])
     assert not known(readers.documents(), "movies", both)
-    assert [item.title for item in Graph.of(readers.documents()).readers] == ["likes@1 of movies"]
+    [left] = Graph.of(readers.documents()).readers
+    assert (left.title, left.schema) == ("likes@1 of movies", RATING)
+    assert datetime.fromisoformat(left.since).tzinfo is not None
     assert readers.forget("product/movies")
     assert not readers.forget("product/movies")
     assert Graph.of(readers.documents()) == Graph()
