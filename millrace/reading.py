@@ -9,20 +9,23 @@ from millrace.platform import Platform, all_event_types, all_learners, placement
 from millrace.product import Product
 from millrace.settings import Settings
 from schemas.errors import MillraceError
-from schemas.readers import PRODUCT, Reader
+from schemas.readers import PRODUCT, Reader, known
 
 LOGGER = logging.getLogger("millrace.readers")
 
 
 def tell_readers(product: Product, platform: Platform, counting: bool) -> None:
     """Tell what the product's workers read from now on: before its event types are registered, as those may be what its
-    workers before could not read. Blocks.
+    workers before could not read. A worker that is started again finds it told, by one request to our registry. Blocks.
 
     Raises:
         LearnerRefused, ProductError: the learners cannot run as they are declared.
-        KafkaUnavailable: Kafka is away.
+        RegistryUnavailable, KafkaUnavailable: one is away.
     """
     readers = readers_of(product, platform.settings, counting)
+    documents = platform.registry.readers()
+    if documents is not None and known(documents, product.name, readers):
+        return
     try:
         platform.readers.learn(product.name, readers)
     except MillraceError as error:

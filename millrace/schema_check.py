@@ -13,7 +13,7 @@ from millrace.settings import Settings
 from schemas import EventType, RegistryClient
 from schemas.fields import field_uses
 from schemas.graph import Break, Graph, following
-from schemas.readers import Documents, Readers
+from schemas.readers import Documents, Reader, Readers
 from streams import Kafka, KafkaTable, Topics
 
 
@@ -60,8 +60,9 @@ class Verdict:
 
 def verdict(event_type: EventType, client: RegistryClient, graph: Graph) -> Verdict:
     """What registering an event type would break; nothing is registered. Asks the registry."""
-    breaks = graph.breaks(event_type.topic, event_type.schema)
-    return Verdict(event_type, client.check(event_type, readers=False), breaks, _notes(event_type, graph))
+    readers, breaks = graph.readers_of(event_type.topic), graph.breaks(event_type.topic, event_type.schema)
+    earlier = client.check(event_type, readers=False)
+    return Verdict(event_type, earlier, breaks, _notes(event_type, readers, breaks))
 
 
 def documents_of(settings: Settings, client: RegistryClient) -> Documents:
@@ -82,15 +83,11 @@ def documents_of(settings: Settings, client: RegistryClient) -> Documents:
         return Readers(table).documents()
 
 
-def _notes(event_type: EventType, graph: Graph) -> list[str]:
-    readers = graph.readers_of(event_type.topic)
+def _notes(event_type: EventType, readers: Sequence[Reader], breaks: Sequence[Break]) -> list[str]:
     if not readers:
         return [f"no learner is known that reads {event_type.topic}"]
     found = []
-    broken: dict[str, set[str]] = {}
-    for item in graph.breaks(event_type.topic, event_type.schema):
-        broken.setdefault(item.reader.title, set()).add(item.field)
-    uses = field_uses(event_type.schema, readers, broken)
+    uses = field_uses(event_type.schema, readers, breaks)
     unread = [use.place for use in uses if use.unread]
     if unread:
         found.append(f"nobody reads {', '.join(unread)}")

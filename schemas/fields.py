@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from schemas.avro import Field, Node, Schema, resolved
 from schemas.event_type import KEY
+from schemas.graph import Break
 from schemas.readers import Reader
 
 
@@ -45,13 +46,14 @@ class Change:
     words: str
 
 
-def field_uses(written: Schema | None, readers: Sequence[Reader], broken: Mapping[str, set[str]]) -> list[FieldUse]:
+def field_uses(written: Schema | None, readers: Sequence[Reader], breaks: Sequence[Break]) -> list[FieldUse]:
     """The fields of a topic: those of its newest version in their order, then those that only readers have.
 
     Args:
         written: the newest version; None = nothing is registered.
-        broken: by reader's title the places that it cannot read.
+        breaks: what these cannot read of it.
     """
+    broken = {(item.reader.title, item.field.rstrip("[]{}")) for item in breaks}  # what a list holds is its field's
     types = {} if written is None else {place: type_words(field.type) for place, field in places(written)}
     found: dict[str, dict[str, str]] = {place: {} for place in types}
     for reader in readers:
@@ -59,9 +61,7 @@ def field_uses(written: Schema | None, readers: Sequence[Reader], broken: Mappin
             renamed = [place.removesuffix(field.name) + alias for alias in field.aliases]
             source = next((name for name in (place, *renamed) if name in types), None)
             kind = "default" if source is None else "reads"
-            found.setdefault(source or place, {})[reader.title] = (
-                "breaks" if place in broken.get(reader.title, ()) else kind
-            )
+            found.setdefault(source or place, {})[reader.title] = "breaks" if (reader.title, place) in broken else kind
     return [FieldUse(place, types.get(place, ""), uses) for place, uses in found.items()]
 
 

@@ -28,6 +28,7 @@ class Reader(msgspec.Struct, frozen=True):
         emits: topics that it sends events to.
         product: whose learner it is.
         schema: by which it reads; empty where the row did not say.
+        since: when its product first said all this, as ISO 8601; "" = not known.
     """
 
     learner: str
@@ -37,6 +38,7 @@ class Reader(msgspec.Struct, frozen=True):
     emits: tuple[str, ...] = ()
     product: str = ""
     schema: dict[str, Any] = {}
+    since: str = ""
 
     @property
     def title(self) -> str:
@@ -76,10 +78,7 @@ class Readers:
 
     def learn(self, product: str, readers: Sequence[Reader]) -> None:
         """These are the learners of a product from now on, and no others; nothing is written where that is known."""
-        schemas = {reader.topic: dict(reader.schema) for reader in readers}
-        learners = [msgspec.structs.replace(reader, schema={}, product="") for reader in readers]
-        row = {"schemas": schemas, "learners": [_short(reader) for reader in learners]}
-        self._put(f"{PRODUCT}{product}", row)
+        self._put(f"{PRODUCT}{product}", _row(readers))
 
     def serve(self, service: str, readings: Sequence[Reading]) -> None:
         """These are the implementations that a service answers with from now on, and no others."""
@@ -104,6 +103,11 @@ class Readers:
             self._table.change(decide)
 
 
+def known(documents: Documents, product: str, readers: Sequence[Reader]) -> bool:
+    """Whether rows tell of exactly these as the learners of a product."""
+    return bool(_without_time(documents.get(f"{PRODUCT}{product}")) == _row(readers))
+
+
 def readers_of(documents: Documents) -> list[Reader]:
     """The learners that rows tell of. What is no row of ours is passed over: any program may write to the topic."""
     found: list[Reader] = []
@@ -115,7 +119,9 @@ def readers_of(documents: Documents) -> list[Reader]:
                 continue
             usable = {topic: schema for topic, schema in row.schemas.items() if _usable(schema)}
             found += [
-                msgspec.structs.replace(reader, product=key.removeprefix(PRODUCT), schema=usable[reader.topic])
+                msgspec.structs.replace(
+                    reader, product=key.removeprefix(PRODUCT), schema=usable[reader.topic], since=row.since
+                )
                 for reader in row.learners
                 if reader.topic in usable
             ]
@@ -134,10 +140,22 @@ def readings_of(documents: Documents) -> list[Reading]:
     return list(found)
 
 
+def _row(readers: Sequence[Reader]) -> dict[str, Any]:
+    learners = [msgspec.structs.replace(reader, schema={}, product="", since="") for reader in readers]
+    return {
+        "schemas": {reader.topic: dict(reader.schema) for reader in readers},
+        "learners": [_short(reader) for reader in learners],
+    }
+
+
+def _without_time(document: Any) -> Any:
+    """A row without when it was written."""
+    return {name: value for name, value in document.items() if name != "since"} if isinstance(document, dict) else None
+
+
 def _deciding(key: str, row: dict[str, Any]) -> Callable[[Rows], tuple[str, bytes] | None]:
     def decide(rows: Rows) -> tuple[str, bytes] | None:
-        known = _json(rows.get(key, b""))
-        if isinstance(known, dict) and {name: value for name, value in known.items() if name != "since"} == row:
+        if _without_time(_json(rows.get(key, b""))) == row:
             return None
         since = datetime.now(UTC).isoformat(timespec="seconds")
         return key, json.dumps({**row, "since": since}, separators=(",", ":")).encode()

@@ -9,7 +9,6 @@ from typing import Any
 from schemas import RegistryClient, SchemaError, Version
 from schemas.asyncapi import asyncapi
 from schemas.avro import of_text
-from schemas.errors import RegistryUnavailable
 from schemas.fields import Change, FieldUse, changes, field_uses
 from schemas.graph import Affected, Break, Graph
 from schemas.readers import Documents, Reader
@@ -77,9 +76,7 @@ class Registered:
 
     def subjects(self) -> list[Subject]:
         """All subjects, sorted."""
-        graph = Graph.of(self._readers())
-        found = [(name, self._registry.latest(name)) for name in self._registry.subjects()[:MOST]]
-        return [_subject(name, latest, graph) for name, latest in found if latest is not None]
+        return self._subjects(Graph.of(self._readers()))
 
     def history(self, subject: str) -> list[Edition]:
         """A subject's versions, the newest first."""
@@ -98,27 +95,28 @@ class Registered:
 
     def asyncapi(self) -> dict[str, Any]:
         """What is registered, as AsyncAPI."""
-        schemas = {item.topic: item.schema for item in self.subjects() if item.schema and item.name.endswith(VALUE)}
-        return asyncapi(schemas, Graph.of(self._readers()), self._kafka, self._url)
+        graph = Graph.of(self._readers())
+        values = [item for item in self._subjects(graph) if item.name.endswith(VALUE)]
+        schemas = {item.topic: item.schema for item in values if item.schema is not None}
+        return asyncapi(schemas, graph, self._kafka, self._url)
+
+    def _subjects(self, graph: Graph) -> list[Subject]:
+        found = [(name, self._registry.latest(name)) for name in self._registry.subjects()[:MOST]]
+        return [_subject(name, latest, graph) for name, latest in found if latest is not None]
 
 
 def _subject(name: str, latest: Version, graph: Graph) -> Subject:
     topic, schema = name.removesuffix(VALUE), _schema(latest)
     readers = graph.readers_of(topic) if name.endswith(VALUE) else []
-    breaks = [] if schema is None else graph.breaks(topic, schema)
-    broken: dict[str, set[str]] = {}
-    for item in breaks:
-        broken.setdefault(item.reader.title, set()).add(item.field)
+    breaks = graph.breaks(topic, schema) if schema is not None and readers else []
     affected = {reader.title: graph.affected(reader) for reader in readers}
-    return Subject(name, latest, schema, readers, field_uses(schema, readers, broken), breaks, affected)
+    return Subject(name, latest, schema, readers, field_uses(schema, readers, breaks), breaks, affected)
 
 
 def _schema(version: Version) -> Mapping[str, Any] | None:
     """The schema of a version where it is a record's; a registry of another house may keep others."""
     try:
         found = of_text(version.schema)
-    except RegistryUnavailable:
-        raise
     except SchemaError:
         return None
     return found if isinstance(found, dict) and found.get("type") == "record" else None

@@ -101,6 +101,7 @@ def readers(output: OutputOption = Output.TABLE) -> None:
             "storages": ", ".join(reader.storages),
             "endpoints": ", ".join(graph.affected(reader).endpoints),
             "emits": ", ".join(reader.emits),
+            "since": reader.since,
         }
         for reader in graph.readers
     ]

@@ -167,6 +167,11 @@ def test_a_deployment_may_change_what_its_own_learners_read_and_breaks_no_others
     assert stage.versions() == 2
 
 
+def test_a_worker_that_is_started_again_asks_the_registry_alone(stage: Stage) -> None:
+    with closing(Platform(replace(stage.platform.settings, kafka="127.0.0.1:1"))) as again:
+        tell_readers(stage.product, again, counting=True)
+
+
 def test_who_is_gone_is_forgotten_and_breaks_no_more(stage: Stage) -> None:
     stage.change(user=None)
     done = stage.ran("forget", "product/nobody")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from schemas.avro import resolved
 from schemas.fields import Change, changes, field_uses, type_words
 from schemas.graph import Graph, following
-from schemas.readers import Reader, Readers, Reading
+from schemas.readers import Reader, Readers, Reading, known
 from schemas.table import MemoryTable
 
 
@@ -113,8 +114,12 @@ def test_a_product_that_says_the_same_writes_nothing_and_one_that_says_less_is_k
     readers.learn("movies", both)
     readers.learn("movies", both)
     assert table.writes == 1
+    assert known(readers.documents(), "movies", both)
     readers.learn("movies", both[:1])
-    assert [item.title for item in Graph.of(readers.documents()).readers] == ["likes@1 of movies"]
+    assert not known(readers.documents(), "movies", both)
+    [left] = Graph.of(readers.documents()).readers
+    assert (left.title, left.schema) == ("likes@1 of movies", RATING)
+    assert datetime.fromisoformat(left.since).tzinfo is not None
     assert readers.forget("product/movies")
     assert not readers.forget("product/movies")
     assert Graph.of(readers.documents()) == Graph()
@@ -150,12 +155,19 @@ def test_every_field_says_who_reads_it_who_takes_its_default_and_that_nobody_doe
     )
     one = Reader("one", 1, "t", product="p", schema=mine)
     two = Reader("two", 1, "t", product="p", schema=record(("user", "string")))
-    found = {use.place: use for use in field_uses(written, [one, two], {one.title: {"user"}})}
+    found = {use.place: use for use in field_uses(written, [one, two], Graph((one, two)).breaks("t", written))}
     assert found["user"].uses == {one.title: "breaks", two.title: "reads"}
     assert found["lines[].n"].uses == {one.title: "reads"}
     assert [place for place, use in found.items() if use.unread] == ["lines[].why"]
     assert (found["city"].type, found["city"].uses) == ("", {one.title: "default"})
     assert found["former"].uses == {one.title: "reads"}
+
+
+def test_what_a_list_holds_breaks_the_list() -> None:
+    one = Reader("one", 1, "t", product="p", schema=record(("tags", {"type": "array", "items": "string"})))
+    written = record(("tags", {"type": "array", "items": "int"}))
+    [found] = field_uses(written, [one], Graph((one,)).breaks("t", written))
+    assert (found.place, found.uses) == ("tags", {one.title: "breaks"})
 
 
 def test_changes_between_versions_are_said_by_field() -> None:
@@ -178,7 +190,7 @@ def test_changes_between_versions_are_said_by_field() -> None:
 
 def test_a_record_within_itself_ends() -> None:
     tree = record(("name", "string"), ("children", {"type": "array", "items": "Rating"}))
-    found = field_uses(tree, [Reader("one", 1, "t", product="p", schema=tree)], {})
+    found = field_uses(tree, [Reader("one", 1, "t", product="p", schema=tree)], ())
     assert [use.place for use in found] == ["name", "children"]
     assert Graph((Reader("one", 1, "t", product="p", schema=tree),)).breaks("t", tree) == []
 
