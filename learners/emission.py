@@ -12,6 +12,8 @@ from streams import Deliveries, DeliveryFailed
 
 PATIENCE = 30.0
 """Seconds in which Kafka has to acknowledge what goes with one commit; the unit begins anew after that."""
+LOOK = 0.05
+"""Seconds between two looks whether the producer still works, while one waits."""
 
 
 class Flight(Protocol):
@@ -24,16 +26,35 @@ class Flight(Protocol):
         """Wait until it has arrived. Raises what went wrong."""
 
 
+class Trouble:
+    """Whether a producer has failed: nothing that it still holds will be sent.
+
+    Attributes:
+        reason: the first failure; None while there is none.
+    """
+
+    def __init__(self) -> None:
+        self.reason: Exception | None = None
+
+    def __call__(self, reason: Exception) -> None:
+        """It has failed."""
+        self.reason = self.reason or reason
+
+
 class Emission:
     """Emit first, then commit: the commit is sent by whoever hears of the last acknowledgement.
 
     Args:
         events: so many are sent.
         commit: sends the commit; not called if an event was not acknowledged.
+        trouble: of the producer.
     """
 
-    def __init__(self, events: int, commit: Callable[[], Future[None]], patience: float = PATIENCE) -> None:
+    def __init__(
+        self, events: int, commit: Callable[[], Future[None]], trouble: Trouble, patience: float = PATIENCE
+    ) -> None:
         self.deliveries = Deliveries(events, self._acknowledged)
+        self._trouble = trouble
         self._events, self._send, self._patience = events, commit, patience
         self._until = time.monotonic() + patience
         self._heard = threading.Event()
@@ -43,7 +64,7 @@ class Emission:
     def done(self) -> bool:
         """See `Flight`."""
         if not self._heard.is_set():
-            return time.monotonic() >= self._until
+            return self._trouble.reason is not None or time.monotonic() >= self._until
         return self._commit is None or self._commit.done()
 
     def result(self) -> None:
@@ -52,10 +73,14 @@ class Emission:
         Raises:
             DeliveryFailed: Kafka has not acknowledged all events. They may yet arrive, and so may the commit.
         """
-        if not self._heard.wait(max(0.0, self._until - time.monotonic())):
-            raise DeliveryFailed(
-                f"Kafka has not acknowledged {self._events} emitted events within {self._patience:g} s.", self._events
-            )
+        while not self._heard.wait(LOOK):
+            if (reason := self._trouble.reason) is not None:
+                raise DeliveryFailed(f"Of what was emitted Kafka has refused an event: {reason}", 1) from reason
+            if time.monotonic() >= self._until:
+                raise DeliveryFailed(
+                    f"Kafka has not acknowledged {self._events} emitted events within {self._patience:g} s.",
+                    self._events,
+                )
         if self._commit is None:
             assert self._failure is not None
             raise self._failure

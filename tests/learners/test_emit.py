@@ -12,7 +12,7 @@ import pytest
 from learners import EmitRefused, EventLearner, FoldFailed, FrameLearner, LearnerRefused, Replay, emit, stream
 from learners.checks import check
 from learners.declaration import declarations
-from learners.emission import Emission, Flight
+from learners.emission import Emission, Flight, Trouble
 from learners.outbox import Outgoing
 from learners.trace import Trace
 from learners.unit import State, Unit
@@ -165,7 +165,7 @@ class Slow:
     def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
         if self.away:
             raise KafkaUnavailable("away")
-        emission = Emission(len(events), commit)
+        emission = Emission(len(events), commit, Trouble())
         self.sent += events
         heard = emission.deliveries.acknowledged(0)
 
