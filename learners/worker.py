@@ -258,8 +258,7 @@ class Worker:
 
     def _derive(self) -> None:
         """Make the topics that learners emit to, or that they ask for by another key or in one order. Blocks."""
-        emitted = {emit.topic for item in self._declarations for emit in item.emits.values()}
-        self._declarations = with_repartitions(self._declarations, self._prefix, self._topics.partitions, emitted)
+        self._declarations = with_repartitions(self._declarations, self._prefix, self._topics.partitions)
         self._homes = self._housed()
         for declaration in self._declarations:
             for emit in declaration.emits.values():

@@ -96,7 +96,7 @@ def test_each_derived_topic_has_one_writer_and_stands_before_its_readers() -> No
         last = Records("second", Last)
 
     found = with_repartitions(
-        declarations([LastFans, Second, Total, ItemCounts], EVENT_TYPES), "shop.", lambda topic: 4, ()
+        declarations([LastFans, Second, Total, ItemCounts], EVENT_TYPES), "shop.", lambda topic: 4
     )
     assert [(item.name, item.topic) for item in found] == [
         ("derive_shop_ratings_by_item", "ratings"),
@@ -107,7 +107,7 @@ def test_each_derived_topic_has_one_writer_and_stands_before_its_readers() -> No
         ("item_counts", "ratings"),
     ]
     assert [item.marks is not None for item in found] == [False, False, True, True, True, False]
-    alone = with_repartitions(declarations([Total], EVENT_TYPES), "shop.", lambda topic: 1, ())
+    alone = with_repartitions(declarations([Total], EVENT_TYPES), "shop.", lambda topic: 1)
     assert [(item.name, item.topic) for item in alone] == [("total", "ratings")]
 
 
@@ -119,7 +119,7 @@ def test_names_of_writers_differ_where_topics_do() -> None:
 
 def test_bytes_headers_and_times_are_passed_on_under_the_new_key() -> None:
     memory, frame = Memory(), ratings(3)
-    [writer, _] = with_repartitions(declarations([LastFans], EVENT_TYPES), "", lambda topic: 4, ())
+    [writer, _] = with_repartitions(declarations([LastFans], EVENT_TYPES), "", lambda topic: 4)
     assert issubclass(writer.learner, Repartition)
     lane = Lane(writer, Homes.single(writer, memory).declare(), 0, memory)
     own: list[tuple[str, str | bytes | None]] = [("trace", b"1"), *Source("other", 1, "before", 0).headers(3, 0)]
