@@ -82,6 +82,11 @@ class Declaration:
         """The topic that it folds."""
         return self.event_type.topic
 
+    @property
+    def asked(self) -> str:
+        """The topic that its class names; that which it folds may be derived from it."""
+        return (self.source or self.event_type).topic
+
     @classmethod
     def of(
         cls, learner: type[Contract], event_types: Mapping[str, EventType], emitted: Collection[str] = ()

@@ -53,7 +53,7 @@ class Replay:
         for declaration in self.declarations:
             lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
             total = self._total.setdefault(declaration.topic, [])
-            reads = self._reads.setdefault((declaration.source or declaration.event_type).topic, [])
+            reads = self._reads.setdefault(declaration.asked, [])
             reads += [] if declaration.topic in reads else [declaration.topic]
             generation = Homes.single(declaration, self.memory).declare()
             self._storages += [self._described(declaration, form, generation) for form in declaration.storages.values()]

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from learners.declaration import Contract, Declaration, declarations
+from learners.derived import writer_of
 from learners.emitter import NOBODY, Emitter
 from learners.errors import LearnerRefused
 from learners.homes import Homes
@@ -259,12 +260,19 @@ class Worker:
         """From now on the learner's units are part of every partition of its topic."""
         declaration = homes.declaration
         self._generations[declaration.name] = generation
-        self._newcomers.append(Newcomer(homes, generation))
+        self._newcomers.append(self._newcomer(homes, generation))
         for (topic, number), partition in self._partitions.items():
             if topic == declaration.topic:
                 unit = self._unit(declaration, number)
                 self._standstills.begin([unit])
                 partition.add(unit)
+
+    def _newcomer(self, homes: Homes, generation: int) -> Newcomer:
+        declaration = homes.declaration
+        if declaration.source is None:
+            return Newcomer(homes, generation)
+        writer = self._homes[writer_of(declaration.topic)]
+        return Newcomer(homes, generation, Newcomer(writer, writer.declaration.learner.version))
 
     def _welcome(self) -> None:
         for homes, generation in self._latecomers.arrived():
@@ -280,7 +288,7 @@ class Worker:
     def _again(self, name: str, generation: int, found: Forgotten) -> None:
         if found.declared:
             log.error("The storages of %s were gone, and are declared again; what they held is folded again.", name)
-            self._newcomers.append(Newcomer(self._homes[name], generation))
+            self._newcomers.append(self._newcomer(self._homes[name], generation))
         for unit in self._units(name):
             if found.problem is not None and unit.state is not State.STOPPED:
                 unit.stop(found.problem)
@@ -302,8 +310,7 @@ class Worker:
 
     def _derive(self) -> None:
         """Make the topics that learners emit to, or that they ask for by another key or in one order. Blocks."""
-        emitted = {emit.topic for item in self._declarations for emit in item.emits.values()}
-        self._declarations = with_repartitions(self._declarations, self._prefix, self._topics.partitions, emitted)
+        self._declarations = with_repartitions(self._declarations, self._prefix, self._topics.partitions)
         self._homes = self._housed()
         for declaration in self._declarations:
             for emit in declaration.emits.values():

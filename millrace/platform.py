@@ -215,6 +215,11 @@ def standing(settings: Settings, timeout: float) -> list[Stop]:
         return Stops(table).standing()
 
 
+def prefix_of(product: Product) -> str:
+    """What the names of the product's derived topics begin with."""
+    return f"{product.name}."
+
+
 def all_event_types(product: Product) -> Mapping[str, EventType]:
     """The product's event types and the platform's own, by topic."""
     return {**product.event_types, Decision.event_type.topic: Decision.event_type}

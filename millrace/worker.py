@@ -8,7 +8,7 @@ from pathlib import Path
 from learners import Emitter, Worker
 from millrace.collector import Collector
 from millrace.deployments.loading import OnDisk, loaded
-from millrace.platform import Platform, all_event_types, all_learners, placement
+from millrace.platform import Platform, all_event_types, all_learners, placement, prefix_of
 from millrace.product import Product
 from millrace.reading import tell_readers
 from millrace.settings import Settings
@@ -54,7 +54,7 @@ def run_worker(
             trace=trace,
             stops=platform.stops,
             emitter=Emitter(platform.kafka, platform.registry, settings.partitions),
-            prefix=f"{product.name}.",
+            prefix=prefix_of(product),
         ).run(stop)
     finally:
         collector.close()

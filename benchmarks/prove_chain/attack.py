@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from streams import Kafka, Producer, Topics
 
 STEPS = ("before", "sending", "sent", "acknowledged", "committed")
 MEMBERS = 2
-PACE = 300
+PACE = 150
 """Clicks a second."""
 PATIENCE = 120.0
 
@@ -38,11 +38,13 @@ class Plan:
     """How often each is done.
 
     Attributes:
-        rounds: kills at each step, and zombies at each.
+        rounds: kills at each step.
+        frozen: steps at which a process is frozen.
         kills: kills at random moments.
     """
 
     rounds: int = 1
+    frozen: Sequence[str] = STEPS
     kills: int = 5
     seed: int = 11
 
@@ -108,7 +110,7 @@ class Stage:
 
     def emitting(self, number: int) -> int:
         """A member that has partitions for which it emits; another for the next number, if there are several."""
-        claims = [line for line in self.look() if "claimed" in line and line["learner"] != "items"]
+        claims = [line for line in self.look() if "claimed" in line and line["claimed"][0] == self.chain.clicks.topic]
         owners = {(line["learner"], *line["claimed"][:2]): line["process"] for line in sorted(claims, key=_moment)}
         found = [member for member, process in enumerate(self.processes) if process in owners.values()]
         return found[number % len(found)] if found else number % MEMBERS
@@ -133,7 +135,8 @@ class Stage:
         self.registry.close()
 
     def rows(self) -> dict[str, dict[str, Any]]:
-        """Storage -> key -> row."""
+        """Storage -> key -> row; five times a second at most."""
+        time.sleep(0.2)
         return rows_of(self.technology)
 
     def repeats(self) -> tuple[int, int]:
@@ -169,7 +172,8 @@ def attack(plan: Plan, kafka: str, registry: str, redis: str, folder: Path) -> F
             until(lambda process=process: stage.has("committed", process), PATIENCE, "a first commit")
         for number, step in enumerate(STEPS * plan.rounds):
             found.kills += _killed_at(stage, number, step)
-            found.zombies += _frozen_at(stage, number + 1, step)
+        for number, step in enumerate(plan.frozen):
+            found.zombies += _frozen_at(stage, number, step)
         for number in range(plan.kills):
             time.sleep(chance.random() * 0.2)
             stage.kill(stage.processes[number % MEMBERS])

@@ -83,13 +83,7 @@ def _prepare(platform: Platform, report: Report) -> None:
         if broken:
             raise DeploymentConflict(*broken)
         for item in event_types:
-            topic = report.topics[item.topic]
-            partitions = platform.prepare_topic(item, topic.partitions, readers=False)
-            if topic.ordered_by is not None and partitions > 1:
-                raise DeploymentConflict(
-                    f"Learner {topic.ordered_by} needs {item.topic} in one order, and that has {partitions} "
-                    'partitions; leave `order="total"` out, or fold a topic with one partition.'
-                )
+            platform.prepare_topic(item, report.topics[item.topic].partitions, readers=False)
     except DeploymentConflict:
         raise
     except IncompatibleSchema as error:

@@ -10,7 +10,8 @@ import pytest
 from benchmarks.prove_chain.attack import STEPS, Plan, attack
 
 KILLS = int(os.environ.get("MILLRACE_KILLS", "4"))
-PLAN = Plan(rounds=1 + KILLS // 20, kills=KILLS)
+MANY = KILLS // 20
+PLAN = Plan(rounds=1 + MANY, frozen=STEPS * MANY or ("sending", "sent"), kills=KILLS // 2)
 
 
 @pytest.mark.slow
