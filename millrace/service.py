@@ -141,6 +141,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
             pages=product.pages,
             lifts=settings.state_dir / "lifts.json",
             refused=Refused(platform.letters, platform.stops.standing, platform.go_on),
+            looking=platform.looking,
         ),
         hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
         technologies=platform.technologies,

@@ -13,6 +13,7 @@ from serving.event_lines import DeadLetters, Deliverer
 from serving.measurements import Topics
 from serving.refused import Refused
 from serving.spool import Spool
+from streams.looking import Looking
 
 
 class NoTopics:
@@ -41,7 +42,7 @@ class Events:
 @dataclass(frozen=True)
 class Watched:
     """What the console shows beside answers and storages: topics and their ends, other servers, products' pages, and
-    the file that keeps how lifts went, and what became of events that were refused."""
+    the file that keeps how lifts went, what became of events that were refused, and the logs that it looks into."""
 
     topics: Topics = field(default_factory=NoTopics)
     names: Sequence[str] = ()
@@ -49,6 +50,7 @@ class Watched:
     pages: Sequence[ProductPage] = ()
     lifts: Path | None = None
     refused: Refused | None = None
+    looking: Looking | None = None
 
 
 @dataclass(frozen=True)

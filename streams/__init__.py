@@ -21,6 +21,7 @@ from streams.letter import Letter
 from streams.letter_groups import Group
 from streams.letter_headers import Origin
 from streams.letters import Counted, Letters
+from streams.looking import Looking
 from streams.murmur2 import partition_of
 from streams.owner import Owner
 from streams.producer import Producer
@@ -47,6 +48,7 @@ __all__ = [
     "KafkaUnavailable",
     "Letter",
     "Letters",
+    "Looking",
     "MemberFenced",
     "Origin",
     "Owner",
