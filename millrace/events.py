@@ -57,7 +57,7 @@ def following(platform: Platform, topic: str, words: str) -> Iterator[Told]:
             share = max(1, AT_ONCE // len(ends))
             spans = {at: (max(reached.get(at, low), high - share), high) for at, (low, high) in ends.items()}
             reached = {at: high for at, (_, high) in ends.items()}
-            events = (told(event, platform.codec) for event in view.read(topic, spans, LARGEST))
+            events = (told(event, platform.codec) for event in view.newest(topic, spans, LARGEST))
             yield from sorted((item for item in events if _has(item, words)), key=_order)
 
 

@@ -73,6 +73,20 @@ class LogView:
                 self._client.unassign()
         return found
 
+    def newest(self, topic: str, spans: Spans, size: int) -> list[Logged]:
+        """What stands at the end of these spans: of large messages fewer, so that about so many bytes are read."""
+        while True:
+            found = self.read(topic, spans, size)
+            total, longest = (
+                sum(event.size for event in found),
+                max((high - low for low, high in spans.values()), default=0),
+            )
+            if total <= size or longest == 1:
+                return found
+            fitting = int(size / (total / len(found)) / len(spans))
+            most = max(1, min(fitting, longest // 2))
+            spans = {at: (max(first, high - most), high) for at, (first, high) in spans.items()}
+
     def at(self, topic: str, partition: int, offset: int) -> Logged | None:
         """The message at a position; None where the log does not hold it."""
         low, high = self.ends(topic).get(partition, (0, 0))
@@ -92,11 +106,12 @@ class LogView:
             spans = {at: span for at, span in spans.items() if span[0] < span[1]}
             if not spans:
                 return
-            found = self.read(topic, spans, size)
+            found = self.newest(topic, spans, size)
             yield found
-            left -= sum(high - first for first, high in spans.values())
+            left -= len(found)
             size -= sum(event.size for event in found)
-            reached.update({at: first for at, (first, _) in spans.items()})
+            for at, (first, _) in spans.items():
+                reached[at] = min((event.offset for event in found if event.partition == at), default=first)
 
     def since(self, topic: str, partition: int, moment_ms: int, limit: Limit) -> list[Logged]:
         """The first messages of a partition that the log took from a moment on."""

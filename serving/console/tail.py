@@ -76,7 +76,7 @@ class Tail:
         share = max(1, AT_ONCE // max(1, len(ends)))
         first = {at: max(low, self._next.get(at, high - SHOWN)) for at, (low, high) in ends.items()}
         spans = {at: (max(first[at], high - share), high) for at, (_, high) in ends.items()}
-        found = view.read(self.topic, spans, SIZE) if any(low < high for low, high in spans.values()) else []
+        found = view.newest(self.topic, spans, SIZE) if any(low < high for low, high in spans.values()) else []
         come = sum(high - first[at] for at, (_, high) in ends.items())
         self.passed_over += max(0, come - len(found)) if self._next else 0
         self._next = {at: high for at, (_, high) in ends.items()}

@@ -120,6 +120,19 @@ def test_a_search_ends_at_its_limit_and_begins_with_the_newest(
     assert sum(map(len, few)) < 1_000
 
 
+def test_of_large_events_fewer_are_read_but_the_newest(view: LogView, producer: Producer, clicks: EventType) -> None:
+    for number in range(12):
+        producer.send_bytes(clicks.topic, None, bytes([number]) * 300_000, partition=0)
+    producer.flush()
+    found = view.newest(clicks.topic, {0: (0, 12), 1: (0, 0)}, 1_000_000)
+    assert [event.offset for event in found][-1] == 11
+    assert len(found) <= 4
+    blocks = list(view.backwards(clicks.topic, Limit(100, 2_000_000)))
+    read = [event.offset for block in blocks for event in block]
+    assert sorted(read) == list(range(12 - len(read), 12))
+    assert 4 < len(read) < 12
+
+
 def test_looking_joins_no_group_and_keeps_no_position(
     cluster: Kafka, looking: Looking, producer: Producer, visits: EventType
 ) -> None:
