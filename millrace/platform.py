@@ -19,7 +19,7 @@ from schemas.compatibility import unreadable
 from schemas.errors import IncompatibleSchema
 from schemas.readers import Readers
 from storage import Catalogue, Opening, Reads, StorageError, Technology, technologies
-from streams import DeadLetters, Kafka, KafkaTable, Letters, Origin, Producer, Stop, Stops, Topics
+from streams import DeadLetters, Kafka, KafkaTable, Letters, Looking, Origin, Producer, Stop, Stops, Topics
 
 EXPERIMENTS = "experiments"
 """The topic that definitions of experiments are in."""
@@ -96,6 +96,11 @@ class Platform:
         """Lists, shows and puts back dead letters. Its calls block."""
         table = self._open(KafkaTable(self.kafka, REPLAYS))
         return Letters(self.kafka, self.codec, lambda: self.producer, table)
+
+    @cached_property
+    def looking(self) -> Looking:
+        """Looks for events in the logs. Its calls block."""
+        return Looking(self.kafka, self.codec)
 
     @cached_property
     def stops(self) -> Stops:

@@ -145,6 +145,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
             refused=Refused(platform.letters, platform.stops.standing, platform.go_on),
             registered=Registered(platform.registry, platform.readers.documents, settings.kafka, settings.registry_url),
             told=Telling(platform.readers, product.name or "deployed"),
+            looking=platform.looking,
         ),
         hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
         technologies=platform.technologies,

@@ -20,8 +20,10 @@ from serving.asyncapi_route import asyncapi_route
 from serving.binding import Types
 from serving.console import Login, console
 from serving.console.experiments_changing import ExperimentsPage
+from serving.console.flow_page import FlowPage
 from serving.console.schemas_page import SchemasPage
 from serving.console.streams_page import StreamsPage
+from serving.console.tail import Tails
 from serving.decisions.log import DecisionLog
 from serving.docs import docs
 from serving.endpoints import CODE, Endpoints
@@ -239,10 +241,25 @@ class Service:
     def _console(self, trials: Trials) -> list[BaseRoute]:
         page = ExperimentsPage(self.experiments, self.served, lambda: self.endpoints.fit, self._compared)
         login = Login(self.access, self.audit)
-        refused = None if self._watched.refused is None else StreamsPage(self._watched.refused)
-        schemas = None if self._watched.registered is None else SchemasPage(self._watched.registered)
-        own = (self.storages, self._retention, trials, page, login, refused, schemas)
-        return console(self.measurements, self._watched.pages, *own)
+        watched = self._watched
+        tails = None if watched.looking is None else Tails(watched.looking)
+        refused = None if watched.refused is None else StreamsPage(watched.refused, tails)
+        found = None if watched.looking is None else FlowPage(watched.looking)
+        schemas = None if watched.registered is None else SchemasPage(watched.registered)
+        return console(
+            *(
+                self.measurements,
+                watched.pages,
+                self.storages,
+                self._retention,
+                trials,
+                page,
+                login,
+                refused,
+                schemas,
+                found,
+            )
+        )
 
     @asynccontextmanager
     async def _running(self, app: Starlette) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ from serving.refused import Refused
 from serving.registered import Registered
 from serving.spool import Spool
 from serving.telling import Telling
+from streams.looking import Looking
 
 
 class NoTopics:
@@ -43,8 +44,8 @@ class Events:
 @dataclass(frozen=True)
 class Watched:
     """What the console shows beside answers and storages: topics and their ends, other servers, products' pages, and
-    the file that keeps how lifts went, what became of events that were refused, what is registered and who reads it;
-    and where this service tells what it reads itself."""
+    the file that keeps how lifts went, what became of events that were refused, what is registered and who reads it,
+    the logs that it looks into; and where this service tells what it reads itself."""
 
     topics: Topics = field(default_factory=NoTopics)
     names: Sequence[str] = ()
@@ -54,6 +55,7 @@ class Watched:
     refused: Refused | None = None
     registered: Registered | None = None
     told: Telling | None = None
+    looking: Looking | None = None
 
 
 @dataclass(frozen=True)
