@@ -84,7 +84,7 @@ class Unit:
         self._hurdle: int | None = None
         self._weighed = 0
         self._full = self._reads = self._reads_back = False
-        self._flying = 0
+        self._weight = self._pending = self._flying = 0
         self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
     def claim(self) -> None:
@@ -106,7 +106,7 @@ class Unit:
     @property
     def size(self) -> int:
         """About how many bytes of memory is folded and not committed."""
-        return self._flying + (0 if self._fold is None else self._fold.session.writes.size)
+        return self._flying + self._pending
 
     @property
     def flight(self) -> Future[None] | None:
@@ -195,7 +195,7 @@ class Unit:
         """Fold the first part of what is left; returns the remainder."""
         assert self._fold is not None
         assert self._claim is not None
-        size = max(1, self._size.next(weight(self._fold.session.writes)))
+        size = max(1, self._size.next(self._weight))
         part = rest if rest.rows <= size else next(iter(rest.split(size)))
         cut = self._claim.cut(self.position)
         if cut is not None and cut < part.next:
@@ -203,7 +203,7 @@ class Unit:
         if part.rows:
             self._learn(part)
         self.position = part.next
-        self._full = self.position == cut or weight(self._fold.session.writes) >= ROWS_PER_COMMIT
+        self._full = self.position == cut or self._weight >= ROWS_PER_COMMIT
         return rest if part is rest else rest.since(part.next)
 
     def _has_room(self) -> bool:
@@ -214,7 +214,7 @@ class Unit:
             return False  # it would wait for that commit within the fold
         if self.position == self._sent:  # a model is no row before it is committed
             return True
-        full = self._full or self._hurdle is not None or not self._size.next(weight(self._fold.session.writes))
+        full = self._full or self._hurdle is not None or not self._size.next(self._weight)
         if self._flight is not None:
             return not full
         if full or time.monotonic() - self._sent_at >= self._interval:
@@ -223,7 +223,7 @@ class Unit:
 
     def _learn(self, part: Batch) -> None:
         assert self._fold is not None
-        before = weight(self._fold.session.writes)
+        before = self._weight
         self._unread = None
         try:
             self._fold.fold(part)
@@ -235,8 +235,10 @@ class Unit:
                 raise
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
+        self._pending = self._fold.session.writes.size
+        self._weight = weight(self._fold.session.writes.rows, self._pending)
         if self._hurdle is None:
-            self._size = self._size.after(part.rows, max(0, weight(self._fold.session.writes) - before))
+            self._size = self._size.after(part.rows, max(0, self._weight - before))
 
     def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
         """Committed rows of this unit, under its fence, at the position that the fold stands on."""
@@ -263,6 +265,7 @@ class Unit:
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
         self._full, self._flying = False, commit.writes.size
+        self._weight = self._pending = 0
         self._reads_back, self._reads = self._reads, False
         self._flight = commit, self._committer.submit(commit.send, self._commits)
 
@@ -297,4 +300,5 @@ class Unit:
 
     def _forget(self) -> None:
         self._fold = self._claim = self._flight = None
-        self._full, self._flying = False, 0
+        self._full = False
+        self._weight = self._pending = self._flying = 0
