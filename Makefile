@@ -37,7 +37,7 @@ containers: .venv/.dev ## the storages' contracts on Kafka, Redis and Cassandra 
 	@$(BIN)/pytest tests/containers tests/contracts --containers -k "container or redis or cassandra" -rs
 
 faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
-	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 $(BIN)/pytest tests/faults
+	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 MILLRACE_REBALANCES=100 $(BIN)/pytest tests/faults
 	@MILLRACE_VERDICTS=1000 $(BIN)/pytest tests/schemas/test_registry_http.py
 
 prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last line is its figures as JSON

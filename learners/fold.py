@@ -12,7 +12,6 @@ from learners.declaration import Declaration
 from learners.errors import FoldFailed
 from learners.late import LateEvent
 from learners.outbox import Outbox
-from learners.plan import weight
 from schemas import Record
 from storage import Address, Session
 from streams import Batch
@@ -55,11 +54,6 @@ class Fold:
         """The newest event time folded so far, less what may come out of order, in ms since 1970; None before the first
         or without times."""
         return self._newest_ms if self._watermark is None else self._watermark.ms
-
-    @property
-    def weight(self) -> int:
-        """How much waits for the next commit, as rows to write and events to emit."""
-        return weight(self.session.writes) + len(self.outbox)
 
     def fold(self, batch: Batch) -> None:
         """Let the learner learn one batch.

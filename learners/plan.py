@@ -12,7 +12,6 @@ from enum import Enum
 
 from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome
 from storage.unit import Outcome
-from storage.writes import Writes
 from streams import StreamError
 
 ROWS_PER_COMMIT = 2_000
@@ -97,9 +96,9 @@ def resend_pause(resends: int, chance: float) -> float:
     return 0.01 * float(2**resends) * (0.5 + chance / 2)
 
 
-def weight(writes: Writes) -> int:
-    """How much of a commit these writes are, in rows."""
-    return max(writes.rows, writes.size // BYTES_PER_ROW)
+def weight(rows: int, size: int) -> int:
+    """How much of a commit so many rows of so many bytes are, in rows."""
+    return max(rows, size // BYTES_PER_ROW)
 
 
 def outside(position: int | None, low: int, high: int) -> bool:

@@ -20,7 +20,7 @@ from learners.emitter import NOBODY, Emits
 from learners.errors import FoldFailed, LearnerError
 from learners.fold import Fold
 from learners.late import LateEvent
-from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
+from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import StorageError, SuspectGeneration
@@ -101,7 +101,7 @@ class Unit:
         self._weighed = self._past = 0
         self._barrier: Rejected | None = None
         self._full = self._reads = self._reads_back = False
-        self._flying = 0
+        self._weight = self._pending = self._flying = 0
         self._bury: Bury = _nowhere
         self._buried = -1
         self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
@@ -125,7 +125,7 @@ class Unit:
     @property
     def size(self) -> int:
         """About how many bytes of memory is folded and not committed."""
-        return self._flying + (0 if self._fold is None else self._fold.session.writes.size)
+        return self._flying + self._pending
 
     @property
     def flight(self) -> Future[None] | None:
@@ -241,7 +241,7 @@ class Unit:
         """Fold the first part of what is left; returns the remainder."""
         assert self._fold is not None
         assert self._claim is not None
-        size = max(1, self._size.next(self._fold.weight))
+        size = max(1, self._size.next(self._weight))
         part = rest if rest.rows <= size else next(iter(rest.split(size)))
         cut = self._claim.cut(self.position)
         if cut is not None and cut < part.next:
@@ -249,7 +249,7 @@ class Unit:
         if part.rows:
             self._learn(part)
         self.position = part.next
-        self._full = self.position == cut or self._fold.weight >= ROWS_PER_COMMIT
+        self._full = self.position == cut or self._weight >= ROWS_PER_COMMIT
         return rest if part is rest else rest.since(part.next)
 
     def _has_room(self) -> bool:
@@ -260,7 +260,7 @@ class Unit:
             return False  # it would wait for that commit within the fold
         if self.position == self._sent:  # a model is no row before it is committed
             return True
-        full = self._full or self._hurdle is not None or not self._size.next(self._fold.weight)
+        full = self._full or self._hurdle is not None or not self._size.next(self._weight)
         if self._flight is not None:
             return not full
         if full or time.monotonic() - self._sent_at >= self._interval:
@@ -269,7 +269,7 @@ class Unit:
 
     def _learn(self, part: Batch) -> None:
         assert self._fold is not None
-        before = self._fold.weight
+        before = self._weight
         self._unread = None
         try:
             self._fold.fold(part)
@@ -282,8 +282,10 @@ class Unit:
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
         self._bury_late()
+        self._pending = self._fold.session.writes.size
+        self._weight = weight(self._fold.session.writes.rows, self._pending) + len(self._fold.outbox)
         if self._hurdle is None:
-            self._size = self._size.after(part.rows, max(0, self._fold.weight - before))
+            self._size = self._size.after(part.rows, max(0, self._weight - before))
 
     def _bury_late(self) -> None:
         """Before the position passes them. What was acknowledged before is late again when it is folded again."""
@@ -330,6 +332,7 @@ class Unit:
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
         self._full, self._flying = False, commit.writes.size
+        self._weight = self._pending = 0
         self._reads_back, self._reads = self._reads, False
         send, emitted = partial(self._send, commit), self._fold.outbox.take()
         self._flight = commit, self._emitter.emit(self.id, emitted, send) if emitted else send()
@@ -368,7 +371,8 @@ class Unit:
 
     def _forget(self) -> None:
         self._fold = self._claim = self._flight = self._barrier = None
-        self._full, self._flying = False, 0
+        self._full = False
+        self._weight = self._pending = self._flying = 0
 
 
 def _nowhere(late: Sequence[LateEvent]) -> None:
