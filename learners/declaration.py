@@ -19,7 +19,7 @@ from storage.errors import FormatRefused
 from storage.formats.records import Records
 from storage.formats.seen import Seen
 from storage.formats.sessions import Sessions
-from storage.formats.watermark import Watermark
+from storage.formats.watermark import SUFFIX, Watermark
 
 
 class Contract(Protocol):
@@ -100,7 +100,7 @@ class Declaration:
             declared.stop_at,
             _seen(learner, declared, event_type) if declared.drop_repeats else None,
             declared.late,
-            Watermark(f"{learner.name}_event_time", declared.late.allowed_ms) if declared.late is not None else None,
+            Watermark(learner.name + SUFFIX, declared.late.allowed_ms) if declared.late is not None else None,
         )
 
     @property
