@@ -136,6 +136,19 @@ class Homes:
         return self.places[address.storage]
 
 
+def places_of(declaration: Declaration, placement: Placement) -> dict[str, str]:
+    """ "ranking/popular" -> its technology; what is kept beside the storages is where the learner's state is.
+
+    Raises:
+        LearnerRefused: the learner's `state` is none of them.
+    """
+    places = {form.storage: placement.of(form) for form in declaration.storages.values()}
+    if declaration.kept:
+        state = _state(declaration, places)
+        places.update((form.storage, state) for form in declaration.kept)
+    return places
+
+
 def _must_read_back(declaration: Declaration, state: str) -> None:
     """Raise LearnerRefused where the ids of events, or its watermarks, cannot be kept beside the state."""
     if why := kind(state).lacks.get("load"):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from learners import Placement
 from learners.declaration import Declaration
+from learners.homes import places_of
 from storage import Catalogue, Descriptor, StorageConflict
 from storage.declaring import settled
 
@@ -39,7 +40,7 @@ def _of(declaration: Declaration, placement: Placement, catalogue: Catalogue) ->
 
 def _described(declaration: Declaration, placement: Placement) -> list[Descriptor]:
     """The storages as they would be, where they would be."""
-    where = {form.storage: placement.of(form) for form in declaration.storages.values()}
+    where = places_of(declaration, placement)
     return [
         replace(item, technology=where[item.storage]) for item in declaration.descriptors(declaration.learner.version)
     ]
