@@ -137,7 +137,7 @@ class Homes:
 
 
 def places_of(declaration: Declaration, placement: Placement) -> dict[str, str]:
-    """ "ranking/popular" -> its technology; what is kept beside the storages is where the learner's state is.
+    """Where each storage is placed; what is kept beside them is where the learner's state is.
 
     Raises:
         LearnerRefused: the learner's `state` is none of them.
