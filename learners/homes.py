@@ -10,6 +10,7 @@ from learners.errors import LearnerRefused
 from learners.placement import Placement
 from storage import Address, Descriptor, Technology, UnitState
 from storage.compound import Compound
+from storage.formats.sessions import Sessions
 from storage.technologies import kind
 from storage.technology import Commits
 
@@ -55,6 +56,7 @@ class Homes:
         state = _state(declaration, places)
         ordered = [state, *(name for name in names if name != state)]
         numbers = {storage: ordered.index(name) for storage, name in places.items()}
+        _must_hold_sessions(declaration, places, state)
         for form in declaration.kept:
             if form.reads_back:
                 _must_read_back(declaration, state)
@@ -144,6 +146,17 @@ def _must_read_back(declaration: Declaration, state: str) -> None:
             f"Learner {declaration.name} {what} where its state is, in {state}, from which no row is read back while "
             f"folding: {why}. Give it a storage in another technology, and name that as its `state`."
         )
+
+
+def _must_hold_sessions(declaration: Declaration, places: Mapping[str, str], state: str) -> None:
+    """Raise LearnerRefused where sessions could not be read back to be merged."""
+    for form in declaration.storages.values():
+        if isinstance(form, Sessions) and (places[form.storage] != state or "load" in kind(state).lacks):
+            raise LearnerRefused(
+                f"Learner {declaration.name} merges the sessions of {form.storage}, which are in "
+                f"{places[form.storage]}, from which no row is read back while folding; place them where the learner's "
+                f"`state` is, in a technology that lets rows be read back."
+            )
 
 
 def _state(declaration: Declaration, places: Mapping[str, str]) -> str:
