@@ -22,3 +22,17 @@ def conclude(figures: Mapping[str, Any], problems: Sequence[str]) -> None:
     sys.stdout.flush()
     if problems:
         sys.exit(1)
+
+
+def shortcomings(
+    figures: Mapping[str, float | None], least: Mapping[str, float], most: Mapping[str, float]
+) -> list[str]:
+    """What was not measured, and which figures do not reach what they must, or pass what they may not."""
+    missing = [f"{name} was not measured." for name, value in figures.items() if value is None]
+    wrong = [
+        f"{name} is {value:g}, and must be {bound:g} or {'more' if bounds is least else 'less'}."
+        for bounds in (least, most)
+        for name, bound in bounds.items()
+        if (value := figures[name]) is not None and (value < bound if bounds is least else value > bound)
+    ]
+    return missing + wrong

@@ -1,0 +1,126 @@
+"""What `make prove-streams` and `make bench` make of what processes write: rates, ratios, the figures, the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from benchmarks.prove_streams import __main__ as proof
+from benchmarks.prove_streams import memory
+from benchmarks.prove_streams.bench import Measured, report
+from benchmarks.prove_streams.progress import Mark, Standstill, marks, rate
+from benchmarks.prove_streams.rates import ratios
+from benchmarks.prove_streams.recovery import Owners
+
+GOOD: Mapping[str, float | None] = {**dict.fromkeys(proof.KEYS, 0.0), **proof.MOST, **proof.LEAST}
+
+
+def written(file: Path, *lines: object) -> Path:
+    """A file of JSON lines, the last of them cut off."""
+    file.write_text("\n".join(map(json.dumps, lines)) + '\n{"at": 9, "eve', "utf-8")
+    return file
+
+
+def committed(at: float, partition: int, position: int, process: int = 1) -> dict[str, object]:
+    """A line of a worker's trace."""
+    return {"committed": ["plays", partition, position], "learner": "plays_of_user", "process": process, "at": at}
+
+
+def test_how_far_a_process_is_comes_from_its_own_lines_or_from_what_a_worker_has_committed(tmp_path: Path) -> None:
+    said = written(tmp_path / "count.log", {"at": 1.0, "events": 10}, "something else", {"at": 2.0, "events": 30})
+    assert marks(said) == [Mark(1.0, 10), Mark(2.0, 30)]
+
+    delivered = {"delivered": ["plays", 0, 99], "at": 1.5}
+    trace = written(
+        tmp_path / "trace.jsonl", committed(1.0, 0, 5), delivered, committed(2.0, 1, 7), committed(3.0, 0, 8)
+    )
+    assert marks(trace) == [Mark(1.0, 5), Mark(2.0, 12), Mark(3.0, 15)]
+    assert marks(tmp_path / "none") == []
+
+
+def test_a_rate_is_that_of_the_steady_state_alone() -> None:
+    slow_start = [Mark(0.0, 1), Mark(1.9, 2)]
+    steady = [Mark(2.0 + step, 1_000 * step) for step in range(21)]
+    slow_end = [Mark(60.0, 20_001)]
+    assert rate([*slow_start, *steady, *slow_end], warm=2.0, seconds=20.0) == 1_000
+
+    with pytest.raises(Standstill):
+        rate([*slow_start, *slow_end], warm=2.0, seconds=20.0)
+
+
+def test_a_ratio_is_the_median_of_rounds_in_which_both_took_turns_and_none_without_the_other() -> None:
+    found = ratios({"user": [100.0, 50.0, 80.0], "bytewax": [10.0, 10.0], "loop": [50.0, 50.0, 20.0], "item": [9.0]})
+    assert found["vs_loop"] == 2.0
+    assert found["vs_bytewax"] == 7.5
+    assert found["vs_faust"] is None
+    assert found["vs_ceiling.item"] is None
+
+
+def test_partitions_have_moved_when_another_process_has_committed_each(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    first = [committed(1.0, partition, 5, process=0 if partition < 2 else 1) for partition in range(4)]
+    trace.write_text("".join(json.dumps(line) + "\n" for line in first), "utf-8")
+    owners = Owners(trace)
+    assert owners.of(0) == [("plays", 0), ("plays", 1)]
+
+    def commit(line: Mapping[str, object]) -> None:
+        with trace.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    commit(committed(2.0, 0, 6, process=2))
+    assert not owners.moved([("plays", 0), ("plays", 1)], 0)
+    commit(committed(3.5, 1, 6, process=2))
+    commit(committed(4.0, 1, 7, process=2))
+    assert owners.moved([("plays", 0), ("plays", 1)], 0)
+    assert owners.first(("plays", 1), since=1.5, but=0) == 3.5
+
+
+def test_the_memory_after_so_many_events_is_that_seen_while_they_were_committed(tmp_path: Path) -> None:
+    trace = written(tmp_path / "trace.jsonl", *(committed(float(second), 0, 100 * second) for second in range(1, 21)))
+    seen = [(second / 10, 1_000 + second) for second in range(220)]
+    assert memory.resident(seen, trace, 1_000) == 1_100
+    with pytest.raises(Standstill):
+        memory.resident(seen[:10], trace, 1_000)
+
+
+def test_the_last_line_has_the_keys_that_others_rely_on_and_what_is_missed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def concluded(figures: Mapping[str, float | None]) -> str:
+        monkeypatch.setattr(proof, "PARTS", {"all": lambda folder, extent: figures})
+        proof.main([])
+        return capsys.readouterr().out
+
+    found = json.loads(concluded(GOOD))
+    assert {key: set(value) if isinstance(value, dict) else None for key, value in found.items()} == {
+        "vs_ceiling": {"item", "user"},
+        **dict.fromkeys(("vs_loop", "vs_bytewax", "vs_quix", "vs_faust", "fenced_vs_unfenced")),
+        "freshness_ms": {"p50", "p99"},
+        **dict.fromkeys(("recovery_s", "rss_ratio", "chain_lost", "chain_doubled", "faust_events")),
+    }
+
+    with pytest.raises(SystemExit) as ended:
+        concluded({**GOOD, "vs_ceiling.user": 0.4, "chain_doubled": 1.0, "vs_faust": None})
+    said = capsys.readouterr()
+    assert ended.value.code == 1
+    assert json.loads(said.out)["vs_faust"] is None
+    assert said.err.splitlines()[1:] == [
+        "vs_faust was not measured.",
+        "vs_ceiling.user is 0.4, and must be 0.5 or more.",
+        "chain_doubled is 1, and must be 0 or less.",
+    ]
+
+
+def test_the_report_says_what_was_missed_and_has_a_row_for_everybody() -> None:
+    rates = {"ceiling": [1e6, 9e5], "user": [4e5, 5e5], "loop": [1e5, 1e5]}
+    figures = {"vs_loop": 4.5, "vs_ceiling.user": 0.475, "vs_faust": None}
+    page = report(Measured(rates, {0.5: [10.0, 20.0, 30.0]}, figures), {"machine": "this one"}, drawn=True)
+    assert "| vs_ceiling.user | 0.475 | at least 0.5 | missed |" in page
+    assert "| vs_loop | 4.5 | at least 3 | reached |" in page
+    assert "| vs_faust | not measured | at least 100 | missed |" in page
+    assert "| hand-written loop, per user | 100,000 | 100,000 | 100,000 | 2 | 4.50x |" in page
+    assert "| 50% | 3 | 20 ms | 28 ms | 30 ms |" in page
+    assert "(rates.png)" in page
