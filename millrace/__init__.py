@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, stream
+    from millrace.faust import faust_app
     from millrace.producer import Producer
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
@@ -53,6 +54,7 @@ _HOME = {
     ),
     "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
+    "millrace.faust": ("faust_app",),
     "millrace.producer": ("Producer",),
     "millrace.settings": ("Settings",),
 }
@@ -87,6 +89,7 @@ __all__ = [
     "Settings",
     "Vectors",
     "VectorsReader",
+    "faust_app",
     "load",
     "stream",
 ]
