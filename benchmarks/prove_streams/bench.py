@@ -25,7 +25,7 @@ from benchmarks.prove_streams import freshness, memory, rates, recovery
 from benchmarks.prove_streams.__main__ import LEAST, MOST
 from benchmarks.prove_streams.contestants import PACKAGES
 from benchmarks.prove_streams.extent import BENCH, QUICK, Extent
-from benchmarks.prove_streams.plots import PLOTS
+from benchmarks.prove_streams.plots import PLOTS, file
 from benchmarks.report import say, shortcomings
 
 REPORT = Path(__file__).parents[1] / "report.md"
@@ -162,7 +162,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _picture(drawn: bool, name: str) -> Sequence[str]:
-    return [f"![{PLOTS[name]}]({name}.png)"] if drawn else []
+    return [f"![{PLOTS[name]}]({file(name)})"] if drawn else []
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Extent:
         load_seconds: at each load while the freshness is measured.
         kills: of a worker, for the recovery.
         chain_kills: of the workers of a chain.
-        chain_events: that flow through it meanwhile.
+        chain_rate: events per second that flow through it meanwhile.
         faust_events: that go through the example with Faust.
     """
 
@@ -35,8 +35,8 @@ class Extent:
     load_seconds: float = 25.0
     kills: int = 5
     chain_kills: int = 12
-    chain_events: int = 300_000
-    faust_events: int = 20_000
+    chain_rate: float = 4_000.0
+    faust_events: int = 9_000
 
 
 PROOF = Extent()
@@ -44,7 +44,7 @@ BENCH = Extent(rounds=7, peer_rounds=4, fence_rounds=8, load_seconds=60.0, kills
 QUICK = Extent(
     events=400_000,
     rounds=1,
-    seconds=2.0,
+    seconds=4.0,
     peer_rounds=1,
     peer_seconds=3.0,
     warm=0.5,
@@ -53,7 +53,7 @@ QUICK = Extent(
     load_seconds=3.0,
     kills=1,
     chain_kills=2,
-    chain_events=20_000,
+    chain_rate=500.0,
     faust_events=1_000,
 )
 """Says whether every part works; its figures mean nothing."""

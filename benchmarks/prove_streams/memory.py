@@ -11,7 +11,7 @@ import psutil
 from benchmarks.prove_streams import plays
 from benchmarks.prove_streams.extent import Extent
 from benchmarks.prove_streams.progress import STILL, Counting, Standstill, begun, marks
-from benchmarks.prove_streams.stage import broker, counts, learning, own_redis
+from benchmarks.prove_streams.stage import broker, learning, own_redis, rows
 from benchmarks.report import say
 
 EVERY = 0.05
@@ -29,7 +29,7 @@ def measure(folder: Path, extent: Extent) -> dict[str, float | None]:
         with learning(folder / "user", own, "user") as counting:
             begun("the worker", counting)
             seen = _watched(counting, many)
-        total = counts(folder / "user" / "plays", own)
+        total = int(rows(folder / "user" / "plays", own, "counts")["value"].sum())
     if total != many:
         raise RuntimeError(f"{many:,} events were sent, and {total:,} were counted.")
     found = [resident(seen, counting.file, events) for events in (few, many)]

@@ -17,11 +17,16 @@ PLOTS = {
 ORDER = ("ceiling", "item", "user", "unfenced", "loop", "bytewax", "quix", "faust")
 
 
+def file(name: str) -> str:
+    """The name of a plot's file, beside `report.md`."""
+    return f"report-{name}.png"
+
+
 def main() -> None:
     """Draw all of them."""
     measured, folder = json.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
-    _rates(measured["rates"]).savefig(folder / "rates.png", dpi=120)
-    _freshness(measured["waits_ms"]).savefig(folder / "freshness.png", dpi=120)
+    _rates(measured["rates"]).savefig(folder / file("rates"), dpi=120)
+    _freshness(measured["waits_ms"]).savefig(folder / file("freshness"), dpi=120)
 
 
 def _axes(title: str) -> tuple[Any, Any]:
@@ -61,6 +66,8 @@ def _freshness(waits: Mapping[str, Sequence[float]]) -> Any:
     axes.axvline(60, color="grey", linestyle=":", linewidth=1)
     axes.axvline(200, color="grey", linestyle=":", linewidth=1)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_xlabel("milliseconds from the producer to the answer; dotted: the targets for p50 and p99 at half load")
     axes.set_ylim(0, 1)
     axes.legend()

@@ -68,8 +68,8 @@ def rate(found: Sequence[Mark], warm: float, seconds: float) -> float:
         Standstill: there are too few marks to say.
     """
     counted = [mark for mark in found if warm <= mark.at - found[0].at <= warm + seconds]
-    if len(counted) < 2 or counted[-1].at - counted[0].at < seconds / 4:
-        raise Standstill("It made too little progress to be measured.")
+    if len(counted) < 2 or counted[-1].at - counted[0].at < seconds / 10:
+        raise Standstill("There was too little progress to be measured.")
     return (counted[-1].events - counted[0].events) / (counted[-1].at - counted[0].at)
 
 

@@ -12,7 +12,7 @@ from benchmarks.prove_models.installation import Missing, installed
 from benchmarks.prove_streams import contestants, plays
 from benchmarks.prove_streams.contestants import Contestant
 from benchmarks.prove_streams.extent import Extent
-from benchmarks.prove_streams.progress import measured
+from benchmarks.prove_streams.progress import Standstill, measured
 from benchmarks.prove_streams.stage import broker
 from benchmarks.report import say
 from millrace.settings import Settings
@@ -36,17 +36,25 @@ class Course:
     settings: Settings
     extent: Extent
     rates: Rates = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
     _runs: int = 0
 
     def run(self, running: Mapping[str, Contestant], seconds: float) -> None:
-        """One round: each of them from the beginning of the log, one after the other."""
+        """One round: each from the beginning of the log, one after the other. Who fails is out of the next rounds."""
         for name, contestant in running.items():
-            self._runs += 1
-            folder = self.folder / f"{name}-{self._runs}"
-            with contestant(folder, self.settings) as counting:
-                found = measured(name, counting, self.extent.warm, seconds, self.extent.events)
-            say(f"{name}: {found:,.0f} events/s")
-            self.rates.setdefault(name, []).append(found)
+            if name not in self.failed:
+                try:
+                    self._turn(name, contestant, seconds)
+                except (Missing, Standstill) as error:
+                    say(str(error))
+                    self.failed.add(name)
+
+    def _turn(self, name: str, contestant: Contestant, seconds: float) -> None:
+        self._runs += 1
+        with contestant(self.folder / f"{name}-{self._runs}", self.settings) as counting:
+            found = measured(name, counting, self.extent.warm, seconds, self.extent.events)
+        say(f"{name}: {found:,.0f} events/s")
+        self.rates.setdefault(name, []).append(found)
 
 
 def measure(folder: Path, extent: Extent) -> dict[str, float | None]:

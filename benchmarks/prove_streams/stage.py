@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from benchmarks.local_stack import local_stack
 from benchmarks.ports import free_port
 from benchmarks.process import millrace_process
@@ -53,11 +55,16 @@ def learning(folder: Path, settings: Settings, fold: str, processes: int = 1) ->
         yield Counting(started, trace)
 
 
-def counts(folder: Path, settings: Settings) -> int:
-    """The sum of all that a product's only learner has counted. Blocks while every row is read."""
+def rows(folder: Path, settings: Settings, name: str) -> pl.DataFrame:
+    """All rows of the storage that is the attribute `name` of one of a product's learners. Blocks while they are read.
+
+    Raises:
+        ValueError: no worker has declared it yet.
+    """
     loaded = Product.load(folder)
-    [declaration] = declarations(loaded.learners, loaded.event_types)
+    every = declarations(loaded.learners, loaded.event_types)
+    [storage] = [item.storages[name] for item in every if name in item.storages]
     with closing(Platform(settings)) as platform:
-        technology, storage = platform.technologies["redis"], declaration.storages["counts"]
+        technology = platform.technologies["redis"]
         [descriptor] = [item for item in technology.storages() if item.storage == storage.storage]
-        return int(to_frame(storage, technology, descriptor)["value"].sum())
+        return to_frame(storage, technology, descriptor)

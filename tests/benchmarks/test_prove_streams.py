@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,14 @@ import pytest
 from benchmarks.prove_streams import __main__ as proof
 from benchmarks.prove_streams import memory
 from benchmarks.prove_streams.bench import Measured, report
+from benchmarks.prove_streams.chain.events import Click
+from benchmarks.prove_streams.chained import difference, wanted
+from benchmarks.prove_streams.faust_example import visits
+from benchmarks.prove_streams.plays import START
 from benchmarks.prove_streams.progress import Mark, Standstill, marks, rate
 from benchmarks.prove_streams.rates import ratios
 from benchmarks.prove_streams.recovery import Owners
+from examples.sessions.events import Click as Opened
 
 GOOD: Mapping[str, float | None] = {**dict.fromkeys(proof.KEYS, 0.0), **proof.MOST, **proof.LEAST}
 
@@ -86,6 +92,23 @@ def test_the_memory_after_so_many_events_is_that_seen_while_they_were_committed(
         memory.resident(seen[:10], trace, 1_000)
 
 
+def test_what_a_chain_has_lost_and_doubled_is_told_event_by_event() -> None:
+    sent = [
+        Click(user, item, number, START) for number, (user, item) in enumerate([("a", "x"), ("b", "x"), ("a", "y")])
+    ]
+    right = wanted(sent)
+    assert right == {("x", "0/0"): 1, ("x", "1/0"): 1, ("y", "2/1"): 1}
+    assert difference(right, right) == (0, 0)
+    assert difference(right, {("x", "0/0"): 1, ("x", "1/0"): 3}) == (1, 2)
+    assert difference(right, {**right, ("y", "2/0"): 1}) == (0, 1), "the first learner has counted otherwise"
+
+
+def test_sessions_are_what_follows_from_the_clicks() -> None:
+    minutes = [("a", 0), ("b", 1), ("a", 30), ("a", 61), ("b", 2)]
+    sent = [Opened(user, "page", START + timedelta(minutes=minute)) for user, minute in minutes]
+    assert visits(sent) == {"a": {"sessions": 2, "clicks": 3}, "b": {"sessions": 1, "clicks": 2}}
+
+
 def test_the_last_line_has_the_keys_that_others_rely_on_and_what_is_missed_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,4 +146,4 @@ def test_the_report_says_what_was_missed_and_has_a_row_for_everybody() -> None:
     assert "| vs_faust | not measured | at least 100 | missed |" in page
     assert "| hand-written loop, per user | 100,000 | 100,000 | 100,000 | 2 | 4.50x |" in page
     assert "| 50% | 3 | 20 ms | 28 ms | 30 ms |" in page
-    assert "(rates.png)" in page
+    assert "(report-rates.png)" in page
