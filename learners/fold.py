@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import polars as pl
 
 from learners.declaration import Declaration
 from learners.errors import FoldFailed
+from learners.outbox import Outbox
 from schemas import Record
 from storage import Address, Session
 from streams import Batch
@@ -35,7 +37,16 @@ class Fold:
         self.learner = declaration.learner()
         for attribute, storage in declaration.storages.items():
             setattr(self.learner, attribute, storage.bind(self.session))
+        self.outbox = Outbox()
+        for attribute, emit in declaration.emits.items():
+            setattr(self.learner, attribute, emit.bind(self.outbox))
+        self._marks = declaration.marks.bind(self.session) if declaration.marks is not None else None
         self._seen = declaration.seen.bind(self.session) if declaration.seen is not None else None
+
+    @property
+    def rows(self) -> int:
+        """How much waits for the next commit, as rows to write and events to emit."""
+        return self.session.writes.rows + len(self.outbox)
 
     def fold(self, batch: Batch) -> None:
         """Let the learner learn one batch.
@@ -45,6 +56,7 @@ class Fold:
         """
         done = 0
         batch = self._without_repeats(batch)
+        self.outbox.begin(batch.offsets)
         self.session.begin(lambda: self._keys(batch.frame), 1 if self.declaration.events else batch.rows)
         try:
             if self.declaration.events is None:
@@ -52,6 +64,7 @@ class Fold:
             else:
                 learn = self.learner.learn
                 for event in self.declaration.events(batch.frame):
+                    self.outbox.at = int(batch.offsets[done])
                     learn(event)
                     done += 1
                     self.session.step += 1
@@ -61,11 +74,13 @@ class Fold:
             raise self._failure(batch, done, error) from error
         self._see(batch.frame)
 
-    def fold_event(self, event: Record) -> None:
+    def fold_event(self, event: Record, offset: int) -> None:
         """Let an event learner learn one event, without a frame around it."""
         if self._seen is not None and self._seen.first([getattr(event, self._id)]) == [False]:
             return
         key = self.session.key_field
+        self.outbox.begin(np.array([offset], np.int64))
+        self.outbox.at = offset
         self.session.begin(lambda: () if key is None else (str(getattr(event, key)),))
         self.learner.learn(event)
 
@@ -74,7 +89,12 @@ class Fold:
         return self.declaration.event_type.id or ""
 
     def _without_repeats(self, batch: Batch) -> Batch:
-        """The batch without those events that this unit has seen before, where its learner drops them."""
+        """The batch without those events that this unit has seen before: emitted again, or sent twice where its learner
+        drops them."""
+        if self._marks is not None and batch.sources is not None and batch.rows:
+            sources = batch.sources
+            new = self._marks.first(sources.names, sources.which, sources.positions)
+            batch = batch if new.all() else batch.only(new)
         if self._seen is None or not batch.rows:
             return batch
         first = self._seen.first(batch.frame[self._id])

@@ -42,7 +42,8 @@ class Homes:
             LearnerRefused: a technology is not set up, or the learner's `state` is none of them.
         """
         placement = placement or Placement()
-        places = {form.storage: placement.of(form) for form in declaration.storages.values()}
+        homes = declaration.storages.values() or declaration.own  # who only emits has a position all the same
+        places = {form.storage: placement.of(form) for form in homes}
         names = list(dict.fromkeys(places.values()))
         for name in names:
             if name not in technologies:
@@ -54,9 +55,10 @@ class Homes:
         state = _state(declaration, places)
         ordered = [state, *(name for name in names if name != state)]
         numbers = {storage: ordered.index(name) for storage, name in places.items()}
-        if declaration.seen is not None:
-            _must_read_back(declaration, state)
-            numbers[declaration.seen.storage] = 0
+        for form in declaration.own:
+            if form.reads_back:
+                _must_read_back(declaration, state)
+            numbers[form.storage] = 0
         return cls(declaration, tuple(technologies[name] for name in ordered), numbers)
 
     @property

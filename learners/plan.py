@@ -12,6 +12,7 @@ from enum import Enum
 
 from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome
 from storage.unit import Outcome
+from streams import StreamError
 
 ROWS_PER_COMMIT = 2_000
 """A commit is cut at the first event at which it holds this many rows, as `Writes.rows` counts them, so that readers
@@ -64,7 +65,7 @@ def after_error(error: BaseException, troubles: Troubles) -> tuple[Then, Trouble
         return (Then.STOP if gaps >= GAPS_IN_A_ROW else Then.RECLAIM), replace(troubles, gaps=gaps)
     if isinstance(error, Fenced):
         return Then.RECLAIM, troubles
-    if isinstance(error, UnknownOutcome | StorageUnavailable):
+    if isinstance(error, UnknownOutcome | StorageUnavailable | StreamError):
         return Then.RECLAIM, replace(troubles, silences=troubles.silences + 1)
     if isinstance(error, SuspectGeneration):
         return Then.STOP, troubles

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from uuid import uuid4
 
 from learners.bad_limit import BadShare
 from learners.commit import Commit
 from learners.declaration import Declaration
+from learners.emission import Flight
+from learners.emitter import NOBODY, Emits
 from learners.errors import FoldFailed
 from learners.fold import Fold
 from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
@@ -24,6 +27,12 @@ from storage.technology import Commits
 from streams import Batch, Fetched
 
 log = logging.getLogger(__name__)
+
+
+EMITTED = (
+    "a learner emits the events of {0}, and may emit them again after a crash. Say so, that repeats are dropped: "
+    "`mr.stream({0!r}, emitted=True)`, with the next version if this has folded emitted events before."
+)
 
 
 class State(Enum):
@@ -58,6 +67,7 @@ class Unit:
         committer: Executor,
         trace: Trace,
         interval: float,
+        emitter: Emits = NOBODY,
     ) -> None:
         self.id = unit
         self.state = State.WAITING
@@ -71,13 +81,14 @@ class Unit:
         self._committer = committer
         self._trace = trace
         self._interval = interval
+        self._emitter = emitter
         self._troubles = CALM
         self._size = FoldSize()
         self._claim: Claim | None = None
         self._fold: Fold | None = None
         self._sent: int | None = None
         self._sent_at = 0.0
-        self._flight: tuple[Commit, Future[None]] | None = None
+        self._flight: tuple[Commit, Flight] | None = None
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
         self._weighed = 0
@@ -103,6 +114,9 @@ class Unit:
         """Fold what of the batch lies at or above the position, committing on the way. Blocks while it folds, and
         while an earlier commit is under way when the next is full."""
         if self.state is not State.ACTIVE:
+            return
+        if batch.sources is not None and self._declaration.marks is None:
+            self.stop(EMITTED.format(batch.topic))
             return
         try:
             rest = batch if self.position is None else batch.since(self.position)
@@ -175,7 +189,7 @@ class Unit:
         """Fold the first part of what is left; returns the remainder."""
         assert self._fold is not None
         assert self._claim is not None
-        pending = self._fold.session.writes.rows
+        pending = self._fold.rows
         size = self._size.next(pending)
         late = time.monotonic() - self._sent_at >= self._interval
         folded = self.position != self._sent  # a model is no row before it is committed
@@ -189,13 +203,13 @@ class Unit:
         if part.rows:
             self._learn(part)
         self.position = part.next
-        if self.position == cut or self._fold.session.writes.rows >= ROWS_PER_COMMIT:
+        if self.position == cut or self._fold.rows >= ROWS_PER_COMMIT:
             self._commit()
         return rest if part is rest else rest.since(part.next)
 
     def _learn(self, part: Batch) -> None:
         assert self._fold is not None
-        before = self._fold.session.writes.rows
+        before = self._fold.rows
         self._unread = None
         try:
             self._fold.fold(part)
@@ -208,7 +222,7 @@ class Unit:
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
         if self._hurdle is None:
-            self._size = self._size.after(part.rows, max(0, self._fold.session.writes.rows - before))
+            self._size = self._size.after(part.rows, max(0, self._fold.rows - before))
 
     def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
         """Committed rows of this unit, under its fence, at the position that the fold stands on."""
@@ -233,7 +247,11 @@ class Unit:
             return
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
-        self._flight = commit, self._committer.submit(commit.send, self._commits)
+        send, emitted = partial(self._send, commit), self._fold.outbox.take()
+        self._flight = commit, self._emitter.emit(self.id, emitted, send) if emitted else send()
+
+    def _send(self, commit: Commit) -> Future[None]:
+        return self._committer.submit(commit.send, self._commits)
 
     def _land(self, wait: bool) -> None:
         if self._flight is None or self._fold is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from learners.declaration import Contract, Declaration, declarations
+from learners.emitter import NOBODY, Emitter
 from learners.errors import LearnerRefused
 from learners.homes import Homes
 from learners.latecomers import Latecomers
@@ -20,6 +21,7 @@ from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.placement import Placement
 from learners.plan import SMALLEST_LIMIT, next_limit
+from learners.repartition import Repartition, with_repartitions
 from learners.standstills import Standstills
 from learners.trace import Trace
 from learners.unit import State, Unit
@@ -48,6 +50,8 @@ class Worker:
         stops: where it is kept that a unit stands still; None = this worker's memory.
         member: this worker's lasting name in the group: a restart under the same name has its partitions at once.
         interval: longest time in seconds that folded rows wait for their commit.
+        emitter: sends what learners emit, and writes derived topics; closed with the worker. None = they may not.
+        prefix: what the names of derived topics begin with; those of two products that share a platform differ by it.
         trace: file for JSON lines about deliveries, commits and claims; for fault tests.
     """
 
@@ -65,12 +69,14 @@ class Worker:
         interval: float = 0.025,
         trace: Path | None = None,
         stops: Stops | None = None,
+        emitter: Emitter | None = None,
+        prefix: str = "",
     ) -> None:
         self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
         self._declarations = declarations(learners, event_types)
-        placement = placement or Placement()
-        placement.check([form for item in self._declarations for form in item.storages.values()])
-        self._homes = {item.name: Homes.of(item, technologies, placement) for item in self._declarations}
+        self._technologies, self._placement = technologies, placement or Placement()
+        self._placement.check([form for item in self._declarations for form in item.storages.values()])
+        self._homes = self._housed()
         self._dead_letters = dead_letters
         self._interval = interval
         self._trace = Trace(trace)
@@ -85,6 +91,7 @@ class Worker:
         self._standstills = Standstills(stops or Stops(MemoryTable()))
         self._noted: dict[tuple[str, int], int] = {}
         self._note_due = 0.0
+        self._emitter, self._prefix = emitter, prefix
 
     @property
     def problems(self) -> dict[str, str]:
@@ -101,11 +108,10 @@ class Worker:
             StorageConflict: a learner's options were changed without a new version.
         """
         with self._closing():
-            self._refuse_total_order()
+            self._derive()
             if not self._declare(stop):
                 return
-            types = {declaration.topic: declaration.event_type for declaration in self._declarations}
-            consumer = Consumer(self._kafka, self._codec, self._group, self._member, types, self)
+            consumer = self._consumer()
             try:
                 while not stop.is_set():
                     self._pass(consumer)
@@ -185,7 +191,8 @@ class Worker:
         generation = self._generations[declaration.name]
         unit = UnitId(declaration.name, declaration.learner.version, generation, declaration.topic, partition)
         commits = self._homes[declaration.name].commits
-        return Unit(unit, declaration, commits, self._committer, self._trace, self._interval)
+        emitter = self._emitter or NOBODY
+        return Unit(unit, declaration, commits, self._committer, self._trace, self._interval, emitter)
 
     def _log_range(self, topic: str, partition: int) -> tuple[int, int]:
         return self._topics.ends([topic])[topic, partition]
@@ -241,19 +248,42 @@ class Worker:
     def _units(self, name: str) -> list[Unit]:
         return [unit for partition in self._partitions.values() for unit in partition.units if unit.id.learner == name]
 
-    def _refuse_total_order(self) -> None:
+    def _derive(self) -> None:
+        """Make the topics that learners emit to, or that they ask for by another key or in one order. Blocks."""
+        emitted = {emit.topic for item in self._declarations for emit in item.emits.values()}
+        self._declarations = with_repartitions(self._declarations, self._prefix, self._topics.partitions, emitted)
+        self._homes = self._housed()
         for declaration in self._declarations:
-            if declaration.total_order and self._topics.partitions(declaration.topic) > 1:
-                raise LearnerRefused(
-                    f"Learner {declaration.name} needs {declaration.topic} in one order, but the topic has several "
-                    'partitions; derived topics are not there yet. Leave `order="total"` out, or give it one partition.'
-                )
+            for emit in declaration.emits.values():
+                if self._emitter is None:
+                    raise LearnerRefused(f"{declaration.name} emits to {emit.topic}, and its worker has no emitter.")
+                count = self._emitter.prepare(emit.event_type, self._wanted(declaration, emit.topic))
+                assert declaration.emitted is not None
+                declaration.emitted.partitions[emit.topic] = count
+
+    def _wanted(self, declaration: Declaration, topic: str) -> int | None:
+        """How many partitions a topic has if it must be made: a derived one as many as its source, or one."""
+        readers = [item for item in self._declarations if item.topic == topic and item.source is not None]
+        if not readers:
+            return None
+        return 1 if readers[0].total_order else self._topics.partitions(declaration.topic)
+
+    def _housed(self) -> dict[str, Homes]:
+        return {item.name: Homes.of(item, self._technologies, self._placement) for item in self._declarations}
+
+    def _consumer(self) -> Consumer:
+        types = {item.topic: item.event_type for item in self._declarations}
+        emitted = [item.topic for item in self._declarations if item.marks is not None]
+        raw = [item.topic for item in self._declarations if issubclass(item.learner, Repartition)]
+        return Consumer(self._kafka, self._codec, self._group, self._member, types, self, emitted=emitted, raw=raw)
 
     @contextmanager
     def _closing(self) -> Iterator[None]:
         try:
             yield
         finally:
+            if self._emitter is not None:
+                self._emitter.close()
             self._committer.shutdown(wait=True)
             self._latecomers.close()
             self._lookout.close()

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, stream
+    from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, emit, stream
     from millrace.faust import faust_app
     from millrace.producer import Producer
     from millrace.settings import Settings
@@ -52,7 +52,7 @@ _HOME = {
         "Vectors",
         "VectorsReader",
     ),
-    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "stream"),
+    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "emit", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.faust": ("faust_app",),
     "millrace.producer": ("Producer",),
@@ -89,6 +89,7 @@ __all__ = [
     "Settings",
     "Vectors",
     "VectorsReader",
+    "emit",
     "faust_app",
     "load",
     "stream",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from learners import Worker
+from learners import Emitter, Worker
 from millrace.collector import Collector
 from millrace.deployments.loading import OnDisk, loaded
 from millrace.platform import Platform, all_event_types, all_learners, placement
@@ -46,6 +46,8 @@ def run_worker(
             interval=settings.commit_interval_ms / 1000,
             trace=trace,
             stops=platform.stops,
+            emitter=Emitter(platform.kafka, platform.registry, settings.partitions),
+            prefix=f"{product.name}.",
         ).run(stop)
     finally:
         collector.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from confluent_kafka import (
@@ -54,6 +54,8 @@ class Consumer:
         member: this member's name, unlike all others' of its group, the same after a restart.
         event_types: the event type of each topic to read.
         owner: is told which partitions come and go, and says where each is read from.
+        emitted: the topics among them that learners emit to, whose events say what they were emitted for.
+        raw: the topics among them whose batches bring the messages too.
         session_timeout: seconds after which a silent member's partitions go to the others; Kafka allows 6 and more.
     """
 
@@ -66,7 +68,10 @@ class Consumer:
         event_types: Mapping[str, EventType],
         owner: Owner,
         session_timeout: float = 6.0,
+        emitted: Collection[str] = (),
+        raw: Collection[str] = (),
     ) -> None:
+        self._emitted, self._raw = frozenset(emitted), frozenset(raw)
         self._codec, self._event_types, self._owner = codec, dict(event_types), owner
         self._positions: dict[Partition, int | None] = {}  # the next offset to hand out; None: the log's beginning
         self._unplaced: list[Partition] = []  # given to us, without a position yet
@@ -204,10 +209,10 @@ class Consumer:
 
     def _decoded(self) -> list[Fetched]:
         """What is held, decoded; the positions move behind it."""
-        found = [
-            decode(self._positions[at], stretch, self._codec, self._event_types[at[0]])
-            for at, stretch in self._held.items()
-        ]
+        found = []
+        for (topic, partition), stretch in self._held.items():
+            first, event_type = self._positions[topic, partition], self._event_types[topic]
+            found.append(decode(first, stretch, self._codec, event_type, topic in self._emitted, topic in self._raw))
         for fetched in found:
             self._positions[fetched.batch.topic, fetched.batch.partition] = fetched.batch.next
         return found

@@ -20,7 +20,7 @@ from schemas.event_type import EventType
 from schemas.registry_client import RegistryClient
 from schemas.wire import frame
 from streams.deliveries import Deliveries, OnDelivery, delivery_failed
-from streams.errors import DeliveryFailed
+from streams.errors import DeliveryFailed, KafkaUnavailable
 from streams.kafka import LOGGER, Kafka, log_client_error, said
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -108,10 +108,20 @@ class Producer:
         headers: Headers = (),
         on_delivery: OnDelivery | None = None,
         partition: int = BY_KEY,
+        timestamp_ms: int | None = None,
+        patience: float = math.inf,
     ) -> None:
-        """Send one message as it is. Blocks and raises as `send` does."""
+        """Send one message as it is. Blocks and raises as `send` does, and raises KafkaUnavailable where the queue has
+        no room for `patience` seconds.
+
+        Args:
+            timestamp_ms: the log's time for it, if the topic takes that from its producers; None = now.
+        """
         report = self._on_delivery if on_delivery is None else partial(_report, on_delivery)
-        while not self._queued(topic, key, value, headers, report, partition):
+        until = time.monotonic() + patience
+        while not self._queued(topic, key, value, headers, report, partition, timestamp_ms):
+            if time.monotonic() > until:
+                raise KafkaUnavailable(f"Kafka has not taken an event of {topic} for {patience:g} s.")
             self._client.poll(0.05)
 
     async def deliver(
@@ -189,6 +199,16 @@ class Producer:
             self._closed.set()
             self._acknowledging.join()
 
+    def abandon(self, timeout: float = 5.0) -> None:
+        """Stop at once: what Kafka has not acknowledged has failed, though some of it may yet arrive. Blocks for a
+        moment, until everybody has been told."""
+        if self._closed.is_set():
+            return
+        self._client.purge()
+        self._client.flush(timeout)
+        self._closed.set()
+        self._acknowledging.join()
+
     def __enter__(self) -> Self:
         return self
 
@@ -205,11 +225,15 @@ class Producer:
         headers: Headers,
         report: _Report,
         partition: int = BY_KEY,
+        timestamp_ms: int | None = None,
     ) -> bool:
         """Put a message into the client's queue; False when that is full."""
         own: Any = list(headers) or None
+        at = timestamp_ms or 0  # 0 = now
         try:
-            self._client.produce(topic, value=value, key=key, partition=partition, on_delivery=report, headers=own)
+            self._client.produce(
+                topic, value=value, key=key, partition=partition, on_delivery=report, headers=own, timestamp=at
+            )
         except BufferError:
             return False
         except KafkaException as failure:

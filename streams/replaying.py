@@ -14,6 +14,7 @@ from streams.letter_reader import LetterReader
 from streams.producer import BY_KEY, Producer
 from streams.replays import Back, Replays
 from streams.selection import Selection
+from streams.sources import without_source
 
 AT_ONCE = 500
 """Letters that are claimed, sent and settled together: so many may be unsure when the process is killed."""
@@ -183,7 +184,7 @@ class _Sending:
             to,
             event.key,
             event.value,
-            event.headers,
+            without_source(event.headers),  # it is no repeat of the one that was refused
             on_delivery=deliveries.acknowledged(index),
             partition=event.partition if same else BY_KEY,
         )
