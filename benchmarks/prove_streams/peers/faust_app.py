@@ -16,7 +16,6 @@ app = faust.App(
     datadir=os.environ["PROOF_STATE"],
     topic_partitions=4,
     web_enabled=False,
-    worker_redirect_stdouts=False,
 )
 topic = app.topic(
     os.environ["PROOF_TOPIC"], key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
