@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+Found = TypeVar("Found")
 
 
 def say(text: str) -> None:
     """One line of progress, at once."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def attempt(measure: Callable[[], Found], otherwise: Found) -> Found:
+    """What is measured; where that fails, why, and something else in its place: what comes after is measured all the
+    same."""
+    try:
+        return measure()
+    except Exception as error:
+        say("".join(traceback.format_exception(error)))
+        return otherwise
 
 
 def conclude(figures: Mapping[str, Any], problems: Sequence[str]) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.prove_streams import chained, faust_example, freshness, memory, rates, recovery
 from benchmarks.prove_streams.extent import PROOF, QUICK, Extent
-from benchmarks.report import conclude, say, shortcomings
+from benchmarks.report import attempt, conclude, say, shortcomings
 
 Figures = Mapping[str, float | None]
 Part = Callable[[Path, Extent], Figures]
@@ -65,22 +65,13 @@ def main(arguments: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="millrace-proof-") as place:
         for name in names or PARTS:
             begun, folder = time.monotonic(), Path(place) / name
-            found = _measured(PARTS[name], folder, extent)
+            found: Figures = attempt(partial(PARTS[name], folder, extent), {})
             unknown = found.keys() - figures.keys()
             if unknown:
                 raise KeyError(f"{name} answers for what is no key of the proof: {', '.join(unknown)}")
             figures |= found
             say(f"{name}: {dict(found)} ({time.monotonic() - begun:.0f} s)")
     conclude(nested(figures), shortcomings(figures, LEAST, MOST))
-
-
-def _measured(part: Part, folder: Path, extent: Extent) -> Figures:
-    """No figures from a part that fails; those after it are measured all the same."""
-    try:
-        return part(folder, extent)
-    except Exception as error:
-        say("".join(traceback.format_exception(error)))
-        return {}
 
 
 def nested(figures: Figures) -> dict[str, Any]:

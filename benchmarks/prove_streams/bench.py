@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
@@ -26,7 +27,7 @@ from benchmarks.prove_streams.__main__ import LEAST, MOST
 from benchmarks.prove_streams.contestants import PACKAGES
 from benchmarks.prove_streams.extent import BENCH, QUICK, Extent
 from benchmarks.prove_streams.plots import PLOTS, file
-from benchmarks.report import say, shortcomings
+from benchmarks.report import attempt, say, shortcomings
 
 REPORT = Path(__file__).parents[1] / "report.md"
 PLOTTER = "matplotlib==3.11.2"
@@ -71,14 +72,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _measured(folder: Path, extent: Extent) -> Measured:
-    found = rates.course(folder / "rates", extent)
-    waits = freshness.course(folder / "freshness", extent)
-    figures = {
-        **rates.ratios(found),
-        **freshness.at_half(waits),
-        **recovery.measure(folder / "recovery", extent),
-        **memory.measure(folder / "memory", extent),
-    }
+    found: rates.Rates = attempt(lambda: rates.course(folder / "rates", extent), {})
+    waits: dict[float, list[float]] = attempt(lambda: freshness.course(folder / "freshness", extent), {})
+    figures: dict[str, float | None] = {**rates.ratios(found), **(freshness.at_half(waits) if waits else {})}
+    for name, part in (("recovery", recovery.measure), ("memory", memory.measure)):
+        figures |= attempt(partial(part, folder / name, extent), {})
     return Measured(found, waits, figures)
 
 
@@ -106,7 +104,7 @@ def report(measured: Measured, on: Mapping[str, str], drawn: bool) -> str:
         "## Events per second",
         _table(
             ("", "median", "lowest", "highest", "rounds", "Millrace per user beside it"),
-            (_rate(name, found, measured.rates["user"]) for name, found in measured.rates.items()),
+            (_rate(name, found, measured.rates.get("user", ())) for name, found in measured.rates.items()),
         ),
         *_picture(drawn, "rates"),
         "## From an event to an answer\n\nAn event of a new user is emitted, and the service is asked over HTTP until "
@@ -146,9 +144,9 @@ def _only(bounds: Mapping[str, float], key: str) -> Mapping[str, float]:
 
 
 def _rate(name: str, found: Sequence[float], user: Sequence[float]) -> Sequence[str]:
-    times = median(mine / theirs for mine, theirs in zip(user, found, strict=False))
+    times = [mine / theirs for mine, theirs in zip(user, found, strict=False)]
     each = (f"{value:,.0f}" for value in (median(found), min(found), max(found)))
-    return NAMES[name], *each, str(len(found)), f"{times:.2f}x"
+    return NAMES[name], *each, str(len(found)), f"{median(times):.2f}x" if times else "not measured"
 
 
 def _waits(share: float, waits: Sequence[float]) -> Sequence[str]:

@@ -16,7 +16,7 @@ from benchmarks.prove_streams.peers.count import Count
 from benchmarks.prove_streams.product.events import Play
 from schemas import RegistryClient
 
-MADE = 200_000
+MADE = 50_000
 TICK = 0.002
 """Seconds between two looks at the clock: bursts are no longer."""
 MOST_BEHIND = 50_000

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-START = 90.0
+START = 180.0
 """Seconds in which the first progress must be seen."""
 STILL = 3.0
 """Seconds without progress after which a process is at the end of the log, or has come to a standstill."""
