@@ -60,7 +60,7 @@ def course(folder: Path, extent: Extent) -> dict[float, list[float]]:
                     time.sleep(extent.warm)
                     found[share] = asking.ask(extent.load_seconds)
                 _tell(share, full * share, sending, found[share])
-                level(trace, sending)
+                level(trace)
     return found
 
 
@@ -74,7 +74,7 @@ def loading(folder: Path, settings: Settings, trace: Path, rate: float) -> Itera
         yield counting
 
 
-def level(trace: Path, sending: Counting) -> None:
+def level(trace: Path) -> None:
     """Wait until the worker commits no more, as nobody sends.
 
     Raises:
@@ -108,7 +108,7 @@ def _full(folder: Path, settings: Settings, trace: Path, extent: Extent) -> floa
     """Events per second at full load."""
     with loading(folder / "full", settings, trace, 0.0) as sending:
         found = measured("the load", sending, extent.warm, extent.seconds, _EVER)
-    level(trace, sending)
+    level(trace)
     say(f"full load: {found:,.0f} events/s sent and committed")
     return found
 

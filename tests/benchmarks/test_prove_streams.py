@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from benchmarks.prove_models.installation import Missing
 from benchmarks.prove_streams import __main__ as proof
 from benchmarks.prove_streams import memory
 from benchmarks.prove_streams.bench import Measured, report
 from benchmarks.prove_streams.chain.events import Click
 from benchmarks.prove_streams.chained import difference, wanted
+from benchmarks.prove_streams.extent import QUICK, Extent
 from benchmarks.prove_streams.faust_example import visits
 from benchmarks.prove_streams.plays import START
-from benchmarks.prove_streams.progress import Mark, Standstill, marks, rate
-from benchmarks.prove_streams.rates import ratios
+from benchmarks.prove_streams.progress import Counting, Mark, Standstill, marks, rate
+from benchmarks.prove_streams.rates import Course, ratios
 from benchmarks.prove_streams.recovery import Owners
 from examples.sessions.events import Click as Opened
+from millrace.settings import Settings
 
 GOOD: Mapping[str, float | None] = {**dict.fromkeys(proof.KEYS, 0.0), **proof.MOST, **proof.LEAST}
 
@@ -63,6 +67,22 @@ def test_a_ratio_is_the_median_of_rounds_in_which_both_took_turns_and_none_witho
     assert found["vs_bytewax"] == 7.5
     assert found["vs_faust"] is None
     assert found["vs_ceiling.item"] is None
+
+
+def test_who_fails_in_a_round_is_out_and_leaves_the_others_theirs(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    @contextmanager
+    def failing(folder: Path, settings: Settings) -> Iterator[Counting]:
+        begun.append(folder.name)
+        raise Missing("It is not there.")
+        yield
+
+    course = Course(tmp_path, Settings(), QUICK, rates={"user": [3.0], "faust": [1.0]})
+    course.run({"faust": failing}, seconds=1.0)
+    course.run({"faust": failing}, seconds=1.0)
+    assert begun == ["faust-1"]
+    assert course.rates == {"user": [3.0], "faust": [1.0]}
 
 
 def test_partitions_have_moved_when_another_process_has_committed_each(tmp_path: Path) -> None:
@@ -135,6 +155,22 @@ def test_the_last_line_has_the_keys_that_others_rely_on_and_what_is_missed_is_na
         "vs_ceiling.user is 0.4, and must be 0.5 or more.",
         "chain_doubled is 1, and must be 0 or less.",
     ]
+
+
+def test_a_part_that_fails_is_said_and_leaves_the_others_their_figures(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(folder: Path, extent: Extent) -> dict[str, float | None]:
+        raise Standstill("The worker does not begin.")
+
+    others = {key: value for key, value in GOOD.items() if key != "recovery_s"}
+    monkeypatch.setattr(proof, "PARTS", {"recovery": broken, "others": lambda folder, extent: others})
+    with pytest.raises(SystemExit):
+        proof.main([])
+    said = capsys.readouterr()
+    assert "Standstill: The worker does not begin." in said.err
+    assert said.err.splitlines()[-1] == "recovery_s was not measured."
+    assert json.loads(said.out)["rss_ratio"] == 1.1
 
 
 def test_the_report_says_what_was_missed_and_has_a_row_for_everybody() -> None:
