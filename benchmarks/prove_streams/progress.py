@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 START = 180.0
 """Seconds in which the first progress must be seen."""
 STILL = 3.0
-"""Seconds without progress after which a process is at the end of the log, or has come to a standstill."""
+"""Seconds without progress after which a process may be at the end of the log."""
+PATIENCE = 60.0
+"""Seconds for which a process may be late with its next progress."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,22 @@ def marks(file: Path) -> list[Mark]:
     return found
 
 
-def rate(found: Sequence[Mark], warm: float, seconds: float) -> float:
-    """Events per second in a stretch of so many seconds, `warm` seconds after the first mark, or until the last.
+def rate(found: Sequence[Mark], warm: float, seconds: float, total: int) -> float | None:
+    """Events per second in a stretch of at least so many seconds that begins `warm` seconds after the first mark.
 
-    Raises:
-        Standstill: there are too few marks to say.
+    Args:
+        total: events of the topic; the stretch of who is at its end is shorter.
+
+    Returns:
+        None while there are not enough marks.
     """
-    counted = [mark for mark in found if warm <= mark.at - found[0].at <= warm + seconds]
-    if len(counted) < 2 or counted[-1].at - counted[0].at < seconds / 10:
-        raise Standstill("There was too little progress to be measured.")
-    return (counted[-1].events - counted[0].events) / (counted[-1].at - counted[0].at)
+    first = next((mark for mark in found if mark.at - found[0].at >= warm), None)
+    if first is None:
+        return None
+    last = next((mark for mark in found if mark.at - first.at >= seconds), found[-1])
+    if last.events == first.events or (last.at - first.at < seconds and last.events < total):
+        return None
+    return (last.events - first.events) / (last.at - first.at)
 
 
 def begun(name: str, counting: Counting) -> None:
@@ -89,25 +97,20 @@ def begun(name: str, counting: Counting) -> None:
 def measured(name: str, counting: Counting, warm: float, seconds: float, total: int) -> float:
     """Wait until enough is in the file, and work the rate out. Blocks.
 
-    Args:
-        total: events of the topic; who is at its end need not go on.
+    The file is read when the time is over, or when it grows no more: the machine is measured.
 
     Raises:
         Standstill: it does not begin, or does not go on.
     """
     begun(name, counting)
-    _wait(counting.file, warm + seconds)
-    found = marks(counting.file)
-    if found[-1].events < total and (counting.process.poll() is not None or time.time() - found[-1].at > STILL):
-        raise Standstill(f"{name} stands still after {found[-1].events:,} of {total:,} events; see {counting.file}.")
-    return rate(found, warm, seconds)
-
-
-def _wait(file: Path, seconds: float) -> None:
-    """Until the time is over or the file does not grow. Looks at the file's size alone: the machine is measured."""
-    until, size, grown = time.monotonic() + seconds, 0, time.monotonic()
-    while time.monotonic() < until and time.monotonic() - grown < STILL:
+    until, size, grown = time.monotonic() + warm + seconds, 0, time.monotonic()
+    while counting.process.poll() is None and time.monotonic() < until + PATIENCE:
         time.sleep(0.2)
-        now = file.stat().st_size
+        now = counting.file.stat().st_size
         if now != size:
             size, grown = now, time.monotonic()
+        if time.monotonic() > min(until, grown + STILL):
+            found = rate(marks(counting.file), warm, seconds, total)
+            if found is not None:
+                return found
+    raise Standstill(f"{name} has stopped, or stands still; see {counting.file}.")

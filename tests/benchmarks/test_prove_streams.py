@@ -55,10 +55,10 @@ def test_a_rate_is_that_of_the_steady_state_alone() -> None:
     slow_start = [Mark(0.0, 1), Mark(1.9, 2)]
     steady = [Mark(2.0 + step, 1_000 * step) for step in range(21)]
     slow_end = [Mark(60.0, 20_001)]
-    assert rate([*slow_start, *steady, *slow_end], warm=2.0, seconds=20.0) == 1_000
-
-    with pytest.raises(Standstill):
-        rate([*slow_start, *slow_end], warm=2.0, seconds=20.0)
+    assert rate([*slow_start, *steady, *slow_end], 2.0, 20.0, total=10**6) == 1_000
+    assert rate([*slow_start, *steady[:-1]], 2.0, 20.0, total=10**6) is None, "it is not over yet"
+    assert rate([*slow_start, *steady[:11]], 2.0, 20.0, total=10_000) == 1_000, "at the end of the log"
+    assert rate(slow_start, 2.0, 20.0, total=10**6) is None
 
 
 def test_a_ratio_is_the_median_of_rounds_in_which_both_took_turns_and_none_without_the_other() -> None:
