@@ -12,10 +12,11 @@ import pytest
 
 from benchmarks.prove_models.installation import Missing
 from benchmarks.prove_streams import __main__ as proof
-from benchmarks.prove_streams import memory
+from benchmarks.prove_streams import costs, memory
 from benchmarks.prove_streams.bench import Measured, report
 from benchmarks.prove_streams.chain.events import Click
 from benchmarks.prove_streams.chained import difference, wanted
+from benchmarks.prove_streams.costs import STEPS, Costs
 from benchmarks.prove_streams.extent import QUICK, Extent
 from benchmarks.prove_streams.faust_example import visits
 from benchmarks.prove_streams.plays import START
@@ -67,6 +68,15 @@ def test_a_ratio_is_the_median_of_rounds_in_which_both_took_turns_and_none_witho
     assert found["vs_bytewax"] == 7.5
     assert found["vs_faust"] is None
     assert found["vs_ceiling.item"] is None
+
+
+def test_the_costs_of_a_worker_are_told_by_step(redis_clean: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "EVENTS", 4_000)
+    found = costs.of_folds(redis_clean)
+    assert set(found) == {"item", "user"}
+    for each in found.values():
+        assert all(each.steps[step] > 0 for step in ("decode", "fold", "pack", "redis"))
+        assert any("counters.py" in name for name, _ in each.functions)
 
 
 def test_who_fails_in_a_round_is_out_and_leaves_the_others_theirs(tmp_path: Path) -> None:
@@ -175,11 +185,15 @@ def test_a_part_that_fails_is_said_and_leaves_the_others_their_figures(
 
 def test_the_report_says_what_was_missed_and_has_a_row_for_everybody() -> None:
     rates = {"ceiling": [1e6, 9e5], "user": [4e5, 5e5], "loop": [1e5, 1e5]}
-    figures = {"vs_loop": 4.5, "vs_ceiling.user": 0.475, "vs_faust": None}
-    page = report(Measured(rates, {0.5: [10.0, 20.0, 30.0]}, figures), {"machine": "this one"}, drawn=True)
-    assert "| vs_ceiling.user | 0.475 | at least 0.5 | missed |" in page
+    figures = {"vs_loop": 4.5, "vs_ceiling.user": 0.475, "vs_faust": None, "recovery_s": 4.5}
+    spent = {"user": Costs(dict.fromkeys(STEPS, 1.25), [("counters.py:55 _add", 0.21)])}
+    page = report(Measured(rates, {0.5: [10.0, 20.0, 30.0]}, figures, spent), {"machine": "this one"}, drawn=True)
+    assert "| vs_ceiling.user | 0.475 | at least 0.5 | missed by 5% |" in page
     assert "| vs_loop | 4.5 | at least 3 | reached |" in page
-    assert "| vs_faust | not measured | at least 100 | missed |" in page
+    assert "| vs_faust | not measured | at least 100 |  |" in page
     assert "| hand-written loop, per user | 100,000 | 100,000 | 100,000 | 2 | 4.50x |" in page
     assert "| 50% | 3 | 20 ms | 28 ms | 30 ms |" in page
+    assert "| recovery_s | 4.5 | at most 3 | missed by 50% |" in page
+    assert "| redis | 1.25 |" in page
+    assert "| `counters.py:55 _add` | 21% |" in page
     assert "(report-rates.png)" in page
