@@ -11,6 +11,7 @@ from learners.decision_counts import DecisionCounts
 from learners.emit import Emit, emit
 from learners.emitter import Emitter
 from learners.errors import EmitRefused, FoldFailed, LearnerError, LearnerRefused
+from learners.late import Late
 from learners.learner import EventLearner, FrameLearner, Learner
 from learners.placement import Placement
 from learners.replay import Replay
@@ -29,6 +30,7 @@ __all__ = [
     "FoldFailed",
     "FrameLearner",
     "Goal",
+    "Late",
     "Learner",
     "LearnerError",
     "LearnerRefused",

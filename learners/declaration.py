@@ -13,6 +13,7 @@ from learners.bad_limit import BadLimit
 from learners.derived import by_key, in_one_order, renamed
 from learners.emit import Emit
 from learners.errors import LearnerRefused
+from learners.late import Late
 from learners.stream import Stream
 from schemas import Event, EventType, Record, SchemaError
 from storage import Descriptor, Format
@@ -20,6 +21,8 @@ from storage.errors import FormatRefused
 from storage.formats.emitted import Emitted
 from storage.formats.marks import Marks
 from storage.formats.seen import Seen
+from storage.formats.sessions import Sessions
+from storage.formats.watermark import Watermark
 
 
 class Contract(Protocol):
@@ -49,6 +52,8 @@ class Declaration:
         emitted: says what it emits to, where its state is; None = it emits nothing.
         source: the topic that the one it folds is derived from; None = that is not derived.
         source_emitted: learners of other products emit to that.
+        late: which events are late; None = none is.
+        watermark: tells them, and lives where the state is; None = none is late.
     """
 
     learner: type[Contract]
@@ -64,6 +69,8 @@ class Declaration:
     emitted: Emitted | None = None
     source: EventType | None = None
     source_emitted: bool = False
+    late: Late | None = None
+    watermark: Watermark | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +81,11 @@ class Declaration:
     def topic(self) -> str:
         """The topic that it folds."""
         return self.event_type.topic
+
+    @property
+    def asked(self) -> str:
+        """The topic that its class names; that which it folds may be derived from it."""
+        return (self.source or self.event_type).topic
 
     @classmethod
     def of(
@@ -98,12 +110,14 @@ class Declaration:
         declared = _stream(learner, event)
         source = _event_type(learner, declared, event_types, event)
         event_type = _split(learner, declared, source)
+        time_field = _time_field(learner, declared, event_type)
+        _check_sessions(learner, declared, storages)
         return cls(
             learner,
             event_type,
             storages,
             _events(learner, event, event_type) if learner.by_event else None,
-            event_type.time_field,
+            time_field,
             declared.order == "total",
             declared.stop_at,
             _seen(learner, declared, event_type) if declared.drop_repeats else None,
@@ -112,6 +126,8 @@ class Declaration:
             Emitted(f"{learner.name}_emitted") if emits else None,
             None if event_type is source else source,
             declared.emitted,
+            declared.late,
+            Watermark(f"{learner.name}_event_time", declared.late.allowed_ms) if declared.late is not None else None,
         )
 
     def in_one_order(self) -> Declaration:
@@ -128,12 +144,12 @@ class Declaration:
     @property
     def forms(self) -> list[Format]:
         """All that it writes."""
-        return [*self.storages.values(), *self.own]
+        return [*self.storages.values(), *self.kept]
 
     @property
-    def own(self) -> list[Format]:
-        """What it writes beside its storages, where its state is."""
-        return [form for form in (self.seen, self.marks, self.emitted) if form is not None]
+    def kept(self) -> list[Format]:
+        """What is kept of its streams beside its storages, where the state is: no `learn` sees it."""
+        return [form for form in (self.seen, self.marks, self.watermark, self.emitted) if form is not None]
 
     def descriptors(self, generation: int) -> list[Descriptor]:
         """What its storages say of themselves when their rows are of this generation."""
@@ -250,6 +266,32 @@ def _split(learner: type[Contract], declared: Stream, source: EventType) -> Even
 
 def _marks(learner: type[Contract]) -> Marks:
     return Marks(f"{learner.name}_marks")
+
+
+def _check_sessions(learner: type[Contract], declared: Stream, storages: Mapping[str, Format]) -> None:
+    """Raise LearnerRefused where a session may be gone before an event of it that is not late has come."""
+    try:
+        for form in storages.values():
+            if isinstance(form, Sessions) and declared.late is not None:
+                form.must_outlast(declared.late.allowed)
+    except FormatRefused as error:
+        raise LearnerRefused(f"Learner {learner.name}: {error}") from error
+
+
+def _time_field(learner: type[Contract], declared: Stream, event_type: EventType) -> str | None:
+    wanted = declared.event_time
+    times = [name for name, kind in event_type.frame_schema.items() if isinstance(kind, pl.Datetime)]
+    if wanted is not None and wanted not in times:
+        raise LearnerRefused(
+            f"Learner {learner.name} takes {wanted!r} as the event time of {declared.topic}, where it is no field that "
+            f"holds a time; those that do are: {', '.join(times) or 'none'}."
+        )
+    if declared.late is not None and not times:
+        raise LearnerRefused(
+            f"Learner {learner.name} says which events of {declared.topic} are late, but none of their fields holds a "
+            "time; give the event type one, say `at: datetime`."
+        )
+    return wanted or event_type.time_field
 
 
 def _seen(learner: type[Contract], declared: Stream, event_type: EventType) -> Seen:

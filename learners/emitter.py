@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
 from typing import Protocol
 
-from learners.emission import PATIENCE, Emission, Flight
+from learners.emission import PATIENCE, Emission, Trouble
 from learners.errors import LearnerRefused
 from learners.outbox import Outgoing
 from schemas import EventType, RegistryClient
@@ -29,14 +28,14 @@ _PROMISES = {
 class Emits(Protocol):
     """What a unit asks of an emitter."""
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         """Send events, and then the commit that goes with them."""
 
 
 class Nobody:
     """Of a worker whose learners emit nothing."""
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         """Refuse."""
         raise LearnerRefused(f"{unit.learner} emits events, and its worker has no emitter.")
 
@@ -60,7 +59,7 @@ class Emitter:
         self._new = partitions
         self._partitions: dict[str, int] = {}
         self._producer: Producer | None = None
-        self._failed = threading.Event()
+        self._trouble = Trouble()
 
     def prepare(self, event_type: EventType, partitions: int | None = None) -> int:
         """Register what will be emitted and make its topic, if there is none; returns its partitions. Blocks.
@@ -81,20 +80,21 @@ class Emitter:
         self._partitions[event_type.topic] = count
         return count
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         """Send events; once Kafka has acknowledged all of them, send the commit. Blocks while the queue is full.
 
         Raises:
             KafkaUnavailable, DeliveryFailed: they cannot be sent now; some may have been.
         """
-        emission = Emission(len(events), commit)
         source = Source(unit.learner, unit.version, unit.topic, unit.partition)
-        producer, report = self._working(), partial(self._heard, emission.deliveries.acknowledged(0))
+        producer = self._working()
+        emission = Emission(len(events), commit, self._trouble)
+        report = partial(_heard, self._trouble, emission.deliveries.acknowledged(0))
         try:
             for event in events:
                 self._send(producer, source, event, report)
-        except StreamError:
-            self._failed.set()
+        except StreamError as error:
+            self._trouble(error)
             raise
         return emission
 
@@ -111,20 +111,21 @@ class Emitter:
         topic, at = event.event_type.topic, event.timestamp_ms
         producer.send_bytes(topic, event.key, value, headers, report, place, at, patience=PATIENCE)
 
-    def _heard(self, report: OnDelivery, error: Exception | None, partition: int, offset: int) -> None:
-        if error is not None:
-            self._failed.set()  # before anybody can emit again
-        report(error, partition, offset)
-
     def _place(self, source: Source, event: Outgoing) -> int:
         count = self._partitions[event.event_type.topic]
         return source.partition % count if event.key is None else partition_of(event.key, count)
 
     def _working(self) -> Producer:
-        if self._failed.is_set():
-            log.warning("Emitting has failed; what was not acknowledged is emitted again.")
+        if self._trouble.reason is not None:
+            log.warning("Emitting has failed, and what was not acknowledged is emitted again: %s", self._trouble.reason)
             self.close()
-            self._failed.clear()
+            self._trouble = Trouble()
         if self._producer is None:
-            self._producer = Producer(self._sending, self._registry)
+            self._producer = Producer(self._sending, self._registry, self._trouble)
         return self._producer
+
+
+def _heard(trouble: Trouble, report: OnDelivery, error: Exception | None, partition: int, offset: int) -> None:
+    if error is not None:
+        trouble(error)  # before anybody can emit again
+    report(error, partition, offset)

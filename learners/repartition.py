@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import ClassVar, cast
 
@@ -37,20 +37,17 @@ def repartition(source: EventType, target: EventType) -> type[Repartition]:
     return cast("type[Repartition]", type("Repartition", (Repartition,), parts))
 
 
-def with_repartitions(
-    found: Sequence[Declaration], prefix: str, partitions: Callable[[str], int], emitted: Iterable[str]
-) -> list[Declaration]:
+def with_repartitions(found: Sequence[Declaration], prefix: str, partitions: Callable[[str], int]) -> list[Declaration]:
     """Declarations as a worker runs them: a total order over several partitions is a derived topic, and each derived
     topic has a learner that writes it, before those that read it.
 
     Args:
         prefix: what the names of derived topics begin with.
         partitions: how many a topic has.
-        emitted: topics that learners are known to emit to.
     """
     placed = [_placed(declaration, partitions).below(prefix) for declaration in found]
     writers: dict[str, Declaration] = {}
-    known = set(emitted)
+    known = {emit.topic for declaration in found for emit in declaration.emits.values()}
     for declaration in placed:
         source = declaration.source
         if source is None or declaration.topic in writers:

@@ -45,6 +45,7 @@ class Replay:
         self.event_types = {declaration.topic: declaration.event_type for declaration in self.declarations}
         self._places: dict[Any, int] = {}
         self._storages: list[tuple[Format, Descriptor]] = []
+        self._kept: list[Descriptor] = []
         self._lanes: dict[str, list[list[Lane]]] = {}
         self._total: dict[str, list[Lane]] = {}
         self._reads: dict[str, list[str]] = {}
@@ -52,10 +53,11 @@ class Replay:
         for declaration in self.declarations:
             lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
             total = self._total.setdefault(declaration.topic, [])
-            reads = self._reads.setdefault((declaration.source or declaration.event_type).topic, [])
+            reads = self._reads.setdefault(declaration.asked, [])
             reads += [] if declaration.topic in reads else [declaration.topic]
             generation = Homes.single(declaration, self.memory).declare()
-            self._storages += self._described(declaration, generation)
+            self._storages += [self._described(declaration, form, generation) for form in declaration.storages.values()]
+            self._kept += [self._described(declaration, form, generation)[1] for form in declaration.kept]
             if declaration.total_order:
                 total.append(Lane(declaration, generation, 0, self.memory))
                 continue
@@ -119,13 +121,13 @@ class Replay:
         }
 
     def rows(self) -> Rows:
-        """Every row of every storage as it is stored, and what was emitted for each event, to be compared with another
-        replay's by `learners.rows`."""
+        """Every row of every storage as it is stored, what is kept beside them (ids that were seen, watermarks), and
+        what was emitted for each event, to be compared with another replay's by `learners.rows`."""
         return self._emitted.rows() | {
             (address.storage, address.key, address.bucket): row
             if isinstance(row, dict)
             else items_of(descriptor, address.key, row)
-            for _, descriptor in self._storages
+            for descriptor in [*(descriptor for _, descriptor in self._storages), *self._kept]
             for address, row in self.memory.dump(descriptor)
         }
 
@@ -135,10 +137,8 @@ class Replay:
             if topic in self._reads:
                 self.fold_frame(topic, events)
 
-    def _described(self, declaration: Declaration, generation: int) -> Iterator[tuple[Format, Descriptor]]:
-        version = declaration.learner.version
-        for storage in declaration.storages.values():
-            yield storage, storage.describe(declaration.name, version, generation, declaration.topic)
+    def _described(self, declaration: Declaration, form: Format, generation: int) -> tuple[Format, Descriptor]:
+        return form, form.describe(declaration.name, declaration.learner.version, generation, declaration.topic)
 
     def _fold_events(self, topic: str, events: Sequence[Record]) -> None:
         if len(events) == 1:

@@ -1,4 +1,5 @@
-"""Which units stand still, as too many events were bad: kept where every worker sees it, until somebody ends it."""
+"""Which units stand still, as too many events were bad or one cannot be read: kept where every worker sees it, until
+somebody ends it."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ class Standstills:
             known = self._stops.all()
             for unit in units:
                 stop = known.get(_key(unit))
-                if stop is not None and stop.version < unit.id.version:
+                if stop is not None and (stop.version < unit.id.version or _may_be_read_now(stop, unit)):
                     self._stops.forget(stop)
                 elif stop is not None and stop.version == unit.id.version:
                     self._follow(unit, stop)
@@ -66,10 +67,24 @@ class Standstills:
             unit.pause(stop.reason)
 
 
+def _may_be_read_now(stop: Stop, unit: Unit) -> bool:
+    """Whether it stood before an event that its schema could not read: the learner may have another schema by now."""
+    return stop.unreadable and stop.stands and stop.version == unit.id.version
+
+
 def _key(unit: Unit) -> str:
     return key_of(unit.id.learner, unit.id.topic, unit.id.partition)
 
 
 def _stop(unit: Unit) -> Stop:
     place = unit.id
-    return Stop(place.learner, place.version, place.topic, place.partition, unit.position, unit.problem or "", now())
+    return Stop(
+        reader=place.learner,
+        version=place.version,
+        topic=place.topic,
+        partition=place.partition,
+        position=unit.position,
+        reason=unit.problem or "",
+        at=now(),
+        unreadable=unit.unreadable,
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from learners.bad_limit import BadLimit
+from learners.late import Late
 
 USUAL = BadLimit()
 
@@ -21,6 +22,8 @@ class Stream:
             none is.
         stop_at: so many bad events stop a unit of the learner; None = however many there are, they are passed over.
         emitted: learners that are not of the same product emit to the topic.
+        event_time: the field that says when an event happened; None = the event type's.
+        late: which events are late, and what becomes of them; None = none is.
     """
 
     topic: str
@@ -29,6 +32,8 @@ class Stream:
     drop_repeats: int = 0
     stop_at: BadLimit | None = USUAL
     emitted: bool = False
+    event_time: str | None = None
+    late: Late | None = None
 
 
 def stream(
@@ -39,6 +44,8 @@ def stream(
     drop_repeats: int = 0,
     stop_at: BadLimit | None = USUAL,
     emitted: bool = False,
+    event_time: str | None = None,
+    late: Late | None = None,
 ) -> Stream:
     """Declare, as a class attribute of a learner, the topic that it folds.
 
@@ -51,7 +58,11 @@ def stream(
     `drop_repeats=100_000` drops events that were sent twice, by the id that the event type names (`id="..."`, the
     schema's `millrace.id`): of each partition that many ids are kept, with the rows, at about 150 bytes of memory each.
 
+    `event_time="at"` names the field that says when an event happened; left out it is `at`, or the first field that
+    holds a time. `late=mr.Late(allowed=timedelta(minutes=5))` says how far out of order events may be, and what becomes
+    of those that come later still.
+
     What learners emit to the topic again after a crash is dropped; those of the same product are known, and
     `emitted=True` says that others do.
     """
-    return Stream(topic, key, order, drop_repeats, stop_at, emitted)
+    return Stream(topic, key, order, drop_repeats, stop_at, emitted, event_time, late)

@@ -17,6 +17,7 @@ from schemas.errors import (
     RegistryUnavailable,
     SchemaError,
     UnknownSchema,
+    UnreadableEvent,
 )
 from schemas.event import Event
 from schemas.event_type import EventType, load
@@ -54,6 +55,7 @@ __all__ = [
     "SchemaError",
     "SchemaSource",
     "UnknownSchema",
+    "UnreadableEvent",
     "Version",
     "decode_record",
     "encode_record",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from schemas import columnar
 from schemas.avro import Schema
 from schemas.columns import frame_of
 from schemas.datum import DatumReader, datum_reader
-from schemas.errors import MalformedEvent, RegistryUnavailable, SchemaError, UnknownSchema
+from schemas.errors import MalformedEvent, RegistryUnavailable, SchemaError, UnknownSchema, UnreadableEvent
 from schemas.event_type import EventType
 from schemas.projection import Project, projection
 from schemas.wire import HEADER_SIZE, schema_id_of
@@ -47,6 +47,18 @@ class SchemaSource(Protocol):
         """
 
 
+@runtime_checkable
+class SubjectSource(Protocol):
+    """A source of schemas may also know where they are registered."""
+
+    def subjects_of(self, schema_id: int) -> list[str]:
+        """The subjects that a schema is registered under. Asks each time.
+
+        Raises:
+            UnknownSchema, RegistryUnavailable: as `schema` does.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class BadPayload:
     """A payload that is no event of its topic.
@@ -55,11 +67,13 @@ class BadPayload:
         index: its place in the batch.
         error: the kind of error, an exception's name.
         reason: what is wrong, for a person to read.
+        unreadable: nothing is wrong with it: it is an event of this topic, by a schema that the reader's cannot read.
     """
 
     index: int
     error: str
     reason: str
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,8 +128,20 @@ class Codec:
         writer = self._writer(payload)
         return datum_reader(writer, writer).read(payload[HEADER_SIZE:])  # type: ignore[no-any-return]
 
+    def schema_of(self, payload: bytes) -> Schema:
+        """The schema that an event was written with.
+
+        Raises:
+            MalformedEvent: the bytes are no event.
+            UnknownSchema, RegistryUnavailable: it was not found.
+        """
+        return self._writer(payload)
+
     def decode_batch(self, payloads: Sequence[bytes | None], reader: EventType) -> Decoded:
         """All events of a batch as one frame; those that cannot be decoded come back as bad ones.
+
+        Those that a schema of this topic wrote and the reader's cannot read are said to be `unreadable`; what another
+        topic's wrote is only bad.
 
         Raises:
             RegistryUnavailable: a writer's schema could not be asked for; nothing was decoded.
@@ -135,7 +161,24 @@ class Codec:
                 found.refuse(places, error)
                 continue
             found.add(places, writer, project, alone)
-        return found.decoded()
+        return self._told_apart(found.decoded(), payloads, reader)
+
+    def _told_apart(self, decoded: Decoded, payloads: Sequence[bytes | None], reader: EventType) -> Decoded:
+        """What another topic's schema wrote is only bad."""
+        ids = {bad.index: schema_id_of(payloads[bad.index] or b"") for bad in decoded.bad if bad.unreadable}
+        foreign = {schema_id for schema_id in set(ids.values()) if not self._is_of(reader, schema_id)}
+        if not foreign:
+            return decoded
+        bad = [replace(bad, unreadable=bad.unreadable and ids[bad.index] not in foreign) for bad in decoded.bad]
+        return replace(decoded, bad=tuple(bad))
+
+    def _is_of(self, reader: EventType, schema_id: int) -> bool:
+        """Whether a schema is registered for the reader's topic, in one of the three ways that Confluent's clients
+        name subjects."""
+        if not isinstance(self._source, SubjectSource):
+            return True
+        named = {reader.subject, reader.name, f"{reader.topic}-{reader.name}"}
+        return not named.isdisjoint(self._source.subjects_of(schema_id))
 
     def _writer(self, payload: bytes) -> Schema:
         schema_id = schema_id_of(payload)
@@ -217,7 +260,7 @@ class _Batch:
                 rows.append(alone.read(payload[HEADER_SIZE:]))
                 good.append(place)
             except MalformedEvent as error:
-                self._bad.append(BadPayload(place, type(error).__name__, str(error)))
+                self._bad.append(_bad(place, payload, error))
                 continue
             size += len(payload)
             if size > SLICE:
@@ -239,3 +282,11 @@ class _Batch:
             half = len(good) // 2
             self._frame(good[:half], rows[:half])
             self._frame(good[half:], rows[half:])
+
+
+def _bad(place: int, payload: bytes, error: MalformedEvent) -> BadPayload:
+    name = type(error).__name__
+    if not isinstance(error, UnreadableEvent):
+        return BadPayload(place, name, str(error))
+    why = f"It was written with schema {schema_id_of(payload)}, which the reader's cannot read: {error.why}."
+    return BadPayload(place, name, why, unreadable=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import fastavro
 
 from schemas.avro import Schema, of_trusted_text, parsed, resolved, text_of
-from schemas.errors import MalformedEvent
+from schemas.compatibility import unreadable
+from schemas.errors import MalformedEvent, UnreadableEvent
 from schemas.reading import NOWHERE, reading
 from schemas.skim import skim
 from schemas.writable import writable
@@ -20,14 +21,20 @@ class DatumReader:
     """Decodes bodies that one schema wrote into values of another (Avro specification, Schema Resolution)."""
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
+        self._schemas = reader, writer
         self._shape, self._writer = resolved(writer), reading(writer)
         self._reader = None if text_of(writer) == text_of(reader) else reading(reader)
+
+    @cached_property
+    def _differences(self) -> list[str]:
+        return unreadable(*self._schemas)
 
     def read(self, body: bytes) -> Any:
         """Decode exactly one value.
 
         Raises:
-            MalformedEvent: the body is no value of the writer's schema, or cannot be resolved to the reader's.
+            MalformedEvent: the body is no value of the writer's schema.
+            UnreadableEvent: it is one, and cannot be resolved to the reader's.
         """
         skim(body, self._shape)
         return self.read_trusted(body)
@@ -37,8 +44,8 @@ class DatumReader:
         try:
             return fastavro.schemaless_reader(io.BytesIO(body), self._writer, self._reader)
         except fastavro.read.SchemaResolutionError as error:
-            why = str(error).replace(f"{NOWHERE}.", "")
-            raise MalformedEvent(f"What was written cannot be read by this schema: {why}.") from error
+            why = "; ".join(self._differences) or str(error).replace(f"{NOWHERE}.", "")
+            raise UnreadableEvent(why) from error
         except MemoryError:
             raise
         except Exception as error:  # whatever the decoder raises, these bytes are no such value

@@ -5,6 +5,7 @@ MillraceError
     ├── IncompatibleSchema      a registry refuses a changed schema; `messages` say what would break
     ├── UnknownSchema           no schema has this id, or the subject has none
     ├── MalformedEvent          bytes, JSON or a value that do not fit their schema; names the field
+    │   └── UnreadableEvent     a good event of its own schema, which the reader's schema cannot read
     └── RegistryUnavailable     the registry does not answer; ask again later
 """
 
@@ -39,7 +40,8 @@ class IncompatibleSchema(SchemaError):
         self.subject, self.messages = subject, list(messages)
         what = "; ".join(self.messages) or "the registry gives no reason"
         super().__init__(
-            f"{subject} refuses this schema: {what}. Give new fields a default, or register it under another topic."
+            f"{subject} refuses this schema: {what}. Give new fields a default, let its readers take "
+            "the change first, or register it under another topic."
         )
 
 
@@ -65,6 +67,18 @@ class MalformedEvent(SchemaError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+
+class UnreadableEvent(MalformedEvent):
+    """An event is what its writer's schema says, and the reader's schema cannot read it: the reader has to change.
+
+    Attributes:
+        why: places and what is wrong there, without a full stop.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"What was written cannot be read by this schema: {why}.")
+        self.why = why
 
 
 class RegistryUnavailable(SchemaError):

@@ -25,7 +25,7 @@ def _lines(flow: Flow) -> Iterator[str]:
     yield "# TYPE millrace_dead_letters_total counter"
     for topic, (_, high) in sorted(dead.items()):
         yield f'millrace_dead_letters_total{{topic="{topic}"}} {high}'
-    yield "# HELP millrace_units_stopped Units of learners that stand still, as too many events were bad."
+    yield "# HELP millrace_units_stopped Units of learners that stand still."
     yield "# TYPE millrace_units_stopped gauge"
     for stop in flow.stops:
         labels = f'learner="{stop.reader}",topic="{stop.topic}",partition="{stop.partition}"'

@@ -22,6 +22,7 @@ from streams.letter import Letter
 from streams.letter_groups import Group
 from streams.letter_headers import Origin, headers_in
 from streams.letters import Counted, Letters
+from streams.looking import Looking
 from streams.murmur2 import partition_of
 from streams.owner import Owner
 from streams.producer import Producer
@@ -52,6 +53,7 @@ __all__ = [
     "KafkaUnavailable",
     "Letter",
     "Letters",
+    "Looking",
     "MemberFenced",
     "OnDelivery",
     "Origin",

@@ -44,6 +44,22 @@ class Fetched:
         """The log's time of each row, in milliseconds since 1970. Worked out when asked for: it costs 80 ns a row."""
         return np.fromiter(map(_MILLISECONDS, map(Message.timestamp, self.messages)), np.int64, len(self.messages))
 
+    def until(self, position: int) -> Fetched:
+        """The part before `position`; itself if all of it is."""
+        if position >= self.batch.next:
+            return self
+        batch = self.batch.until(position)
+        rejected = tuple(item for item in self.rejected if item.offset < position)
+        return Fetched(batch, rejected, self.messages[: batch.rows])
+
+    def refused(self, events: Sequence[tuple[int, str, str]]) -> list[Rejected]:
+        """Good events of the batch that a reader refuses: by their offset, with the kind of error and the reason."""
+        rows = np.searchsorted(self.batch.offsets, [offset for offset, _, _ in events])
+        return [
+            _rejected(self.messages[row], BadPayload(row, error, reason))
+            for row, (_, error, reason) in zip(rows.tolist(), events, strict=True)
+        ]
+
 
 def decode(
     first: int | None,
@@ -66,7 +82,7 @@ def decode(
     """
     messages, offsets = stretch
     decoded = _without_future(codec.decode_batch(list(map(Message.value, messages)), event_type), messages, event_type)
-    rejected = tuple(_rejected(messages[bad.index], bad.error, bad.reason) for bad in decoded.bad)
+    rejected = tuple(_rejected(messages[bad.index], bad) for bad in decoded.bad)
     first, following = int(offsets[0]) if first is None else first, int(offsets[-1]) + 1
     if rejected:
         messages, offsets = [messages[row] for row in decoded.good.tolist()], offsets[decoded.good]
@@ -93,7 +109,7 @@ def _without_future(decoded: Decoded, messages: Sequence[Message], event_type: E
     return Decoded(decoded.frame.filter(~late), kept, tuple(sorted([*decoded.bad, *bad], key=lambda one: one.index)))
 
 
-def _rejected(message: Message, error: str, reason: str) -> Rejected:
+def _rejected(message: Message, bad: BadPayload) -> Rejected:
     partition, offset = message.partition(), message.offset()
     return Rejected(
         topic=message.topic() or "",
@@ -102,7 +118,8 @@ def _rejected(message: Message, error: str, reason: str) -> Rejected:
         timestamp_ms=message.timestamp()[1],
         key=message.key(),
         value=message.value(),
-        error=error,
-        reason=reason,
+        error=bad.error,
+        reason=bad.reason,
         headers=headers_in(message),
+        unreadable=bad.unreadable,
     )

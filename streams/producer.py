@@ -41,6 +41,7 @@ _DEFAULTS: dict[str, Any] = {
     "topic.metadata.propagation.max.ms": 5_000,  # an unknown topic is an error after this, not after half a minute
     "message.max.bytes": 2_097_152,  # the topic decides; dead letters are larger than what they keep
 }
+_FATAL = {KafkaError._FATAL, KafkaError._GAPLESS_GUARANTEE}
 _PROMISES: dict[str, Any] = {
     "acks": "all",
     "enable.idempotence": True,
@@ -57,13 +58,16 @@ class Producer:
     refuses a batch that is too large with all its events.
     """
 
-    def __init__(self, kafka: Kafka, registry: RegistryClient) -> None:
+    def __init__(
+        self, kafka: Kafka, registry: RegistryClient, on_fatal: Callable[[Exception], None] = lambda error: None
+    ) -> None:
+        """`on_fatal` hears, on the producer's own thread, that nothing will be sent any more, nor acknowledged."""
         self.kafka = kafka
-        self._registry = registry
+        self._registry, self._on_fatal = registry, on_fatal
         self._failed = 0
         self._first_failure: Exception | None = None
         self._failures = threading.Lock()
-        self._client = Client(kafka.client(_DEFAULTS, {**_PROMISES, "error_cb": log_client_error}), logger=LOGGER)
+        self._client = Client(kafka.client(_DEFAULTS, {**_PROMISES, "error_cb": self._on_error}), logger=LOGGER)
         self._closed, self._polled = threading.Event(), -math.inf
         self._acknowledging = threading.Thread(target=self._acknowledge, name="millrace-producer", daemon=True)
         self._acknowledging.start()
@@ -122,7 +126,7 @@ class Producer:
         while not self._queued(topic, key, value, headers, report, partition, timestamp_ms):
             if time.monotonic() > until:
                 raise KafkaUnavailable(f"Kafka has not taken an event of {topic} for {patience:g} s.")
-            self._client.poll(0.05)
+            self._poll(0.05)
 
     async def deliver(
         self, event_type: EventType, values: Sequence[Mapping[str, Any] | Event]
@@ -163,7 +167,7 @@ class Producer:
         thread takes them else, and would take turns with the loop for each, which costs more than to take them."""
         while not self._closed.is_set():
             self._polled = time.monotonic()
-            self._client.poll(0)
+            self._poll(0)
             await asyncio.sleep(SOON if self.pending else LATER)
 
     def flush(self, timeout: float = 30.0) -> None:
@@ -248,12 +252,24 @@ class Producer:
                 self._failed += 1
                 self._first_failure = self._first_failure or failure
 
+    def _on_error(self, error: KafkaError) -> None:
+        log_client_error(error)
+        if error.fatal() or error.code() in _FATAL:
+            self._on_fatal(said(error, "Sending"))
+
     def _acknowledge(self) -> None:
         while not self._closed.is_set():
             if time.monotonic() - self._polled < LEFT_ALONE:
                 self._closed.wait(LEFT_ALONE / 2)
             else:
-                self._client.poll(0.1)
+                self._poll(0.1)
+
+    def _poll(self, timeout: float) -> None:
+        """Take acknowledgements. A fatal error is raised by whichever poll comes to it, once."""
+        try:
+            self._client.poll(timeout)
+        except KafkaException as failure:
+            self._on_error(failure.args[0])
 
 
 def _report(on_delivery: OnDelivery, error: KafkaError | None, message: Message) -> None:

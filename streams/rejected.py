@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NO_POSITION = -1
+LATE = "LateEvent"
+"""The kind of error of an event that can be read and is in the log, and came too late for a learner of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Rejected:
         error: the kind of error, an exception's name.
         reason: what is wrong, for a person to read.
         headers: the original headers, in order.
+        unreadable: it is a good event of this topic, by a schema that the reader's cannot read.
     """
 
     topic: str
@@ -30,3 +33,4 @@ class Rejected:
     error: str
     reason: str
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    unreadable: bool = False

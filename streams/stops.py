@@ -1,4 +1,4 @@
-"""Readers of partitions that have stopped, as too many events were bad, and are to go on: shared by all processes.
+"""Readers of partitions that have stopped, as too many events were bad or one cannot be read: shared by all processes.
 
 A stop outlives the process that it befell: whoever reads the partition next stands still too, until somebody lets it go
 on. Then bad events up to the end that the log had at that moment count no more, those after it do.
@@ -18,6 +18,8 @@ from schemas.table import Rows, Table
 class Stop(msgspec.Struct, frozen=True):
     """One reader of one partition, which stands still or was let go on.
 
+    It stands still as too many events were bad, or before one that it cannot read.
+
     Attributes:
         reader: who reads; a learner's name.
         version: of the reader: another one begins anew.
@@ -26,6 +28,8 @@ class Stop(msgspec.Struct, frozen=True):
         at: when, as ISO 8601.
         past: let go on: bad events before this offset do not count; None = it stands still.
         by: who let it go on.
+        unreadable: it stands before an event that its schema cannot read: whoever reads next, with the same version and
+            maybe another schema, tries again.
     """
 
     reader: str
@@ -37,6 +41,7 @@ class Stop(msgspec.Struct, frozen=True):
     at: str
     past: int | None = None
     by: str = ""
+    unreadable: bool = False
 
     @property
     def key(self) -> str:

@@ -119,7 +119,7 @@ def replay(
 
 @app.command()
 def stops(output: OutputOption = Output.TABLE) -> None:
-    """Units of learners that stand still, as too many events were bad for too long; see `resume`.
+    """Units of learners that stand still: too many events were bad for too long, or one cannot be read; see `resume`.
 
     Example: millrace dead-letters stops --output json
     """
@@ -137,6 +137,9 @@ def resume(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Let a learner go on where it stands still. Bad events that are in the log by now count no more.
+
+    Those that its schema cannot read count as bad then: they become dead letters. To have them learned, give the
+    learner an event type that reads them, and start it again.
 
     Example: millrace dead-letters resume most_liked
     """

@@ -57,7 +57,8 @@ def down() -> None:
 def status(output: OutputOption = Output.TABLE) -> None:
     """What runs and where: the addresses of kafka, registry, the stores that are set up, and service.
 
-    Learners that stand still, as too many events were bad, are said with the reason; see millrace dead-letters resume.
+    Learners that stand still, as too many events were bad or one cannot be read, are said with the reason; see millrace
+    dead-letters resume.
 
     Example: millrace status --output json | jq -r .kafka.address
     """

@@ -32,7 +32,8 @@ _ELSEWHERE = ", or put the cache elsewhere with MILLRACE_HOME"
 
 @dataclass(frozen=True)
 class Artefact:
-    """One file by its Maven coordinates (`group:artefact:version`, then `:zip` if it is no jar), and what it must be.
+    """One file by its Maven coordinates (`group:artefact:version`, then `:zip` if it is no jar and `:all` if it has a
+    classifier), and what it must be.
 
     Attributes:
         size: in bytes.
@@ -46,8 +47,9 @@ class Artefact:
 
     @property
     def name(self) -> str:
-        _, artefact, version, *packaging = self.coordinates.split(":")
-        return f"{artefact}-{version}.{packaging[0] if packaging else 'jar'}"
+        _, artefact, version, *rest = self.coordinates.split(":")
+        packaging, *classifier = rest or ["jar"]
+        return f"{'-'.join([artefact, version, *classifier])}.{packaging}"
 
     @property
     def file(self) -> str:

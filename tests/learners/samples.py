@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from confluent_kafka import Message
 
 from learners import EventLearner, FrameLearner, stream
 from schemas import Event, Record, decode_record
@@ -90,12 +91,16 @@ def ratings(count: int, users: int = 7, items: int = 11) -> pl.DataFrame:
 
 
 class Log:
-    """One partition of a log and its consumer: hands out what follows its place, until it is paused."""
+    """One partition of a log and its consumer: hands out what follows its place, until it is paused.
+
+    Attributes:
+        unreadable: those of the bad events that are good ones of a schema that cannot be read.
+    """
 
     def __init__(self, frame: pl.DataFrame, bad: Sequence[int] = (), low: int = 0) -> None:
         offsets = [offset for offset in range(low, low + frame.height + len(bad)) if offset not in bad]
         self.whole = Batch("ratings", 0, low, low + frame.height + len(bad), frame, np.array(offsets, np.int64))
-        self.bad = sorted(bad)
+        self.bad, self.unreadable = sorted(bad), set[int]()
         self.place: int | None = None
         self.paused = False
         self.seeks: list[int | None] = []
@@ -107,9 +112,9 @@ class Log:
             return None
         keep = (self.whole.offsets >= place) & (self.whole.offsets < end)
         batch = Batch("ratings", 0, place, end, self.whole.frame.filter(pl.Series(keep)), self.whole.offsets[keep])
-        bad = tuple(rejected(offset) for offset in self.bad if place <= offset < end)
+        bad = tuple(rejected(at, at in self.unreadable) for at in self.bad if place <= at < end)
         self.place = end
-        return Fetched(batch, bad)
+        return Fetched(batch, bad, [message(offset) for offset in batch.offsets.tolist()])
 
     def seek(self, topic: str, partition: int, offset: int | None) -> None:
         self.place = offset
@@ -122,8 +127,13 @@ class Log:
         self.paused = False
 
 
-def rejected(offset: int) -> Rejected:
-    return Rejected("ratings", 0, offset, 0, b"u1", b"\xff\x00", "MalformedEvent", "random bytes")
+def message(offset: int) -> Message:
+    return Message(topic="ratings", partition=0, offset=offset, key=b"u1", value=b"%d" % offset, timestamp=(1, 5))
+
+
+def rejected(offset: int, unreadable: bool = False) -> Rejected:
+    error, reason = ("UnreadableEvent", "stars is text.") if unreadable else ("MalformedEvent", "random bytes")
+    return Rejected("ratings", 0, offset, 0, b"u1", b"\xff\x00", error, reason, unreadable=unreadable)
 
 
 class Unlucky(Memory):

@@ -12,7 +12,7 @@ import pytest
 from learners import EmitRefused, EventLearner, FoldFailed, FrameLearner, LearnerRefused, Replay, emit, stream
 from learners.checks import check
 from learners.declaration import declarations
-from learners.emission import Emission, Flight
+from learners.emission import Emission, Trouble
 from learners.outbox import Outgoing
 from learners.trace import Trace
 from learners.unit import State, Unit
@@ -162,10 +162,10 @@ class Slow:
         self.acknowledge: list[Callable[[Exception | None], None]] = []
         self.away = False
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         if self.away:
             raise KafkaUnavailable("away")
-        emission = Emission(len(events), commit)
+        emission = Emission(len(events), commit, Trouble())
         self.sent += events
         heard = emission.deliveries.acknowledged(0)
 
@@ -229,3 +229,20 @@ def test_what_kafka_has_not_taken_is_emitted_again_and_alike(emitting: tuple[Uni
     length = min(len(first), len(again))
     assert length > 0
     assert again[:length] == first[:length]
+
+
+def test_an_emission_that_is_not_acknowledged_in_time_or_by_a_producer_that_failed_is_given_up() -> None:
+    def commit() -> Future[None]:
+        raise AssertionError("nothing was acknowledged")
+
+    late = Emission(1, commit, Trouble(), patience=0.0)
+    assert late.done()
+    with pytest.raises(DeliveryFailed, match="has not acknowledged 1 emitted events"):
+        late.result()
+    trouble = Trouble()
+    refused = Emission(1, commit, trouble)
+    assert not refused.done()
+    trouble(DeliveryFailed("too large", 1))
+    assert refused.done()
+    with pytest.raises(DeliveryFailed, match="too large"):
+        refused.result()

@@ -216,3 +216,15 @@ def test_every_pin_is_a_checksum_a_size_and_coordinates(pins: Artefacts) -> None
         assert artefact.size > 0
         assert artefact.path.endswith(artefact.file)
     assert len({artefact.file for artefact in pins.files}) == len(pins.files)
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "name"),
+    [
+        ("org.parts:one:1.0", "one-1.0.jar"),
+        ("org.parts:one:1.0:zip", "one-1.0.zip"),
+        ("org.parts:one:1.0:tar.gz:all", "one-1.0-all.tar.gz"),
+    ],
+)
+def test_a_file_is_named_as_a_maven_repository_names_it(coordinates: str, name: str) -> None:
+    assert Artefact(coordinates, "", 0).path == f"org/parts/one/1.0/{name}"

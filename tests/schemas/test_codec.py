@@ -452,3 +452,43 @@ def test_a_reader_that_shares_no_field_with_the_writer_gets_its_defaults_for_eve
     payloads: list[bytes | None] = [wire.frame(1, body(CLICK, {"user": "u", "n": n})) for n in range(40)]
     decoded = Codec(Schemas(CLICK)).decode_batch(payloads, EventType("clicks", other))
     assert decoded.frame["other"].to_list() == [7] * 40
+
+
+class Registered(Schemas):
+    """A source that knows where its schemas are registered."""
+
+    subjects: tuple[str, ...] = ("clicks-value",)
+
+    def subjects_of(self, schema_id: int) -> list[str]:
+        return list(self.subjects)
+
+
+RENAMED = {**CLICK, "fields": [CLICK["fields"][0], {"name": "count", "type": "long"}]}
+
+
+@pytest.mark.parametrize("events", [1, 40])
+@pytest.mark.parametrize("subject", ["clicks-value", "Click", "clicks-Click"])
+def test_events_of_the_topic_that_the_reader_cannot_read_are_told_from_bad_ones(subject: str, events: int) -> None:
+    source = Registered(CLICK, RENAMED)
+    source.subjects = ("other-value", subject)
+    new, old = body(RENAMED, {"user": "u", "count": 1}), body(CLICK, {"user": "u", "n": 1})
+    payloads: list[bytes | None] = [wire.frame(1, old), b"junk", wire.frame(2, b"\xff"), *[wire.frame(2, new)] * events]
+    decoded = Codec(source).decode_batch(payloads, EventType("clicks", CLICK))
+    assert [(bad.index, bad.unreadable) for bad in decoded.bad] == [
+        (1, False),
+        (2, False),
+        *((place, True) for place in range(3, 3 + events)),
+    ]
+    assert decoded.bad[2].reason == (
+        "It was written with schema 2, which the reader's cannot read: field n is not written and has no default."
+    )
+    assert decoded.bad[2].error == "UnreadableEvent"
+    assert decoded.good.tolist() == [0]
+
+
+def test_events_of_another_topic_are_only_bad() -> None:
+    source = Registered(CLICK, RENAMED)
+    source.subjects = ("views-value",)
+    payload = wire.frame(2, body(RENAMED, {"user": "u", "count": 1}))
+    [bad] = Codec(source).decode_batch([payload], EventType("clicks", CLICK)).bad
+    assert (bad.error, bad.unreadable) == ("UnreadableEvent", False)

@@ -1,35 +1,10 @@
-"""Verdicts about changed schemas agree with those that Avro and Karapace publish."""
+"""What a changed schema would break is said place by place. The published verdicts: `test_registry_http.py`."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from schemas import IncompatibleSchema, MemoryRecordLog, Registry
 from schemas.compatibility import CompatibilityLevel, check, unreadable
-
-CASES = json.loads((Path(__file__).parents[1] / "vectors" / "compatibility.json").read_text("utf-8"))["cases"]
-SETTLED = [case for case in CASES if not case.get("disputed")]
-
-
-@pytest.mark.parametrize("case", SETTLED, ids=lambda case: case["name"])
-def test_a_registration_is_judged_as_published(case: dict[str, Any]) -> None:
-    registry = Registry(MemoryRecordLog())
-    registry.set_level(CompatibilityLevel.NONE)
-    for schema in case["old_schemas"]:
-        registry.register("subject", json.dumps(schema))
-    for number in case.get("deleted_versions", ()):
-        registry.delete("subject", number)
-    registry.set_level(CompatibilityLevel[case["mode"]])
-    if case["compatible"]:
-        registry.register("subject", json.dumps(case["new_schema"]))
-    else:
-        with pytest.raises(IncompatibleSchema) as refused:
-            registry.register("subject", json.dumps(case["new_schema"]))
-        assert refused.value.messages
 
 
 def record(*fields: dict[str, Any]) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 import pytest
-import uvicorn
 
 from schemas import (
     EventType,
@@ -21,7 +19,6 @@ from schemas import (
     RegistryUnavailable,
     SchemaError,
     UnknownSchema,
-    registry_app,
 )
 from schemas.compatibility import CompatibilityLevel
 
@@ -150,64 +147,6 @@ def test_records_that_are_not_ours_are_left_alone() -> None:
     assert registry.subjects() == ["a-value"]
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    server = uvicorn.Server(
-        uvicorn.Config(registry_app(Registry(MemoryRecordLog())), port=0, log_level="warning", ws="none")
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def http(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=address) as client:
-        yield client
-
-
-@pytest.fixture
-def client(address: str) -> Iterator[RegistryClient]:
-    client = RegistryClient(address)
-    yield client
-    client.close()
-
-
-def test_a_client_registers_and_finds_schemas_again(client: RegistryClient) -> None:
-    event_type = EventType("clicks", record("user"))
-    number = client.register(event_type)
-    assert client.register(EventType("clicks", record("user"))) == number
-    assert client.schema(number) == event_type.schema
-    latest = client.latest("clicks-value")
-    assert latest is not None
-    assert (latest.version, latest.id) == (1, number)
-    assert client.latest("nothing-value") is None
-    assert "clicks-value" in client.subjects()
-
-
-def test_a_client_hears_what_a_change_would_break(client: RegistryClient) -> None:
-    client.register(EventType("views", record("user")))
-    broken = EventType("views", record("user", "at"))
-    assert client.check(broken) == [
-        "the new schema cannot read earlier events: field at is not written and has no default"
-    ]
-    with pytest.raises(IncompatibleSchema, match="field at is not written"):
-        client.register(broken)
-    assert client.check(EventType("views", record("user", at=""))) == []
-    assert client.check(EventType("never-seen", record("user"))) == []
-
-
-def test_an_unknown_id_and_an_absent_registry_are_told_apart(client: RegistryClient) -> None:
-    with pytest.raises(UnknownSchema):
-        client.schema(99_999)
-    with pytest.raises(RegistryUnavailable, match=r"\(registry_url\) does not answer .* is it running"):
-        RegistryClient("http://127.0.0.1:1").subjects()
-
-
 ANSWERS = {
     "login": (401, "text/html", "<html>Who are you?</html>"),
     "coded-login": (401, "application/json", '{"error_code":40101,"message":"Who are you?"}'),
@@ -273,70 +212,6 @@ def test_an_answer_that_no_registry_gives_is_no_verdict_on_a_schema(wrong_server
         with pytest.raises(RegistryUnavailable):
             client.subjects()
     client.close()
-
-
-def test_a_registrys_refusal_is_a_verdict(client: RegistryClient) -> None:
-    with pytest.raises(UnknownSchema) as unknown:
-        client.schema(99_999)
-    assert unknown.value.missing == "schema"
-    client.register(EventType("verdicts", record("user")))
-    with pytest.raises(IncompatibleSchema):
-        client.register(EventType("verdicts", record("user", "at")))
-
-
-def test_what_is_missing_does_not_depend_on_the_subjects_name(http: httpx.Client) -> None:
-    subject = "/subjects/schema-version-changes-value"
-    assert http.get(f"{subject}/versions").json()["error_code"] == 40401
-    http.post(f"{subject}/versions", json={"schema": text("x")}).raise_for_status()
-    assert http.get(f"{subject}/versions/7").json()["error_code"] == 40402
-    assert http.post(subject, json={"schema": text("y")}).json()["error_code"] == 40403
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "body", "status", "code"),
-    [
-        ("GET", "/subjects/nothing/versions", None, 404, 40401),
-        ("GET", "/subjects/nothing/versions/1", None, 404, 40401),
-        ("GET", "/subjects/known/versions/7", None, 404, 40402),
-        ("GET", "/subjects/known/versions/x", None, 422, 42202),
-        ("GET", "/schemas/ids/99999", None, 404, 40403),
-        ("GET", "/config/nothing", None, 404, 40408),
-        ("PUT", "/config", {"compatibility": "SOMETIMES"}, 422, 42203),
-        ("POST", "/subjects/known/versions", {"schema": "{"}, 422, 42201),
-        ("POST", "/subjects/known/versions", {"schema": '{"type":"nothing"}'}, 422, 42201),
-        ("POST", "/subjects/known/versions", {}, 422, 42201),
-        ("POST", "/subjects/known/versions", {"schema": "x", "schemaType": "JSON"}, 422, 42201),
-        ("POST", "/subjects/known/versions", [], 422, 42200),
-        ("POST", "/subjects/known", {"schema": '"string"'}, 404, 40403),
-        ("POST", "/subjects/known/versions", {"schema": text("x", "y")}, 409, 409),
-        ("GET", "/nowhere", None, 404, 404),
-    ],
-)
-def test_errors_have_confluents_codes(
-    http: httpx.Client, method: str, path: str, body: object, status: int, code: int
-) -> None:
-    http.post("/subjects/known/versions", json={"schema": text("x")}).raise_for_status()
-    answer = http.request(method, path, json=body)
-    assert (answer.status_code, answer.json()["error_code"]) == (status, code), answer.text
-    assert answer.json()["message"]
-
-
-def test_a_body_that_is_too_large_or_too_deep_is_refused(http: httpx.Client) -> None:
-    assert http.post("/subjects/a/versions", content=b"x" * 3_000_000).status_code == 413
-    deep = '{"type":"array","items":' * 300 + '"null"' + "}" * 300
-    assert http.post("/subjects/a/versions", json={"schema": deep}).status_code == 422
-
-
-def test_levels_are_set_for_one_subject_or_for_all(http: httpx.Client) -> None:
-    assert http.get("/config").json() == {"compatibilityLevel": "BACKWARD"}
-    assert http.put("/config/m", json={"compatibility": "NONE"}).json() == {"compatibility": "NONE"}
-    assert http.get("/config/m").json() == {"compatibilityLevel": "NONE"}
-    http.post("/subjects/m/versions", json={"schema": text("x")}).raise_for_status()
-    http.post("/subjects/m/versions", json={"schema": text("y")}).raise_for_status()
-    assert http.get("/subjects/m/versions").json() == [1, 2]
-    assert http.delete("/config/m").json() == {"compatibilityLevel": "NONE"}
-    assert http.post("/subjects/m/versions", json={"schema": text("z")}).status_code == 409
-    assert http.get("/schemas/types").json() == ["AVRO"]
 
 
 def test_a_schema_text_that_is_no_schema_is_a_schema_error() -> None:
