@@ -78,10 +78,12 @@ class Homes:
         Raises:
             StorageConflict: a storage exists with other options under this version.
             FormatRefused: a technology cannot hold one of them.
-            LearnerRefused: a storage is new where this version has folded events already, and would miss them.
+            LearnerRefused: a storage is new where this version has folded events already, and would miss them; or a
+                topic has other partitions than when some version began to emit to it.
         """
         version = self.declaration.learner.version
         self._refuse_empty(version)
+        self._refuse_moved()
         found = {technology.declare(item).generation for technology, item in self._described(version)}
         if len(found) > 1:
             raise LearnerRefused(
@@ -125,6 +127,21 @@ class Homes:
                         f"{item.title} would stay without what {name} has folded into {item.technology} before, as a "
                         "version folds each event once. Raise the learner's version: it folds the log anew, and "
                         "readers change over once it has caught up."
+                    )
+
+    def _refuse_moved(self) -> None:
+        """What is emitted again goes where it went before, or readers cannot tell it from what is new."""
+        emitted = self.declaration.emitted
+        if emitted is None:
+            return
+        for item in self.technologies[self.places[emitted.storage]].storages():
+            known = item.options.get("topics") if item.storage == emitted.storage else None
+            for topic, count in emitted.partitions.items():
+                before = known.get(topic, count) if isinstance(known, Mapping) else count
+                if before != count:
+                    raise LearnerRefused(
+                        f"{topic} has {count} partitions, and had {before} when {item.writer} began to emit to it, so "
+                        "its readers could not tell what is emitted again. Emit to a new topic."
                     )
 
     def _described(self, generation: int) -> list[tuple[Technology, Descriptor]]:
