@@ -22,8 +22,9 @@ class DatumReader:
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
         self._schemas = reader, writer
-        self._shape, self._writer = resolved(writer), reading(writer)
-        self._reader = None if text_of(writer) == text_of(reader) else reading(reader)
+        same = text_of(writer) == text_of(reader)
+        self._shape, self._writer = resolved(writer), reading(writer, None if same else reader)
+        self._reader = None if same else reading(reader)
 
     @cached_property
     def _differences(self) -> list[str]:
@@ -39,6 +40,15 @@ class DatumReader:
         skim(body, self._shape)
         return self.read_trusted(body)
 
+    def _is_written_well(self, body: bytes) -> bool:
+        try:
+            fastavro.schemaless_reader(io.BytesIO(body), self._writer, None)
+        except MemoryError:
+            raise
+        except Exception:
+            return False
+        return True
+
     def read_trusted(self, body: bytes) -> Any:
         """The same for bytes that we have written ourselves: without the guard against hostile ones."""
         try:
@@ -49,6 +59,10 @@ class DatumReader:
         except MemoryError:
             raise
         except Exception as error:  # whatever the decoder raises, these bytes are no such value
+            of_a_value = isinstance(error, (ValueError, ArithmeticError))
+            if self._reader is not None and not of_a_value and self._is_written_well(body):
+                why = "; ".join(self._differences) or f"{type(error).__name__}: {error}"
+                raise UnreadableEvent(why) from error
             raise MalformedEvent(f"The bytes cannot be decoded: {type(error).__name__}: {error}.") from error
 
 

@@ -12,6 +12,7 @@ from streams import Stops
 from tests.learners.conftest import Stage
 from tests.learners.samples import Histories, ItemCounts, Log, Unlucky, learned, ratings
 from tests.learners.test_partition import MakeStage, check
+from tests.waiting import until
 
 FIRST = 60
 """Offset of the first event that cannot be read; those up to 64 and the one at 80 cannot either."""
@@ -39,10 +40,12 @@ def test_what_comes_before_is_committed_and_the_rest_waits(make_stage: MakeStage
 
 def test_a_commit_that_fails_before_it_is_tried_again_and_then_it_waits(make_stage: MakeStage) -> None:
     stage = made(make_stage, Unlucky(["stolen", "lost", "late"]))
-    for _ in range(3_000):
+
+    def paused() -> bool:
         stage.step(20)
-        if all(unit.state is State.PAUSED for unit in stage.units):
-            break
+        return all(unit.state is State.PAUSED for unit in stage.units)
+
+    until(paused)
     assert [unit.committed for unit in stage.units] == [FIRST, FIRST]
     assert stage.buried == [5, 50]
 
