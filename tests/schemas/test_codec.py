@@ -17,7 +17,8 @@ from polars.testing import assert_frame_equal
 from schemas import Codec, EventType, MalformedEvent, RegistryUnavailable, SchemaError, UnknownSchema, columnar, wire
 from schemas.avro import Schema
 from schemas.columns import frame_of
-from schemas.datum import datum_reader, datum_writer
+from schemas.datum import datum_reader
+from schemas.datum_writer import datum_writer
 from schemas.projection import projection
 
 
