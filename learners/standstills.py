@@ -4,7 +4,7 @@ somebody ends it."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from learners.unit import State, Unit
 from schemas.errors import MillraceError
@@ -27,10 +27,7 @@ class Standstills:
         try:
             known = self._stops.all()
             for unit in units:
-                stop = known.get(_key(unit))
-                if stop is not None and (stop.version < unit.id.version or _may_be_read_now(stop, unit)):
-                    self._stops.forget(stop)
-                elif stop is not None and stop.version == unit.id.version:
+                if (stop := self._of(unit, known)) is not None:
                     self._follow(unit, stop)
         except MillraceError as error:
             for unit in units:
@@ -50,10 +47,20 @@ class Standstills:
                     self._stops.stop(_stop(unit))
                     self._told.add(unit)
                 else:
-                    stop = known.get(_key(unit))
-                    self._follow(unit, stop if stop is not None and stop.version == unit.id.version else None)
+                    self._follow(unit, self._of(unit, known))
         except MillraceError as error:
             log.warning("The table of stops cannot be asked now: %s", error)
+
+    def _of(self, unit: Unit, known: Mapping[str, Stop]) -> Stop | None:
+        """What the table says of a unit. A stop is over where another version reads, and where an event could not be
+        read and the unit has not met it yet: the learner may have another schema by now."""
+        stop = known.get(_key(unit))
+        if stop is None or stop.version > unit.id.version:
+            return None
+        if stop.version < unit.id.version or (stop.stands and stop.unreadable and not unit.unreadable):
+            self._stops.forget(stop)
+            return None
+        return stop
 
     def _follow(self, unit: Unit, stop: Stop | None) -> None:
         """Do what the table says."""
@@ -65,11 +72,6 @@ class Standstills:
         elif unit.state is not State.PAUSED:
             self._told.add(unit)
             unit.pause(stop.reason)
-
-
-def _may_be_read_now(stop: Stop, unit: Unit) -> bool:
-    """Whether it stood before an event that its schema could not read: the learner may have another schema by now."""
-    return stop.unreadable and stop.stands and stop.version == unit.id.version
 
 
 def _key(unit: Unit) -> str:

@@ -48,6 +48,21 @@ def frame_schema(schema: Schema) -> dict[str, pl.DataType]:
     return dict(_frame_schema(text_of(schema)))
 
 
+def frame_type(node: Node) -> pl.DataType:
+    """The type of a column of values of a type.
+
+    Raises:
+        SchemaError: as `frame_schema` does.
+    """
+    return _column(node, node.name or node.kind, ())
+
+
+def cell_of(value: Any, node: Node) -> Any:
+    """A decoded value as a column of its type takes it."""
+    convert = _converter(node)
+    return value if convert is None else convert(value)
+
+
 def frame_of(rows: Sequence[Mapping[str, Any]], schema: Schema) -> pl.DataFrame:
     """Decoded records as a frame with the columns of `frame_schema`."""
     text = text_of(schema)

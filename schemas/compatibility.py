@@ -92,16 +92,23 @@ def differences(reader: Schema, writer: Schema) -> list[Difference]:
 class _Comparison:
     def __init__(self) -> None:
         self._under_way: set[tuple[int, int]] = set()
+        self._known: dict[tuple[int, int], list[str]] = {}
+        self._assumed = 0
 
     def differences(self, reader: Node, writer: Node, place: str) -> list[Difference]:
         pair = id(reader), id(writer)
         if pair in self._under_way:
+            self._assumed += 1
             return []  # a recursive schema is readable unless something else in it is not
+        if pair in self._known:
+            return self._known[pair]  # said of the first place only: types may name one another very many times
         self._under_way.add(pair)
-        try:
-            return self._differences(reader, writer, place)
-        finally:
-            self._under_way.discard(pair)
+        assumed = self._assumed
+        found = list(dict.fromkeys(self._differences(reader, writer, place)))
+        self._under_way.discard(pair)
+        if assumed == self._assumed:
+            self._known[pair] = found
+        return found
 
     def _differences(self, reader: Node, writer: Node, place: str) -> list[Difference]:
         if writer.kind == "union":

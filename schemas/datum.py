@@ -1,20 +1,18 @@
-"""One Avro body to one value and back: checked, decoded, resolved to the reader's schema."""
+"""One Avro body to one value: checked, decoded, resolved to the reader's schema."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from typing import Any
 
 import fastavro
 
-from schemas.avro import Schema, of_trusted_text, parsed, resolved, text_of
+from schemas.avro import Schema, of_trusted_text, resolved, text_of
 from schemas.compatibility import unreadable
 from schemas.errors import MalformedEvent, UnreadableEvent
 from schemas.reading import NOWHERE, reading
 from schemas.skim import skim
-from schemas.writable import writable
 
 
 class DatumReader:
@@ -22,8 +20,9 @@ class DatumReader:
 
     def __init__(self, writer: Schema, reader: Schema) -> None:
         self._schemas = reader, writer
-        self._shape, self._writer = resolved(writer), reading(writer)
-        self._reader = None if text_of(writer) == text_of(reader) else reading(reader)
+        same = text_of(writer) == text_of(reader)
+        self._shape, self._writer = resolved(writer), reading(writer, None if same else reader)
+        self._reader = None if same else reading(reader)
 
     @cached_property
     def _differences(self) -> list[str]:
@@ -39,6 +38,15 @@ class DatumReader:
         skim(body, self._shape)
         return self.read_trusted(body)
 
+    def _is_written_well(self, body: bytes) -> bool:
+        try:
+            fastavro.schemaless_reader(io.BytesIO(body), self._writer, None)
+        except MemoryError:
+            raise
+        except Exception:
+            return False
+        return True
+
     def read_trusted(self, body: bytes) -> Any:
         """The same for bytes that we have written ourselves: without the guard against hostile ones."""
         try:
@@ -49,6 +57,10 @@ class DatumReader:
         except MemoryError:
             raise
         except Exception as error:  # whatever the decoder raises, these bytes are no such value
+            of_a_value = isinstance(error, (ValueError, ArithmeticError))
+            if self._reader is not None and not of_a_value and self._is_written_well(body):
+                why = "; ".join(self._differences) or f"{type(error).__name__}: {error}"
+                raise UnreadableEvent(why) from error
             raise MalformedEvent(f"The bytes cannot be decoded: {type(error).__name__}: {error}.") from error
 
 
@@ -64,49 +76,3 @@ def datum_reader(writer: Schema, reader: Schema) -> DatumReader:
 @lru_cache(maxsize=2_000)
 def _datum_reader(writer: str, reader: str) -> DatumReader:
     return DatumReader(of_trusted_text(writer), of_trusted_text(reader))
-
-
-class DatumWriter:
-    """Encodes values of one schema, which is a record's.
-
-    Raises:
-        SchemaError: it is no Avro schema.
-    """
-
-    def __init__(self, schema: Schema) -> None:
-        self._schema, self._check = parsed(schema), writable(resolved(schema))
-
-    def write(self, value: Mapping[str, Any], what: str) -> bytes:
-        """The Avro body of a record, without a header.
-
-        Args:
-            what: named in errors.
-
-        Raises:
-            MalformedEvent: the value does not fit.
-        """
-        buffer = io.BytesIO()
-        try:
-            if self._check is not None:
-                self._check(value)
-            fastavro.schemaless_writer(buffer, self._schema, value)
-        except MalformedEvent as error:
-            raise MalformedEvent(f"{what}: {error}", field=error.field) from error
-        except (TypeError, ValueError, KeyError, AttributeError, OverflowError, IndexError) as error:
-            why = error or type(error).__name__
-            raise MalformedEvent(f"{what}: the value does not fit the schema: {why}.") from error
-        return buffer.getvalue()
-
-
-def datum_writer(schema: Schema) -> DatumWriter:
-    """The writer for a schema; kept after the first time.
-
-    Raises:
-        SchemaError: it is no Avro schema.
-    """
-    return _datum_writer(text_of(schema))
-
-
-@lru_cache(maxsize=2_000)
-def _datum_writer(schema: str) -> DatumWriter:
-    return DatumWriter(of_trusted_text(schema))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from schemas.avro import Node, of_text, parsed, resolved, text_of
-from schemas.datum import DatumWriter
+from schemas.datum_writer import DatumWriter
 from schemas.errors import MalformedEvent, SchemaError
 from schemas.record import Record, converters
 from schemas.wire import frame

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar, overload
 
-from schemas.datum import DatumReader, DatumWriter, datum_reader, datum_writer
+from schemas.datum import DatumReader, datum_reader
+from schemas.datum_writer import DatumWriter, datum_writer
 from schemas.record import Record, converters, per_class
 
 R = TypeVar("R", bound=Record)

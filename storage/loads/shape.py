@@ -21,7 +21,7 @@ import polars as pl
 
 from schemas import MalformedEvent
 from schemas.avro import resolved
-from schemas.datum import datum_writer
+from schemas.datum_writer import datum_writer
 from storage.address import Address
 from storage.descriptor import Descriptor
 from storage.errors import FileRefused

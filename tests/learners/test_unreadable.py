@@ -9,6 +9,7 @@ from learners.unit import State
 from schemas.table import MemoryTable
 from storage import Memory
 from streams import Stops
+from tests.away_table import AwayTable
 from tests.learners.conftest import Stage
 from tests.learners.samples import Histories, ItemCounts, Log, Unlucky, learned, ratings
 from tests.learners.test_partition import MakeStage, check
@@ -77,6 +78,25 @@ def test_whoever_is_next_tries_again_as_the_learner_may_read_it_now(make_stage: 
     Standstills(stops).begin(stage.units)
     stage.run()
     check(stage)
+    assert stops.standing() == []
+
+
+def test_it_tries_again_also_where_the_table_was_away_when_it_began(make_stage: MakeStage) -> None:
+    table = AwayTable()
+    stops = Stops(table)
+    stage = made(make_stage)
+    stage.step()
+    Standstills(stops).look(stage.units)
+    stage.assign()
+    table.away = True
+    owner = Standstills(stops)
+    owner.begin(stage.units)
+    table.away = False
+    stage.log.unreadable = set()
+    owner.look(stage.units)
+    stage.run()
+    check(stage)
+    owner.look(stage.units)
     assert stops.standing() == []
 
 

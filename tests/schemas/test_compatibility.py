@@ -35,3 +35,18 @@ def test_only_the_latest_version_counts_unless_the_level_is_transitive() -> None
     olds = [record({"name": "id", "type": "string"}), record({"name": "id", "type": "long"})]
     assert check(CompatibilityLevel.BACKWARD, record({"name": "id", "type": "double"}), olds) == []
     assert check(CompatibilityLevel.BACKWARD_TRANSITIVE, record({"name": "id", "type": "double"}), olds)
+
+
+def doubled(kind: str) -> dict[str, Any]:
+    """A record in which a type is meant 2^40 times."""
+    inner = record({"name": "x", "type": kind}) | {"name": "I"}
+    for number in range(40):
+        fields = [{"name": "a", "type": inner}, {"name": "b", "type": inner["name"]}]
+        inner = {"type": "record", "name": f"I{number}", "fields": fields}
+    return inner
+
+
+def test_types_that_name_one_another_many_times_are_judged_in_a_moment() -> None:
+    assert unreadable(doubled("long"), doubled("int")) == []
+    [said] = unreadable(doubled("int"), doubled("long"))
+    assert said.endswith(".x is long, and the reader takes int")
