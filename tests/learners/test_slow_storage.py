@@ -103,7 +103,7 @@ def test_a_full_commit_behind_a_slow_one_is_not_folded_further_and_loses_nothing
     stage = make_stage(Log(ratings(20_000)), memory, [Each, Histories])
     # When pass after pass is made (which never blocks)
     for _ in range(20):
-        stage.step(1_000)
+        stage.step(1_000, patience=0)
     # Then it has folded two commits' worth at most, nothing more is read, and later all is learned once
     assert stage.log.paused
     assert all((unit.position or 0) <= 2 * ROWS_PER_COMMIT + 1_000 for unit in stage.units)
@@ -148,11 +148,11 @@ def test_what_waits_is_given_up_when_another_unit_must_read_from_further_back(
     memory = Slow()
     stage = make_stage(Log(ratings(20_000)), memory, [Each, Sums])
     while not stage.log.paused:
-        stage.step(1_000)
+        stage.step(1_000, patience=0)
     _, sums = stage.units
     sums.postpone(StorageUnavailable("its store went away"))
     until(lambda: time.monotonic() > sums.due)
-    stage.step(1_000)
+    stage.step(1_000, patience=0)
     assert (sums.state, sums.position, stage.log.place) == (State.ACTIVE, None, None)
     memory.open.set()
     stage.run(1_000)
@@ -177,7 +177,7 @@ def test_commits_are_cut_by_bytes_too_and_what_is_not_committed_is_known_in_byte
     memory = Slow()
     stage = make_stage(Log(ratings(400)), memory, [Wide])
     for _ in range(20):
-        stage.step(200)
+        stage.step(200, patience=0)
     assert stage.partition.size == pytest.approx(8 * 1024 * 1024, rel=0.5)
     memory.open.set()
     stage.run(200)
