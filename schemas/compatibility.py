@@ -89,10 +89,14 @@ def differences(reader: Schema, writer: Schema) -> list[Difference]:
     return _Comparison().differences(resolved(reader), resolved(writer), "")
 
 
+FEW = 16
+"""Differences between two types that are said of each place where these are compared."""
+
+
 class _Comparison:
     def __init__(self) -> None:
         self._under_way: set[tuple[int, int]] = set()
-        self._known: dict[tuple[int, int], list[str]] = {}
+        self._known: dict[tuple[int, int], tuple[str, list[Difference]]] = {}
         self._assumed = 0
 
     def differences(self, reader: Node, writer: Node, place: str) -> list[Difference]:
@@ -101,13 +105,16 @@ class _Comparison:
             self._assumed += 1
             return []  # a recursive schema is readable unless something else in it is not
         if pair in self._known:
-            return self._known[pair]  # said of the first place only: types may name one another very many times
+            first, known = self._known[pair]
+            if len(known) > FEW:  # said of the first place only: types may name one another very many times
+                return known
+            return [Difference((place + item.place[len(first) :]).lstrip("."), item.what) for item in known]
         self._under_way.add(pair)
         assumed = self._assumed
         found = list(dict.fromkeys(self._differences(reader, writer, place)))
         self._under_way.discard(pair)
         if assumed == self._assumed:
-            self._known[pair] = found
+            self._known[pair] = place, found
         return found
 
     def _differences(self, reader: Node, writer: Node, place: str) -> list[Difference]:
