@@ -1,6 +1,6 @@
 # The commands of this project. `make` alone lists them; each creates the environment it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static format containers faults prove-loop prove-storage prove-models prove-streams bench bench-readers bench-client fuzz backtest lock clean
+.PHONY: help demo test check static format containers faults prove-loop prove-storage prove-models prove-streams bench prove-batch bench-readers bench-client fuzz backtest lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
 
@@ -54,6 +54,9 @@ prove-streams: .venv/.runtime ## the proof of the streaming runtime beside its p
 
 bench: .venv/.runtime ## the same comparison more often, as tables and plots: benchmarks/report.md
 	@$(BIN)/python -m benchmarks.prove_streams.bench
+
+prove-batch: .venv/.runtime ## the proof of archive and batch learning on the real parts; the last line is its figures as JSON
+	@$(BIN)/python -m benchmarks.prove_batch
 
 bench-readers: .venv/.dev ## what a read costs on each technology, beside what its driver would cost
 	@$(BIN)/python -m benchmarks.prove_storage.readers

@@ -155,6 +155,21 @@ class ArchiveTable:
             "last_day": days.max(),
         }
 
+    def commits(self) -> list[tuple[dt.datetime, int]]:
+        """When rows were archived and how many, oldest first; of the snapshot that was looked at. Blocks."""
+        if self._table is None:
+            return []
+        with self._answering():
+            history = self._table.history()
+        return [
+            (
+                dt.datetime.fromtimestamp(entry["timestamp"] / 1000, dt.UTC),
+                int(entry["operationMetrics"]["num_added_rows"]),
+            )
+            for entry in reversed(history)
+            if entry["operation"] == "WRITE"
+        ]
+
     def skip(self, partition: int, to: int) -> int:
         """Move a position forward past events that the log has lost; says past how many. Blocks.
 

@@ -1,0 +1,27 @@
+"""How long and how often is measured: the proof, or just whether every part works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Extent:
+    """One size of everything.
+
+    Attributes:
+        events: in the topic that is archived.
+        rounds: so often the archiver and what it is compared with take turns.
+        seconds: of steady state of the ceiling in each round.
+        kills: of archivers, every fourth of which is a stop until another has taken over.
+    """
+
+    events: int = 4_000_000
+    rounds: int = 5
+    seconds: float = 8.0
+    kills: int = 20
+
+
+PROOF = Extent()
+QUICK = Extent(events=300_000, rounds=1, seconds=3.0, kills=4)
+"""Says whether every part works; its figures mean nothing."""
