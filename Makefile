@@ -20,6 +20,7 @@ test: .venv/.dev ## every test, against the real servers
 	@scripts/browser
 	@scripts/node
 	@scripts/java
+	@scripts/s3
 	@scripts/servers
 	@$(BIN)/pytest -n 2 --dist loadfile
 
@@ -36,7 +37,7 @@ containers: .venv/.dev ## the storages' contracts on Kafka, Redis and Cassandra 
 	@$(BIN)/pytest tests/containers tests/contracts --containers -k "container or redis or cassandra" -rs
 
 faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
-	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 $(BIN)/pytest tests/faults
+	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 MILLRACE_REBALANCES=100 $(BIN)/pytest tests/faults
 	@MILLRACE_VERDICTS=1000 $(BIN)/pytest tests/schemas/test_registry_http.py
 
 prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last line is its figures as JSON
@@ -65,4 +66,4 @@ lock: .venv/.dev ## resolve the dependencies again and write the lock files
 
 clean: ## stop what runs here, remove the environment and the local state of this folder (not the shared downloads)
 	@[ ! -x $(BIN)/millrace ] || $(BIN)/millrace down || true
-	@rm -rf .venv .venv-fuzz .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-fuzz .venv-s3 .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

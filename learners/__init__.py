@@ -8,7 +8,10 @@ decisions between them.
 from learners.attribution import Goal, goal_learner, rewards_of
 from learners.bad_limit import BadLimit
 from learners.decision_counts import DecisionCounts
-from learners.errors import FoldFailed, LearnerError, LearnerRefused
+from learners.emit import Emit, emit
+from learners.emitter import Emitter
+from learners.errors import EmitRefused, FoldFailed, LearnerError, LearnerRefused
+from learners.late import Late
 from learners.learner import EventLearner, FrameLearner, Learner
 from learners.placement import Placement
 from learners.replay import Replay
@@ -20,10 +23,14 @@ __all__ = [
     "REFUSED",
     "BadLimit",
     "DecisionCounts",
+    "Emit",
+    "EmitRefused",
+    "Emitter",
     "EventLearner",
     "FoldFailed",
     "FrameLearner",
     "Goal",
+    "Late",
     "Learner",
     "LearnerError",
     "LearnerRefused",
@@ -32,6 +39,7 @@ __all__ = [
     "Stream",
     "Supervisor",
     "Worker",
+    "emit",
     "goal_learner",
     "rewards_of",
     "stream",

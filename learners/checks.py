@@ -92,7 +92,7 @@ class _Trial:
 
     def _replay(self) -> tuple[Replay, str]:
         replay = Replay([self.learner], self.event_types, PARTITIONS)
-        return replay, replay.declarations[0].topic
+        return replay, replay.topics[0]
 
 
 def _text(error: BaseException) -> str:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, get_args, get_origin
 
 import polars as pl
 
 from learners.bad_limit import BadLimit
+from learners.derived import by_key, in_one_order, renamed
+from learners.emit import Emit
 from learners.errors import LearnerRefused
+from learners.late import Late
 from learners.stream import Stream
-from schemas import Event, EventType, Record
+from schemas import Event, EventType, Record, SchemaError
 from storage import Descriptor, Format
 from storage.errors import FormatRefused
+from storage.formats.emitted import Emitted
+from storage.formats.marks import Marks
 from storage.formats.seen import Seen
+from storage.formats.sessions import Sessions
+from storage.formats.watermark import Watermark
 
 
 class Contract(Protocol):
@@ -40,6 +47,13 @@ class Declaration:
         time_field: the field that says when an event happened, for the watermark; None if the event type has none.
         stop_at: so many bad events stop a unit; None = none do.
         seen: tells events that were sent twice, which it drops; it lives where the state is. None = none are dropped.
+        marks: tells events that learners have emitted twice; it lives there too. None = no learner emits to its topic.
+        emits: attribute name -> the topic emitted to.
+        emitted: says what it emits to, where its state is; None = it emits nothing.
+        source: the topic that the one it folds is derived from; None = that is not derived.
+        source_emitted: learners of other products emit to that.
+        late: which events are late; None = none is.
+        watermark: tells them, and lives where the state is; None = none is late.
     """
 
     learner: type[Contract]
@@ -50,6 +64,13 @@ class Declaration:
     total_order: bool = False
     stop_at: BadLimit | None = None
     seen: Seen | None = None
+    marks: Marks | None = None
+    emits: Mapping[str, Emit] = field(default_factory=dict)
+    emitted: Emitted | None = None
+    source: EventType | None = None
+    source_emitted: bool = False
+    late: Late | None = None
+    watermark: Watermark | None = None
 
     @property
     def name(self) -> str:
@@ -61,12 +82,20 @@ class Declaration:
         """The topic that it folds."""
         return self.event_type.topic
 
+    @property
+    def asked(self) -> str:
+        """The topic that its class names; that which it folds may be derived from it."""
+        return (self.source or self.event_type).topic
+
     @classmethod
-    def of(cls, learner: type[Contract], event_types: Mapping[str, EventType]) -> Declaration:
+    def of(
+        cls, learner: type[Contract], event_types: Mapping[str, EventType], emitted: Collection[str] = ()
+    ) -> Declaration:
         """Read a learner class.
 
         Args:
             event_types: by topic.
+            emitted: topics that learners are known to emit to.
 
         Raises:
             LearnerRefused: the declaration cannot run; the message says what to change.
@@ -74,27 +103,53 @@ class Declaration:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", learner.name):
             raise LearnerRefused(f"{learner.__name__} has the name {learner.name!r}; use letters, digits and _ only.")
         storages = {attribute: value for attribute, value in _attributes(learner) if isinstance(value, Format)}
-        if not storages:
+        emits = emits_of(learner)
+        if not storages and not emits:
             raise LearnerRefused(f"Learner {learner.name} declares no storage; what it learns would be lost.")
         event = _event(learner) if learner.by_event else None
         declared = _stream(learner, event)
-        event_type = _event_type(learner, declared, event_types, event)
-        _check_key(learner, declared, event_type)
+        source = _event_type(learner, declared, event_types, event)
+        event_type = _split(learner, declared, source)
+        time_field = _time_field(learner, declared, event_type)
+        _check_sessions(learner, declared, storages)
         return cls(
             learner,
             event_type,
             storages,
             _events(learner, event, event_type) if learner.by_event else None,
-            event_type.time_field,
+            time_field,
             declared.order == "total",
             declared.stop_at,
             _seen(learner, declared, event_type) if declared.drop_repeats else None,
+            _marks(learner) if declared.emitted or declared.topic in emitted or event_type is not source else None,
+            emits,
+            Emitted(f"{learner.name}_emitted") if emits else None,
+            None if event_type is source else source,
+            declared.emitted,
+            declared.late,
+            Watermark(f"{learner.name}_event_time", declared.late.allowed_ms) if declared.late is not None else None,
         )
+
+    def in_one_order(self) -> Declaration:
+        """The same of a derived topic that has all events in one order."""
+        source = self.source or self.event_type
+        return replace(self, event_type=in_one_order(self.event_type), source=source, marks=_marks(self.learner))
+
+    def below(self, prefix: str) -> Declaration:
+        """The same, with this before the name of the derived topic, if it folds one."""
+        if self.source is None or not prefix:
+            return self
+        return replace(self, event_type=renamed(self.event_type, prefix + self.topic))
 
     @property
     def forms(self) -> list[Format]:
         """All that it writes."""
-        return [*self.storages.values(), *([self.seen] if self.seen is not None else [])]
+        return [*self.storages.values(), *self.kept]
+
+    @property
+    def kept(self) -> list[Format]:
+        """What is kept of its streams beside its storages, where the state is: no `learn` sees it."""
+        return [form for form in (self.seen, self.marks, self.watermark, self.emitted) if form is not None]
 
     def descriptors(self, generation: int) -> list[Descriptor]:
         """What its storages say of themselves when their rows are of this generation."""
@@ -108,7 +163,9 @@ def declarations(learners: Sequence[type[Contract]], event_types: Mapping[str, E
     Raises:
         LearnerRefused: one cannot run, or two write the same storage.
     """
-    found = [Declaration.of(learner, event_types) for learner in learners]
+    emitted = {emit.topic for learner in learners for emit in emits_of(learner).values()}
+    found = [Declaration.of(learner, event_types, emitted) for learner in learners]
+    _check_circles(found)
     writers: dict[tuple[str, str], str] = {}
     names: set[str] = set()
     for declaration in found:
@@ -123,6 +180,34 @@ def declarations(learners: Sequence[type[Contract]], event_types: Mapping[str, E
                     "a storage has one writer, rename one of the two storages."
                 )
     return found
+
+
+def emits_of(learner: type[Any]) -> dict[str, Emit]:
+    """Attribute name -> the topic that a learner class emits to.
+
+    Raises:
+        LearnerRefused: two attributes emit to one topic.
+    """
+    found = {attribute: value for attribute, value in _attributes(learner) if isinstance(value, Emit)}
+    if len({emit.topic for emit in found.values()}) < len(found):
+        raise LearnerRefused(f"Learner {learner.name} declares one emitted topic twice; keep one of the two.")
+    return found
+
+
+def _check_circles(found: Sequence[Declaration]) -> None:
+    """Raise LearnerRefused where a learner would be given what follows from its own events, without end."""
+    targets = {declaration.name: {emit.topic for emit in declaration.emits.values()} for declaration in found}
+    for declaration in found:
+        reached: set[str] = set()
+        ahead = set(targets[declaration.name])
+        while ahead:
+            reached |= ahead
+            ahead = {topic for one in found if one.topic in ahead for topic in targets[one.name]} - reached
+        if declaration.topic in reached:
+            raise LearnerRefused(
+                f"Learner {declaration.name} folds {declaration.topic}, which follows from what it emits itself: its "
+                "events would go round without end. Emit to another topic."
+            )
 
 
 def _attributes(learner: type[Any]) -> Iterator[tuple[str, Any]]:
@@ -169,13 +254,44 @@ def _event_type(
     raise LearnerRefused(f"Learner {learner.name} folds {declared.topic}, which has no event type; known: {known}.")
 
 
-def _check_key(learner: type[Contract], declared: Stream, event_type: EventType) -> None:
-    if declared.key is not None and declared.key != event_type.key:
+def _split(learner: type[Contract], declared: Stream, source: EventType) -> EventType:
+    """The event type of what is folded: the topic's own, or that of a topic derived from it by another key."""
+    if declared.key is None or declared.key == source.key:
+        return source
+    try:
+        return by_key(source, declared.key)
+    except SchemaError as error:
+        raise LearnerRefused(f"Learner {learner.name} needs {source.topic} by {declared.key!r}: {error}") from error
+
+
+def _marks(learner: type[Contract]) -> Marks:
+    return Marks(f"{learner.name}_marks")
+
+
+def _check_sessions(learner: type[Contract], declared: Stream, storages: Mapping[str, Format]) -> None:
+    """Raise LearnerRefused where a session may be gone before an event of it that is not late has come."""
+    try:
+        for form in storages.values():
+            if isinstance(form, Sessions) and declared.late is not None:
+                form.must_outlast(declared.late.allowed)
+    except FormatRefused as error:
+        raise LearnerRefused(f"Learner {learner.name}: {error}") from error
+
+
+def _time_field(learner: type[Contract], declared: Stream, event_type: EventType) -> str | None:
+    wanted = declared.event_time
+    times = [name for name, kind in event_type.frame_schema.items() if isinstance(kind, pl.Datetime)]
+    if wanted is not None and wanted not in times:
         raise LearnerRefused(
-            f"Learner {learner.name} needs {declared.topic} by {declared.key!r}, but the topic is split by "
-            f"{event_type.key!r}; derived topics, split by another key, are not there yet. Fold by {event_type.key!r}, "
-            f"or let the producer write a topic keyed by {declared.key!r}."
+            f"Learner {learner.name} takes {wanted!r} as the event time of {declared.topic}, where it is no field that "
+            f"holds a time; those that do are: {', '.join(times) or 'none'}."
         )
+    if declared.late is not None and not times:
+        raise LearnerRefused(
+            f"Learner {learner.name} says which events of {declared.topic} are late, but none of their fields holds a "
+            "time; give the event type one, say `at: datetime`."
+        )
+    return wanted or event_type.time_field
 
 
 def _seen(learner: type[Contract], declared: Stream, event_type: EventType) -> Seen:

@@ -3,6 +3,7 @@
     MillraceError               (schemas.errors: the root of every room's errors)
     └── LearnerError
         ├── LearnerRefused      a declaration that cannot run; raised before anything starts
+        ├── EmitRefused         what a learner emits is no event of the topic, or for none that it folds
         └── FoldFailed          a learner raised while folding; names learner, partition and offset
 
 A worker lets none of them end the others' work: a unit that fails is retried or stopped, and says so in the log.
@@ -19,6 +20,10 @@ class LearnerError(MillraceError):
 
 class LearnerRefused(LearnerError):
     """A learner's declaration cannot run as it stands; the message says what to change."""
+
+
+class EmitRefused(LearnerError):
+    """An emitted event does not fit its topic, or it is not said for which event it is emitted."""
 
 
 class FoldFailed(LearnerError):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from learners.declaration import Declaration
 from learners.errors import FoldFailed
+from learners.late import LateEvent
+from learners.outbox import Outbox
 from schemas import Record
 from storage import Address, Session
 from streams import Batch
+
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
 
 
 class Fold:
@@ -20,7 +26,7 @@ class Fold:
         read: reads committed rows of this unit back; whatever it raises goes through `fold` unchanged.
 
     Attributes:
-        watermark_ms: the newest event time folded so far, in ms since 1970; None before the first or without times.
+        refused: late events that belong in the dead letters before the position passes them.
     """
 
     def __init__(
@@ -28,14 +34,26 @@ class Fold:
     ) -> None:
         self.declaration = declaration
         self.partition = partition
-        self.watermark_ms: int | None = None
+        self.refused: list[LateEvent] = []
+        self._newest_ms: int | None = None
         self.session = Session(read)
         self.session.key_field = declaration.event_type.key
         self.session.partition = partition
         self.learner = declaration.learner()
         for attribute, storage in declaration.storages.items():
             setattr(self.learner, attribute, storage.bind(self.session))
+        self.outbox = Outbox()
+        for attribute, emit in declaration.emits.items():
+            setattr(self.learner, attribute, emit.bind(self.outbox))
+        self._marks = declaration.marks.bind(self.session) if declaration.marks is not None else None
         self._seen = declaration.seen.bind(self.session) if declaration.seen is not None else None
+        self._watermark = declaration.watermark.bind(self.session) if declaration.watermark is not None else None
+
+    @property
+    def watermark_ms(self) -> int | None:
+        """The newest event time folded so far, less what may come out of order, in ms since 1970; None before the first
+        or without times."""
+        return self._newest_ms if self._watermark is None else self._watermark.ms
 
     def fold(self, batch: Batch) -> None:
         """Let the learner learn one batch.
@@ -44,7 +62,8 @@ class Fold:
             FoldFailed: the learner raised; the writes collected so far are half done and must be dropped.
         """
         done = 0
-        batch = self._without_repeats(batch)
+        batch = self._on_time(self._without_repeats(batch))
+        self.outbox.begin(batch.offsets)
         self.session.begin(lambda: self._keys(batch.frame), 1 if self.declaration.events else batch.rows)
         try:
             if self.declaration.events is None:
@@ -52,6 +71,7 @@ class Fold:
             else:
                 learn = self.learner.learn
                 for event in self.declaration.events(batch.frame):
+                    self.outbox.at = int(batch.offsets[done])
                     learn(event)
                     done += 1
                     self.session.step += 1
@@ -61,11 +81,15 @@ class Fold:
             raise self._failure(batch, done, error) from error
         self._see(batch.frame)
 
-    def fold_event(self, event: Record) -> None:
+    def fold_event(self, event: Record, offset: int) -> None:
         """Let an event learner learn one event, without a frame around it."""
         if self._seen is not None and self._seen.first([getattr(event, self._id)]) == [False]:
             return
+        if self._watermark is not None and self._is_late(getattr(event, self._time)):
+            return
         key = self.session.key_field
+        self.outbox.begin(np.array([offset], np.int64))
+        self.outbox.at = offset
         self.session.begin(lambda: () if key is None else (str(getattr(event, key)),))
         self.learner.learn(event)
 
@@ -74,11 +98,46 @@ class Fold:
         return self.declaration.event_type.id or ""
 
     def _without_repeats(self, batch: Batch) -> Batch:
-        """The batch without those events that this unit has seen before, where its learner drops them."""
+        """The batch without those events that this unit has seen before: emitted again, or sent twice where its learner
+        drops them."""
+        if self._marks is not None and batch.sources is not None and batch.rows:
+            sources = batch.sources
+            new = self._marks.first(sources.names, sources.which, sources.positions)
+            batch = batch if new.all() else batch.only(new)
         if self._seen is None or not batch.rows:
             return batch
         first = self._seen.first(batch.frame[self._id])
         return batch if all(first) else batch.only(first)
+
+    @property
+    def _time(self) -> str:
+        return self.declaration.time_field or ""
+
+    def _on_time(self, batch: Batch) -> Batch:
+        """The batch without those events that are late, where its learner leaves them out. Each is judged by what came
+        before it in the log, so it makes no difference where the batch begins."""
+        if self._watermark is None or not batch.rows:
+            return batch
+        column = batch.frame[self._time].dt.timestamp("ms")
+        times = column.fill_null(0).to_numpy()
+        late, marks = self._watermark.late(times, column.is_not_null().to_numpy())
+        if self._keeps_late or not late.any():
+            return batch
+        if self.declaration.late is not None and self.declaration.late.otherwise == "dead_letter":
+            found = zip(batch.offsets[late].tolist(), times[late].tolist(), marks[late].tolist(), strict=True)
+            self.refused += map(LateEvent._make, found)
+        return batch.only((~late).tolist())
+
+    def _is_late(self, at: datetime | None) -> bool:
+        """Whether an event is late, and is left out."""
+        assert self._watermark is not None
+        time = np.array([0 if at is None else (at - _EPOCH) // _MILLISECOND], np.int64)
+        late, _ = self._watermark.late(time, np.array([at is not None]))
+        return bool(late[0]) and not self._keeps_late
+
+    @property
+    def _keeps_late(self) -> bool:
+        return self.declaration.late is not None and self.declaration.late.otherwise == "keep"
 
     def _keys(self, frame: pl.DataFrame) -> set[str]:
         """The keys of a batch's events: whose rows this unit may put."""
@@ -96,5 +155,5 @@ class Fold:
         if self.declaration.time_field is None or not frame.height:
             return
         newest = frame[self.declaration.time_field].dt.timestamp("ms").max()
-        if isinstance(newest, int) and (self.watermark_ms is None or newest > self.watermark_ms):
-            self.watermark_ms = newest
+        if isinstance(newest, int) and (self._newest_ms is None or newest > self._newest_ms):
+            self._newest_ms = newest

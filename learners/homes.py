@@ -42,7 +42,8 @@ class Homes:
             LearnerRefused: a technology is not set up, or the learner's `state` is none of them.
         """
         placement = placement or Placement()
-        places = {form.storage: placement.of(form) for form in declaration.storages.values()}
+        homes = declaration.storages.values() or declaration.kept  # who only emits has a position all the same
+        places = {form.storage: placement.of(form) for form in homes}
         names = list(dict.fromkeys(places.values()))
         for name in names:
             if name not in technologies:
@@ -54,9 +55,10 @@ class Homes:
         state = _state(declaration, places)
         ordered = [state, *(name for name in names if name != state)]
         numbers = {storage: ordered.index(name) for storage, name in places.items()}
-        if declaration.seen is not None:
-            _must_read_back(declaration, state)
-            numbers[declaration.seen.storage] = 0
+        for form in declaration.kept:
+            if form.reads_back:
+                _must_read_back(declaration, state)
+            numbers[form.storage] = 0
         return cls(declaration, tuple(technologies[name] for name in ordered), numbers)
 
     @property
@@ -135,12 +137,12 @@ class Homes:
 
 
 def _must_read_back(declaration: Declaration, state: str) -> None:
-    """Raise LearnerRefused where the ids of events cannot be kept beside the state."""
+    """Raise LearnerRefused where the ids of events, or its watermarks, cannot be kept beside the state."""
     if why := kind(state).lacks.get("load"):
+        what = "drops repeated events and keeps their ids" if declaration.seen else "keeps its watermark"
         raise LearnerRefused(
-            f"Learner {declaration.name} drops repeated events and keeps their ids where its state is, in {state}, "
-            f"from which no row is read back while folding: {why}. Give it a storage in another technology, and name "
-            "that as its `state`."
+            f"Learner {declaration.name} {what} where its state is, in {state}, from which no row is read back while "
+            f"folding: {why}. Give it a storage in another technology, and name that as its `state`."
         )
 
 

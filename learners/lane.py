@@ -9,6 +9,7 @@ import polars as pl
 
 from learners.declaration import Declaration
 from learners.fold import Fold
+from learners.outbox import Outgoing
 from schemas import Record
 from storage import Address, Memory, UnitId
 from storage.errors import Fenced
@@ -17,7 +18,11 @@ from streams import Batch
 
 
 class Lane:
-    """What a live unit is to a worker, to a replay: a fold, its claim and its position."""
+    """What a live unit is to a worker, to a replay: a fold, its claim and its position.
+
+    Attributes:
+        emitted: what was emitted and nobody has taken yet.
+    """
 
     def __init__(self, declaration: Declaration, generation: int, partition: int, memory: Memory) -> None:
         version = declaration.learner.version
@@ -25,6 +30,7 @@ class Lane:
         self.partition = partition
         self._unit = UnitId(declaration.name, version, generation, declaration.topic, partition)
         self._memory = memory
+        self.emitted: list[Outgoing] = []
         self.claim()
 
     def claim(self) -> None:
@@ -57,12 +63,13 @@ class Lane:
         Raises:
             Exception: whatever the learner raised; nothing is committed.
         """
-        for event in events:
-            self._fold.fold_event(event)
+        for number, event in enumerate(events):
+            self._fold.fold_event(event, self.position + number)
         self._commit(self.position + len(events))
 
     def _commit(self, new: int) -> None:
         session = self._fold.session
+        self.emitted += self._fold.outbox.take()
         outcome = self._memory.commit(self._claim, self._expected, new, session.take(), self._fold.watermark_ms)
         if outcome is not Outcome.OK and outcome is not Outcome.ALREADY:
             raise Fenced(f"The replay of {self.declaration.name} was overtaken by another; give each its own memory.")

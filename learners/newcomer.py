@@ -17,10 +17,13 @@ class Newcomer:
 
     Until then an earlier version keeps answering, however long the replay takes. Several workers may share the
     version: whoever sees first that all its units have caught up lets the names point to it.
+
+    Args:
+        writer: writes the derived topic that it folds: what is to come there counts as being in the log.
     """
 
-    def __init__(self, homes: Homes, generation: int) -> None:
-        self._homes, self._generation = homes, generation
+    def __init__(self, homes: Homes, generation: int, writer: Newcomer | None = None) -> None:
+        self._homes, self._generation, self._writer = homes, generation, writer
         self._topic = homes.declaration.topic
         self._ends: dict[int, tuple[int, int]] | None = None
 
@@ -30,13 +33,19 @@ class Newcomer:
         While Kafka or the storage do not answer it says no.
         """
         try:
-            if self._ends is None:
-                self._ends = {partition: ends for (_, partition), ends in topics.ends([self._topic]).items()}
-            units = self._homes.units(self._generation)
-            if not caught_up(self._ends, {state.unit.partition: state.next for state in units}):
+            if not self._is_level(topics):
                 return False
             self._homes.point(self._generation)
         except MillraceError as error:
             log.info("%s is not pointed to yet: %s", self._homes.declaration.name, error)
             return False
         return True
+
+    def _is_level(self, topics: Topics) -> bool:
+        """Whether its units have folded all that was in the log when this was first asked."""
+        if self._writer is not None and not self._writer._is_level(topics):
+            return False
+        if self._ends is None:
+            self._ends = {partition: ends for (_, partition), ends in topics.ends([self._topic]).items()}
+        units = self._homes.units(self._generation)
+        return caught_up(self._ends, {state.unit.partition: state.next for state in units})

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
+from learners.late import LateEvent
 from learners.plan import outside
 from learners.unit import State, Unit
 from schemas.errors import MillraceError
 from streams import Fetched, Rejected
+from streams.rejected import LATE
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +38,8 @@ class Partition:
     """Feeds every message of a partition to each of its units, whatever their positions.
 
     The partition is read from the lowest position of its active units, and each unit skips what lies below its own.
-    When a unit drops out or comes back the reading place is worked out anew, and messages in hand are given up.
+    When a unit drops out or comes back the reading place is worked out anew, and messages in hand are given up. What a
+    unit cannot fold yet, as its storage is slow, waits here for it, and nothing more is read meanwhile.
 
     Args:
         bury: sends bad messages to the dead letters; returns when they are acknowledged, raises if they are not.
@@ -56,6 +63,20 @@ class Partition:
         self._paused = False
         self._seen: tuple[tuple[int, int], ...] = ()
         self._waited: list[Unit] = []
+        self._waiting: deque[Fetched] = deque()
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory is read and not committed."""
+        waiting = sum(int(item.batch.frame.estimated_size()) for item in self._waiting)
+        return waiting + sum(unit.size for unit in self.units)
+
+    @property
+    def held_up(self) -> list[Future[None]]:
+        """The commits under way, where events wait for one of them and it was not waited for in vain before."""
+        if self._paused or not self._waiting:
+            return []
+        return [unit.flight for unit in self.units if unit.flight is not None]
 
     def start(self) -> int | None:
         """Claim every unit; returns where to read from (None = the beginning). Blocks on the storage."""
@@ -82,9 +103,8 @@ class Partition:
         if not self._active():
             self._lost_place = True
             return
-        barred = {unit: unit.first_unreadable(fetched) for unit in self._active()}
-        furthest = max(batch.next if event is None else event.offset for event in barred.values())
-        bad = [item for item in fetched.rejected if self._buried < item.offset < furthest]
+        ends = {unit: unit.bar(fetched) for unit in self._active()}
+        bad = [item for item in fetched.rejected if self._buried < item.offset < max(ends.values())]
         if bad:
             try:
                 self._bury(bad)
@@ -95,20 +115,34 @@ class Partition:
             self._buried = bad[-1].offset
         self._head = batch.next
         now = time.monotonic()
-        for unit, event in barred.items():
-            part = fetched if event is None else fetched.until(event.offset)
-            unit.weigh(part, now)
-            unit.advance(part.batch)
-            if event is not None:
-                unit.pause_before(event)
+        for unit, end in ends.items():
+            unit.weigh(fetched if end == batch.next else fetched.until(end), now)
+        buries = any(unit.buries for unit in self.units)
+        self._waiting.append(fetched if buries else replace(fetched, messages=()))
+        self._fold()
 
-    def work(self, reader: Reader) -> None:
-        """Between polls: see which commits arrived, claim what may be claimed again, put the reading place right."""
+    def go_on(self) -> None:
+        """See which commits arrived, and fold what has waited for that. Blocks while it folds."""
         for unit in self.units:
             unit.settle()
+        self._fold()
+
+    def work(self, reader: Reader, room: bool = True) -> None:
+        """Between polls: fold on, claim what may be claimed again, put the reading place right; pause the reading while
+        events wait here.
+
+        Args:
+            room: whether there is memory for more events.
+        """
+        self.go_on()
         now = time.monotonic()
         self._claim([unit for unit in self._waited if unit.due <= now])
-        self._align(reader)
+        self._align(reader, room)
+
+    def drain(self, until: float) -> None:
+        """Block until all that was folded is committed, or that time (monotonic seconds) has come."""
+        for unit in self.units:
+            unit.drain(until)
 
     def outside(self, low: int, high: int) -> None:
         """The log is [low, high) and some position is not in it: those units stop, the others go on."""
@@ -126,6 +160,9 @@ class Partition:
         positions = [unit.committed for unit in self.units]
         known = [position for position in positions if position is not None]
         return min(known) if known and len(known) == len(positions) else None
+
+    def _bury_late(self, fetched: Fetched, learner: str, late: Sequence[LateEvent]) -> None:
+        self._bury(fetched.refused([(event.offset, LATE, event.reason(learner)) for event in late]))
 
     def _claim(self, units: Sequence[Unit]) -> None:
         for unit in units:
@@ -147,21 +184,34 @@ class Partition:
     def _active(self) -> list[Unit]:
         return [unit for unit in self.units if unit.state is State.ACTIVE]
 
-    def _align(self, reader: Reader) -> None:
+    def _fold(self) -> None:
+        """Offer what waits to each unit, in order; what all have folded waits no more."""
+        for unit in self.units:
+            for item in self._waiting:
+                unit.advance(item.batch, partial(self._bury_late, item, unit.id.learner))
+                if unit.state is not State.ACTIVE or unit.position is None or unit.position < item.batch.next:
+                    break
+        while self._waiting and all((unit.position or 0) >= self._waiting[0].batch.next for unit in self._active()):
+            self._waiting.popleft()
+
+    def _align(self, reader: Reader, room: bool) -> None:
         claims = self._active_claims()
         changed, self._seen = claims != self._seen, claims
         if not claims:
             if not self._paused:
                 reader.pause(self.topic, self.partition)
             self._paused = self._lost_place = True
+            self._waiting.clear()
             return
         lowest = self._lowest()
         if self._lost_place or (changed and lowest != self._head):
             reader.seek(self.topic, self.partition, lowest)
             self._head, self._lost_place = lowest, False
-        if self._paused:
-            reader.resume(self.topic, self.partition)
-            self._paused = False
+            self._waiting.clear()
+        pause = not room or bool(self._waiting)
+        if pause != self._paused:
+            (reader.pause if pause else reader.resume)(self.topic, self.partition)
+            self._paused = pause
 
     def _active_claims(self) -> tuple[tuple[int, int], ...]:
         return tuple((n, unit.claims) for n, unit in enumerate(self.units) if unit.state is State.ACTIVE)

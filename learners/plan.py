@@ -12,16 +12,22 @@ from enum import Enum
 
 from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome
 from storage.unit import Outcome
+from streams import StreamError
 
 ROWS_PER_COMMIT = 2_000
 """A commit is cut at the first event at which it holds this many rows, as `Writes.rows` counts them, so that readers
 never wait long for it."""
+
+BYTES_PER_ROW = 2_048
+"""Rows that are larger, on average, count as more: what is not committed yet takes memory."""
 
 RESENDS = 5
 GAPS_IN_A_ROW = 3
 LARGEST_FOLD = 16_384
 SMALLEST_LIMIT, LARGEST_LIMIT = 256, 20_000
 SLOW_PASS, QUICK_PASS = 0.200, 0.050
+SLOW_COMMIT = 0.200
+"""Seconds for which folding waits for a commit; who is slower is read for no further until it has arrived."""
 
 
 class Then(Enum):
@@ -64,7 +70,7 @@ def after_error(error: BaseException, troubles: Troubles) -> tuple[Then, Trouble
         return (Then.STOP if gaps >= GAPS_IN_A_ROW else Then.RECLAIM), replace(troubles, gaps=gaps)
     if isinstance(error, Fenced):
         return Then.RECLAIM, troubles
-    if isinstance(error, UnknownOutcome | StorageUnavailable):
+    if isinstance(error, UnknownOutcome | StorageUnavailable | StreamError):
         return Then.RECLAIM, replace(troubles, silences=troubles.silences + 1)
     if isinstance(error, SuspectGeneration):
         return Then.STOP, troubles
@@ -88,6 +94,11 @@ def pause(troubles: Troubles, chance: float) -> float:
 def resend_pause(resends: int, chance: float) -> float:
     """Seconds to wait before the identical commit is sent again."""
     return 0.01 * float(2**resends) * (0.5 + chance / 2)
+
+
+def weight(rows: int, size: int) -> int:
+    """How much of a commit so many rows of so many bytes are, in rows."""
+    return max(rows, size // BYTES_PER_ROW)
 
 
 def outside(position: int | None, low: int, high: int) -> bool:

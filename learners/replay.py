@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from learners.declaration import Contract, Declaration, declarations
+from learners.emitted_events import EmittedEvents
 from learners.errors import LearnerRefused
 from learners.homes import Homes
 from learners.lane import Lane
@@ -44,13 +45,19 @@ class Replay:
         self.event_types = {declaration.topic: declaration.event_type for declaration in self.declarations}
         self._places: dict[Any, int] = {}
         self._storages: list[tuple[Format, Descriptor]] = []
+        self._kept: list[Descriptor] = []
         self._lanes: dict[str, list[list[Lane]]] = {}
         self._total: dict[str, list[Lane]] = {}
+        self._reads: dict[str, list[str]] = {}
+        self._emitted = EmittedEvents()
         for declaration in self.declarations:
             lanes = self._lanes.setdefault(declaration.topic, [[] for _ in range(partitions)])
             total = self._total.setdefault(declaration.topic, [])
+            reads = self._reads.setdefault(declaration.asked, [])
+            reads += [] if declaration.topic in reads else [declaration.topic]
             generation = Homes.single(declaration, self.memory).declare()
-            self._storages += self._described(declaration, generation)
+            self._storages += [self._described(declaration, form, generation) for form in declaration.storages.values()]
+            self._kept += [self._described(declaration, form, generation)[1] for form in declaration.kept]
             if declaration.total_order:
                 total.append(Lane(declaration, generation, 0, self.memory))
                 continue
@@ -60,7 +67,7 @@ class Replay:
     @property
     def topics(self) -> list[str]:
         """The topics that these learners fold."""
-        return list(self._lanes)
+        return list(self._reads)
 
     def fold(self, topic: str, events: pl.DataFrame | Sequence[Record]) -> None:
         """Fold the next events of a topic, in order: a frame with the event type's columns, or events.
@@ -69,22 +76,26 @@ class Replay:
             LearnerRefused: no learner reads this topic.
             FoldFailed: a learner raised; this replay is of no more use.
         """
-        if topic not in self._lanes:
-            raise LearnerRefused(f"No learner here folds {topic}; they fold {', '.join(sorted(self._lanes))}.")
+        if topic not in self._reads:
+            raise LearnerRefused(f"No learner here folds {topic}; they fold {', '.join(sorted(self._reads))}.")
         if isinstance(events, pl.DataFrame):
             self.fold_frame(topic, events)
-        else:
-            self._fold_events(topic, events)
+            return
+        for derived in self._reads[topic]:
+            self._fold_events(derived, events)
+        self._follow()
 
     def fold_frame(
         self, topic: str, frame: pl.DataFrame, cuts: Callable[[int], Sequence[int]] = lambda rows: ()
     ) -> None:
         """Fold a frame, in batches that end after the rows that `cuts` gives for each partition's number of rows."""
-        for partition, part in self._split(topic, frame):
-            for lane in self._lanes[topic][partition]:
-                lane.fold(part, cuts(part.height))
-        for lane in self._total[topic]:
-            lane.fold(frame, cuts(frame.height))
+        for derived in self._reads[topic]:
+            for partition, part in self._split(derived, frame):
+                for lane in self._lanes[derived][partition]:
+                    lane.fold(part, cuts(part.height))
+            for lane in self._total[derived]:
+                lane.fold(frame, cuts(frame.height))
+        self._follow()
 
     def restart(self) -> None:
         """Drop what every learner has in memory and go on from what is committed, as after a crash."""
@@ -98,27 +109,36 @@ class Replay:
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """Per storage its rows as readers would see them: see `storage.to_frame`. By the storage's name, or by format
-        and name where two formats share it."""
+        and name where two formats share it. And what was emitted, by topic: `emitted/<topic>` where a storage has that
+        name."""
         names = Counter(storage.name for storage, _ in self._storages)
-        return {
+        found = {
             storage.name if names[storage.name] == 1 else descriptor.storage: to_frame(storage, self.memory, descriptor)
             for storage, descriptor in self._storages
         }
+        return found | {
+            f"emitted/{name}" if name in found else name: frame for name, frame in self._emitted.frames().items()
+        }
 
     def rows(self) -> Rows:
-        """Every row of every storage as it is stored, to be compared with another replay's by `learners.rows`."""
-        return {
+        """Every row of every storage as it is stored, what is kept beside them (ids that were seen, watermarks), and
+        what was emitted for each event, to be compared with another replay's by `learners.rows`."""
+        return self._emitted.rows() | {
             (address.storage, address.key, address.bucket): row
             if isinstance(row, dict)
             else items_of(descriptor, address.key, row)
-            for _, descriptor in self._storages
+            for descriptor in [*(descriptor for _, descriptor in self._storages), *self._kept]
             for address, row in self.memory.dump(descriptor)
         }
 
-    def _described(self, declaration: Declaration, generation: int) -> Iterator[tuple[Format, Descriptor]]:
-        version = declaration.learner.version
-        for storage in declaration.storages.values():
-            yield storage, storage.describe(declaration.name, version, generation, declaration.topic)
+    def _follow(self) -> None:
+        """Take what was emitted, and fold it where a learner reads it."""
+        for topic, events in self._emitted.taken(self.lanes()):
+            if topic in self._reads:
+                self.fold_frame(topic, events)
+
+    def _described(self, declaration: Declaration, form: Format, generation: int) -> tuple[Format, Descriptor]:
+        return form, form.describe(declaration.name, declaration.learner.version, generation, declaration.topic)
 
     def _fold_events(self, topic: str, events: Sequence[Record]) -> None:
         if len(events) == 1:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from concurrent.futures import wait as waited
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from uuid import uuid4
 
 from learners.bad_limit import BadShare
 from learners.commit import Commit
 from learners.declaration import Declaration
-from learners.errors import FoldFailed
+from learners.emitter import NOBODY, Emits
+from learners.errors import FoldFailed, LearnerError
 from learners.fold import Fold
-from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause
+from learners.late import LateEvent
+from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import StorageError, SuspectGeneration
@@ -24,6 +28,15 @@ from storage.technology import Commits
 from streams import Batch, Fetched, Rejected
 
 log = logging.getLogger(__name__)
+
+Bury = Callable[[Sequence[LateEvent]], None]
+"""Sends late events of the batch at hand to the dead letters; returns when they are acknowledged."""
+
+
+EMITTED = (
+    "a learner emits the events of {0}, and may emit them again after a crash. Say so, that repeats are dropped: "
+    "`mr.stream({0!r}, emitted=True)`, with the next version if this has folded emitted events before."
+)
 
 
 class State(Enum):
@@ -39,8 +52,9 @@ class State(Enum):
 class Unit:
     """Folds batches into rows and commits them with its position, at most one commit under way.
 
-    While a commit is under way in the executor's thread the next batch is folded already. Every other method belongs
-    to one thread. No failure leaves a method: what follows it is `plan`'s to say and shows in `state`.
+    While a commit is under way in the executor's thread the next is folded already; where that one is full before the
+    first has arrived, `advance` folds no further. Every other method belongs to one thread. No failure leaves a method:
+    what follows it is `plan`'s to say and shows in `state`.
 
     Attributes:
         position: the next offset to fold; None = the beginning of the log.
@@ -59,6 +73,7 @@ class Unit:
         committer: Executor,
         trace: Trace,
         interval: float,
+        emitter: Emits = NOBODY,
     ) -> None:
         self.id = unit
         self.state = State.WAITING
@@ -73,6 +88,7 @@ class Unit:
         self._committer = committer
         self._trace = trace
         self._interval = interval
+        self._emitter = emitter
         self._troubles = CALM
         self._size = FoldSize()
         self._claim: Claim | None = None
@@ -83,6 +99,11 @@ class Unit:
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
         self._weighed = self._past = 0
+        self._barrier: Rejected | None = None
+        self._full = self._reads = self._reads_back = False
+        self._weight = self._pending = self._flying = 0
+        self._bury: Bury = _nowhere
+        self._buried = -1
         self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
     def claim(self) -> None:
@@ -101,14 +122,36 @@ class Unit:
         self.claims += 1
         self._trace.claimed(self.id.learner, (self.id.topic, self.id.partition, self.position))
 
-    def advance(self, batch: Batch) -> None:
-        """Fold what of the batch lies at or above the position, committing on the way. Blocks while it folds, and
-        while an earlier commit is under way when the next is full."""
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory is folded and not committed."""
+        return self._flying + self._pending
+
+    @property
+    def flight(self) -> Future[None] | None:
+        """The commit under way, to be waited for."""
+        return None if self._flight is None else self._flight[1]
+
+    @property
+    def buries(self) -> bool:
+        """Whether it sends late events to the dead letters."""
+        return self._declaration.late is not None and self._declaration.late.otherwise == "dead_letter"
+
+    def advance(self, batch: Batch, bury: Bury | None = None) -> None:
+        """Fold what of the batch lies at or above the position, committing on the way. Stops short of its end where a
+        commit is full while the one before is under way. Blocks while it folds, reads rows back, or buries late
+        events."""
         if self.state is not State.ACTIVE:
             return
+        if batch.sources is not None and self._declaration.marks is None:
+            self.stop(EMITTED.format(batch.topic))
+            return
+        self._bury = bury or _nowhere
+        if self._barrier is not None:
+            batch = batch.until(self._barrier.offset)
         try:
             rest = batch if self.position is None else batch.since(self.position)
-            while self.position is None or self.position < batch.next:
+            while (self.position is None or self.position < batch.next) and self._has_room():
                 rest = self._step(rest)
             self._commit_when_free()
         except Exception as error:
@@ -131,21 +174,18 @@ class Unit:
                 f"{newest.offset}: {newest.error}: {newest.reason[:300]}"
             )
 
-    def first_unreadable(self, fetched: Fetched) -> Rejected | None:
-        """The first of these events that is still to be folded, and that the learner's schema cannot read; None where
-        there is none. One before the offset at which it was last let go on counts as bad instead."""
-        first = max(self._past, self.position or 0)
-        return next((item for item in fetched.rejected if item.unreadable and item.offset >= first), None)
+    def bar(self, fetched: Fetched) -> int:
+        """Fold no further than to the first of these events that is still to be folded, and that the learner's schema
+        cannot read; it pauses there once everything before is committed. One before the offset at which it was last
+        let go on counts as bad instead.
 
-    def pause_before(self, event: Rejected) -> None:
-        """Commit what was folded, and pause: this is the next event, and it cannot be read. Blocks while it commits."""
-        self.settle(wait=True)
-        if self.state is State.ACTIVE:
-            self.pause(
-                f"the event at offset {event.offset} cannot be read. {event.reason} Nothing is skipped: "
-                "give the learner an event type that reads it too",
-                unreadable=True,
-            )
+        Returns:
+            the offset up to which these events are folded.
+        """
+        first = max(self._past, self.position or 0)
+        if self._barrier is None:
+            self._barrier = next((item for item in fetched.rejected if item.unreadable and item.offset >= first), None)
+        return fetched.batch.next if self._barrier is None else min(self._barrier.offset, fetched.batch.next)
 
     def pause(self, problem: str, unreadable: bool = False) -> None:
         """Fold no more until `go_on`, and say why, loudly."""
@@ -160,21 +200,29 @@ class Unit:
         if self.state is State.PAUSED:
             self.state, self.problem, self.due = State.WAITING, None, 0.0
 
-    def settle(self, wait: bool = False) -> None:
-        """Look whether the commit under way has arrived, and send what was folded meanwhile.
-
-        Args:
-            wait: block until all that was folded is committed, or the unit has given up.
-        """
+    def settle(self) -> None:
+        """Look whether the commit under way has arrived, and send what was folded meanwhile."""
         if self.state is not State.ACTIVE:
             return
         try:
-            self._land(wait)
+            self._land(wait=False)
             self._commit_when_free()
-            if wait:
-                self._land(wait)
         except Exception as error:
             self._fail(error)
+        else:
+            self._pause_at_barrier()
+
+    def drain(self, until: float | None = None) -> None:
+        """Block until all that was folded is committed, or the unit has given up.
+
+        Args:
+            until: monotonic seconds at which it waits no more; None = it waits as long as it takes.
+        """
+        self.settle()
+        while self.flight is not None:
+            if not waited([self.flight], None if until is None else max(0.0, until - time.monotonic())).done:
+                return
+            self.settle()
 
     def stop(self, problem: str) -> None:
         """Fold no more, and say why, loudly."""
@@ -193,13 +241,7 @@ class Unit:
         """Fold the first part of what is left; returns the remainder."""
         assert self._fold is not None
         assert self._claim is not None
-        pending = self._fold.session.writes.rows
-        size = self._size.next(pending)
-        late = time.monotonic() - self._sent_at >= self._interval
-        folded = self.position != self._sent  # a model is no row before it is committed
-        if folded and (size == 0 or late or self._hurdle is not None):
-            self._commit()
-            size = max(1, self._size.next(0))
+        size = max(1, self._size.next(self._weight))
         part = rest if rest.rows <= size else next(iter(rest.split(size)))
         cut = self._claim.cut(self.position)
         if cut is not None and cut < part.next:
@@ -207,13 +249,27 @@ class Unit:
         if part.rows:
             self._learn(part)
         self.position = part.next
-        if self.position == cut or self._fold.session.writes.rows >= ROWS_PER_COMMIT:
-            self._commit()
+        self._full = self.position == cut or self._weight >= ROWS_PER_COMMIT
         return rest if part is rest else rest.since(part.next)
+
+    def _has_room(self) -> bool:
+        """Whether more can be folded now; sends what must be committed before that."""
+        assert self._fold is not None
+        self._land(wait=False)
+        if self._flight is not None and self._reads_back:
+            return False  # it would wait for that commit within the fold
+        if self.position == self._sent:  # a model is no row before it is committed
+            return True
+        full = self._full or self._hurdle is not None or not self._size.next(self._weight)
+        if self._flight is not None:
+            return not full
+        if full or time.monotonic() - self._sent_at >= self._interval:
+            self._commit()
+        return True
 
     def _learn(self, part: Batch) -> None:
         assert self._fold is not None
-        before = self._fold.session.writes.rows
+        before = self._weight
         self._unread = None
         try:
             self._fold.fold(part)
@@ -225,18 +281,42 @@ class Unit:
                 raise
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
+        self._bury_late()
+        self._pending = self._fold.session.writes.size
+        self._weight = weight(self._fold.session.writes.rows, self._pending) + len(self._fold.outbox)
         if self._hurdle is None:
-            self._size = self._size.after(part.rows, max(0, self._fold.session.writes.rows - before))
+            self._size = self._size.after(part.rows, max(0, self._weight - before))
+
+    def _bury_late(self) -> None:
+        """Before the position passes them. What was acknowledged before is late again when it is folded again."""
+        assert self._fold is not None
+        late = [event for event in self._fold.refused if event.offset > self._buried]
+        self._fold.refused.clear()
+        if late:
+            self._bury(late)
+            self._buried = late[-1].offset
 
     def _read(self, addresses: Sequence[Address]) -> list[bytes | None]:
         """Committed rows of this unit, under its fence, at the position that the fold stands on."""
         assert self._claim is not None
+        self._reads = True
         try:
             self._land(wait=True)
             return self._commits.read(self._claim, self.committed, addresses)
         except StorageError as error:
             self._unread = error
             raise
+
+    def _pause_at_barrier(self) -> None:
+        """Pause before the event that cannot be read, where everything before it is committed."""
+        event = self._barrier
+        if event is None or self._flight is not None or (self.position or 0) < event.offset:
+            return
+        self.pause(
+            f"the event at offset {event.offset} cannot be read. {event.reason} Nothing is skipped: "
+            "give the learner an event type that reads it too",
+            unreadable=True,
+        )
 
     def _commit_when_free(self) -> None:
         if self._flight is None and self.position != self._sent:
@@ -251,7 +331,14 @@ class Unit:
             return
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
-        self._flight = commit, self._committer.submit(commit.send, self._commits)
+        self._full, self._flying = False, commit.writes.size
+        self._weight = self._pending = 0
+        self._reads_back, self._reads = self._reads, False
+        send, emitted = partial(self._send, commit), self._fold.outbox.take()
+        self._flight = commit, self._emitter.emit(self.id, emitted, send) if emitted else send()
+
+    def _send(self, commit: Commit) -> Future[None]:
+        return self._committer.submit(commit.send, self._commits)
 
     def _land(self, wait: bool) -> None:
         if self._flight is None or self._fold is None:
@@ -259,7 +346,7 @@ class Unit:
         commit, future = self._flight
         if not wait and not future.done():
             return
-        self._flight = None
+        self._flight, self._flying = None, 0
         future.result()
         self._fold.session.committed()
         self.committed = commit.new
@@ -283,4 +370,11 @@ class Unit:
             log.warning("%s claims again in %.2f s: %s", self, wait, error)
 
     def _forget(self) -> None:
-        self._fold = self._claim = self._flight = None
+        self._fold = self._claim = self._flight = self._barrier = None
+        self._full = False
+        self._weight = self._pending = self._flying = 0
+
+
+def _nowhere(late: Sequence[LateEvent]) -> None:
+    """For a log without dead letters, whose units cannot leave late events out so."""
+    raise LearnerError(f"{len(late)} late events belong in the dead letters, and there are none.")

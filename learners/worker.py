@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
 
 from learners.declaration import Contract, Declaration, declarations
+from learners.derived import writer_of
+from learners.emitter import NOBODY, Emitter
 from learners.errors import LearnerRefused
 from learners.homes import Homes
 from learners.latecomers import Latecomers
@@ -19,7 +21,8 @@ from learners.lookout import Forgotten, Lookout
 from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.placement import Placement
-from learners.plan import SMALLEST_LIMIT, next_limit
+from learners.plan import SLOW_COMMIT, SMALLEST_LIMIT, next_limit
+from learners.repartition import Repartition, with_repartitions
 from learners.standstills import Standstills
 from learners.trace import Trace
 from learners.unit import State, Unit
@@ -27,12 +30,26 @@ from schemas import Codec, EventType
 from schemas.errors import RegistryUnavailable
 from schemas.table import MemoryTable
 from storage import StorageUnavailable, Technology, UnitId
-from streams import Consumer, DeadLetters, Fetched, Kafka, KafkaUnavailable, PositionOutsideLog, Stops, Topics
+from streams import (
+    Consumer,
+    DeadLetters,
+    Fetched,
+    Kafka,
+    KafkaUnavailable,
+    PositionOutsideLog,
+    Stops,
+    StreamError,
+    Topics,
+)
+from streams.membership import must_fit
 
 log = logging.getLogger(__name__)
 
 COMMITS_AT_ONCE = 2
 NOTE_EVERY = 1.0
+DRAIN = 4.0
+"""Seconds in which a worker that is told to stop commits what it has folded; what is left is folded by the next."""
+MEGABYTE = 1 << 20
 
 
 class Worker:
@@ -48,6 +65,10 @@ class Worker:
         stops: where it is kept that a unit stands still; None = this worker's memory.
         member: this worker's lasting name in the group: a restart under the same name has its partitions at once.
         interval: longest time in seconds that folded rows wait for their commit.
+        memory: megabytes for events: fetched, decoded, waiting for a slow storage, folded and not committed.
+        protocol: of the consumer group, "classic" or "consumer".
+        emitter: sends what learners emit, and writes derived topics; closed with the worker. None = they may not.
+        prefix: what the names of derived topics begin with; those of two products that share a platform differ by it.
         trace: file for JSON lines about deliveries, commits and claims; for fault tests.
     """
 
@@ -63,16 +84,20 @@ class Worker:
         member: str,
         placement: Placement | None = None,
         interval: float = 0.025,
+        memory: int = 256,
+        protocol: str = "classic",
         trace: Path | None = None,
         stops: Stops | None = None,
+        emitter: Emitter | None = None,
+        prefix: str = "",
     ) -> None:
         self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
         self._declarations = declarations(learners, event_types)
-        placement = placement or Placement()
-        placement.check([form for item in self._declarations for form in item.storages.values()])
-        self._homes = {item.name: Homes.of(item, technologies, placement) for item in self._declarations}
+        self._technologies, self._placement = technologies, placement or Placement()
+        self._placement.check([form for item in self._declarations for form in item.storages.values()])
+        self._homes = self._housed()
         self._dead_letters = dead_letters
-        self._interval = interval
+        self._interval, self._memory, self._protocol = interval, memory * MEGABYTE, protocol
         self._trace = Trace(trace)
         self._committer = ThreadPoolExecutor(COMMITS_AT_ONCE, thread_name_prefix="commit")
         self._topics = Topics(kafka)
@@ -85,6 +110,7 @@ class Worker:
         self._standstills = Standstills(stops or Stops(MemoryTable()))
         self._noted: dict[tuple[str, int], int] = {}
         self._note_due = 0.0
+        self._emitter, self._prefix = emitter, prefix
 
     @property
     def problems(self) -> dict[str, str]:
@@ -93,22 +119,29 @@ class Worker:
         failed = {f"Learner {name}": why for name, why in self._latecomers.failed.items()}
         return failed | {str(unit): unit.problem for unit in units if unit.problem is not None}
 
+    @property
+    def partitions(self) -> list[tuple[str, int]]:
+        """Topic and number of each partition that it has now."""
+        return list(self._partitions)
+
     def run(self, stop: Event) -> None:
-        """Fold until `stop` is set. Blocks; what is folded but not committed then is folded again by the next owner.
+        """Fold until `stop` is set. Blocks; then what is folded is committed, if the storage takes it within seconds,
+        and the partitions are given back. What it does not take the next owner folds again.
 
         Raises:
-            LearnerRefused: a learner asks for what cannot be given.
+            LearnerRefused: a learner, or an option of Kafka's, asks for what cannot be given.
             StorageConflict: a learner's options were changed without a new version.
         """
         with self._closing():
-            self._refuse_total_order()
+            self._refuse_membership()
+            self._derive()
             if not self._declare(stop):
                 return
-            types = {declaration.topic: declaration.event_type for declaration in self._declarations}
-            consumer = Consumer(self._kafka, self._codec, self._group, self._member, types, self)
+            consumer = self._consumer()
             try:
                 while not stop.is_set():
                     self._pass(consumer)
+                self._drain(consumer)
             finally:
                 consumer.close()
 
@@ -154,8 +187,10 @@ class Worker:
             partition.polled()
         for item in fetched:
             self._receive(item)
+        self._wait_for_commits()
+        room = sum(partition.size for partition in self._partitions.values()) < self._memory // 4
         for partition in self._partitions.values():
-            partition.work(consumer)
+            partition.work(consumer, room)
         if time.monotonic() >= self._note_due:
             self._note_due = time.monotonic() + NOTE_EVERY
             self._note(consumer)
@@ -165,6 +200,24 @@ class Worker:
             self._newcomers = [item for item in self._newcomers if not item.takes_over(self._topics)]
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
             self._limit = next_limit(self._limit, time.monotonic() - started)
+
+    def _wait_for_commits(self) -> None:
+        """Where events wait for a commit, wait too: what a paused partition has fetched is fetched again. Whoever is
+        slower is paused after that, and polling goes on."""
+        until = time.monotonic() + SLOW_COMMIT
+        while flights := [one for partition in self._partitions.values() for one in partition.held_up]:
+            if not wait(flights, max(0.0, until - time.monotonic()), FIRST_COMPLETED).done:
+                return
+            for partition in self._partitions.values():
+                partition.go_on()
+
+    def _drain(self, consumer: Consumer) -> None:
+        """Commit what is folded, then tell the group, so that others have the partitions at once."""
+        until = time.monotonic() + DRAIN
+        for partition in self._partitions.values():
+            partition.drain(until)
+        self._note(consumer)
+        consumer.leave()
 
     def _receive(self, item: Fetched) -> None:
         batch = item.batch
@@ -185,7 +238,8 @@ class Worker:
         generation = self._generations[declaration.name]
         unit = UnitId(declaration.name, declaration.learner.version, generation, declaration.topic, partition)
         commits = self._homes[declaration.name].commits
-        return Unit(unit, declaration, commits, self._committer, self._trace, self._interval)
+        emitter = self._emitter or NOBODY
+        return Unit(unit, declaration, commits, self._committer, self._trace, self._interval, emitter)
 
     def _log_range(self, topic: str, partition: int) -> tuple[int, int]:
         return self._topics.ends([topic])[topic, partition]
@@ -206,12 +260,19 @@ class Worker:
         """From now on the learner's units are part of every partition of its topic."""
         declaration = homes.declaration
         self._generations[declaration.name] = generation
-        self._newcomers.append(Newcomer(homes, generation))
+        self._newcomers.append(self._newcomer(homes, generation))
         for (topic, number), partition in self._partitions.items():
             if topic == declaration.topic:
                 unit = self._unit(declaration, number)
                 self._standstills.begin([unit])
                 partition.add(unit)
+
+    def _newcomer(self, homes: Homes, generation: int) -> Newcomer:
+        declaration = homes.declaration
+        if declaration.source is None:
+            return Newcomer(homes, generation)
+        writer = self._homes[writer_of(declaration.topic)]
+        return Newcomer(homes, generation, Newcomer(writer, writer.declaration.learner.version))
 
     def _welcome(self) -> None:
         for homes, generation in self._latecomers.arrived():
@@ -227,7 +288,7 @@ class Worker:
     def _again(self, name: str, generation: int, found: Forgotten) -> None:
         if found.declared:
             log.error("The storages of %s were gone, and are declared again; what they held is folded again.", name)
-            self._newcomers.append(Newcomer(self._homes[name], generation))
+            self._newcomers.append(self._newcomer(self._homes[name], generation))
         for unit in self._units(name):
             if found.problem is not None and unit.state is not State.STOPPED:
                 unit.stop(found.problem)
@@ -241,20 +302,59 @@ class Worker:
     def _units(self, name: str) -> list[Unit]:
         return [unit for partition in self._partitions.values() for unit in partition.units if unit.id.learner == name]
 
-    def _refuse_total_order(self) -> None:
+    def _refuse_membership(self) -> None:
+        try:
+            must_fit(self._protocol, self._kafka.options)
+        except StreamError as error:
+            raise LearnerRefused(str(error)) from error
+
+    def _derive(self) -> None:
+        """Make the topics that learners emit to, or that they ask for by another key or in one order. Blocks."""
+        self._declarations = with_repartitions(self._declarations, self._prefix, self._topics.partitions)
+        self._homes = self._housed()
         for declaration in self._declarations:
-            if declaration.total_order and self._topics.partitions(declaration.topic) > 1:
-                raise LearnerRefused(
-                    f"Learner {declaration.name} needs {declaration.topic} in one order, but the topic has several "
-                    'partitions; derived topics are not there yet. Leave `order="total"` out, or give it one partition.'
-                )
+            for emit in declaration.emits.values():
+                if self._emitter is None:
+                    raise LearnerRefused(f"{declaration.name} emits to {emit.topic}, and its worker has no emitter.")
+                count = self._emitter.prepare(emit.event_type, self._wanted(declaration, emit.topic))
+                assert declaration.emitted is not None
+                declaration.emitted.partitions[emit.topic] = count
+
+    def _wanted(self, declaration: Declaration, topic: str) -> int | None:
+        """How many partitions a topic has if it must be made: a derived one as many as its source, or one."""
+        readers = [item for item in self._declarations if item.topic == topic and item.source is not None]
+        if not readers:
+            return None
+        return 1 if readers[0].total_order else self._topics.partitions(declaration.topic)
+
+    def _housed(self) -> dict[str, Homes]:
+        return {item.name: Homes.of(item, self._technologies, self._placement) for item in self._declarations}
+
+    def _consumer(self) -> Consumer:
+        types = {item.topic: item.event_type for item in self._declarations}
+        emitted = [item.topic for item in self._declarations if item.marks is not None]
+        raw = [item.topic for item in self._declarations if issubclass(item.learner, Repartition)]
+        return Consumer(
+            self._kafka,
+            self._codec,
+            self._group,
+            self._member,
+            types,
+            self,
+            emitted=emitted,
+            raw=raw,
+            protocol=self._protocol,
+            memory=self._memory // 4,
+        )
 
     @contextmanager
     def _closing(self) -> Iterator[None]:
         try:
             yield
         finally:
-            self._committer.shutdown(wait=True)
+            self._committer.shutdown(wait=False, cancel_futures=True)
+            if self._emitter is not None:
+                self._emitter.close()
             self._latecomers.close()
             self._lookout.close()
             self._topics.close()

@@ -12,8 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from learners import BadLimit, EventLearner, FrameLearner, Goal, Learner, stream
+    from learners import BadLimit, EventLearner, FrameLearner, Goal, Late, Learner, emit, stream
+    from millrace.faust import faust_app
     from millrace.producer import Producer
+    from millrace.scan import scan
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
@@ -23,14 +25,20 @@ if TYPE_CHECKING:
         CountersReader,
         Documents,
         DocumentsReader,
+        Hopping,
         Parameters,
         ParametersReader,
         Ranking,
         RankingReader,
         Records,
         RecordsReader,
+        Sessions,
+        SessionWindow,
+        SessionWindows,
+        Tumbling,
         Vectors,
         VectorsReader,
+        Window,
     )
     from streams import Batch
 
@@ -42,18 +50,26 @@ _HOME = {
         "CountersReader",
         "Documents",
         "DocumentsReader",
+        "Hopping",
         "Parameters",
         "ParametersReader",
         "Ranking",
         "RankingReader",
         "Records",
         "RecordsReader",
+        "SessionWindow",
+        "SessionWindows",
+        "Sessions",
+        "Tumbling",
         "Vectors",
         "VectorsReader",
+        "Window",
     ),
-    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Learner", "stream"),
+    "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Late", "Learner", "emit", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
+    "millrace.faust": ("faust_app",),
     "millrace.producer": ("Producer",),
+    "millrace.scan": ("scan",),
     "millrace.settings": ("Settings",),
 }
 
@@ -74,6 +90,8 @@ __all__ = [
     "FrameLearner",
     "Goal",
     "Golden",
+    "Hopping",
+    "Late",
     "Learner",
     "MillraceError",
     "Parameters",
@@ -84,10 +102,18 @@ __all__ = [
     "Record",
     "Records",
     "RecordsReader",
+    "SessionWindow",
+    "SessionWindows",
+    "Sessions",
     "Settings",
+    "Tumbling",
     "Vectors",
     "VectorsReader",
+    "Window",
+    "emit",
+    "faust_app",
     "load",
+    "scan",
     "stream",
 ]
 

@@ -73,11 +73,13 @@ def _needed(product: Product, endpoint: EndpointType[Any, Any]) -> list[type[Lea
     """The learners that write what some implementation reads; the others cannot change an answer."""
     read = {name for implementation in endpoint.implementations.values() for name in implementation.reads}
     declared = [Declaration.of(learner, product.event_types) for learner in product.learners]
-    return [
-        learner
-        for learner, declaration in zip(product.learners, declared, strict=True)
-        if any(storage.name in read for storage in declaration.storages.values())
-    ]
+    needed = {item.name for item in declared if any(form.name in read for form in item.storages.values())}
+    while True:  # and those that emit what a needed one folds
+        topics = {item.asked for item in declared if item.name in needed}
+        emitting = {item.name for item in declared for emit in item.emits.values() if emit.topic in topics}
+        if emitting <= needed:
+            return [learner for learner in product.learners if learner.name in needed]
+        needed |= emitting
 
 
 def _report(question: Question, tally: Tally, as_json: bool) -> None:

@@ -13,9 +13,11 @@ from typing import NoReturn
 import typer
 
 from millrace.commands import (
+    archive,
     dead_letters,
     deployments,
     endpoints,
+    events,
     experiments,
     keys,
     platform,
@@ -40,7 +42,9 @@ app.add_typer(storages.app, name="storages")
 app.add_typer(endpoints.app, name="endpoints", help="Endpoint types: what a change breaks for those who ask.")
 app.add_typer(experiments.app, name="experiments", help="Experiments: start, ramp, ship, stop; counts per variant.")
 
+app.add_typer(events.app, name="events", help="What arrives, and where one event is and went; nothing is consumed.")
 app.add_typer(dead_letters.app, name="dead-letters", help="Events that were refused: listed, shown, put back.")
+app.add_typer(archive.app, name="archive", help="Events kept as Delta Lake tables, for every tool that reads these.")
 app.add_typer(keys.app, name="keys", help="Keys of the models service: who may ask, emit and change what.")
 
 

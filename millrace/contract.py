@@ -30,9 +30,9 @@ def check_product(folder: Path) -> Iterator[tuple[str, list[str]]]:
     learners = [Declaration.of(learner, types) for learner in all_learners(product)]
     frames = {topic: types[topic].frame(events) for topic, events in _events(product).items()}
     for declaration in learners:
-        frame = frames.get(declaration.topic)
+        frame = frames.get(declaration.asked)
         if frame is None:
-            frame = pl.DataFrame(schema=types[declaration.topic].frame_schema)
+            frame = pl.DataFrame(schema=types[declaration.asked].frame_schema)
         found = check(declaration.learner, frame, types)
         yield declaration.name, [f"{item.promise}: {item.problem}" for item in found if item.problem is not None]
 

@@ -91,6 +91,7 @@ def outcome(done: Replayed, to: str, dry_run: bool) -> dict[str, Any]:
         "replayed_before": done.before,
         "unsure": done.unsure,
         "never_logged": done.never_logged,
+        "late": done.late,
         "failed": done.failed,
         "over_the_limit": done.left,
         "problem": done.problem or None,
@@ -111,6 +112,11 @@ def sentences(done: Replayed, to: str, dry_run: bool) -> list[str]:
         told.append(
             f"{_letters(done.never_logged)} left out: lines of POST /events, which never were in the log; correct them "
             "and send them there again."
+        )
+    if done.late:
+        told.append(
+            f"{_letters(done.late)} left out: events that came too late for a learner. They are in {to}, where they "
+            "would be late again and counted twice by others; --to puts them into another topic."
         )
     if done.left:
         told.append(f"{_letters(done.left)} left out: over the limit.")

@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from learners.declaration import declarations
-from millrace.platform import Platform, all_event_types, all_learners, placement
+from learners.repartition import with_repartitions
+from millrace.platform import Platform, all_event_types, all_learners, placement, prefix_of
 from millrace.product import Product
 from storage import UnitState
 
@@ -54,18 +55,22 @@ class LagMeter:
 
     def __init__(self, platform: Platform, product: Product) -> None:
         self._platform = platform
-        learners = declarations(all_learners(product), all_event_types(product))
+        asked = declarations(all_learners(product), all_event_types(product))
+        learners = with_repartitions(asked, prefix_of(product), platform.topics.partitions)
         self._writers = {f"{item.name}@{item.learner.version}" for item in learners}
         self._learners = {item.name: item.topic for item in learners}
+        self._derived = any(item.source is not None for item in learners)
         self._runner = asyncio.Runner()  # Ctrl-C cancels what it runs, and leaves no task behind
         placed = placement(product, platform.settings)
-        self._technologies = {placed.of(form) for item in learners for form in item.storages.values()}
+        self._technologies = {placed.of(form) for item in learners for form in item.storages.values() or item.kept}
         self._opened = AsyncExitStack()
         self._catalogue = self._runner.run(self._opened.enter_async_context(platform.catalogue()))
 
     def measure(self) -> Lag:
         """The lag now. Learners that have not declared their storages yet count as having learned nothing."""
-        ends = self._platform.topics.ends(sorted(set(self._learners.values())))
+        topics = self._platform.topics
+        wanted = set(self._learners.values())  # a derived topic is made by a worker
+        ends = topics.ends(sorted(wanted if not self._derived else wanted.intersection(topics.names())))
         return lag_of(ends, self._learners, self.units(), time.time() * 1000)
 
     def wait_until_level(self, timeout: float) -> Lag:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from functools import cached_property, partial
@@ -13,8 +14,12 @@ from learners.placement import EVERY
 from millrace.product import Product, ProductError
 from millrace.settings import Settings
 from schemas import Audit, Codec, Decision, EventType, RegistryClient
+from schemas.avro import of_text
+from schemas.compatibility import unreadable
+from schemas.errors import IncompatibleSchema
+from schemas.readers import Readers
 from storage import Catalogue, Opening, Reads, StorageError, Technology, technologies
-from streams import DeadLetters, Kafka, KafkaTable, Letters, Origin, Producer, Stop, Stops, Topics
+from streams import DeadLetters, Kafka, KafkaTable, Letters, Looking, Origin, Producer, Stop, Stops, Topics
 
 EXPERIMENTS = "experiments"
 """The topic that definitions of experiments are in."""
@@ -24,6 +29,11 @@ REPLAYS = "dead-letter-replays"
 """The topic that remembers which dead letters were put back."""
 STOPS = "learner-stops"
 """The topic that remembers which units stand still."""
+READERS = "schema-readers"
+"""The topic that says who reads which topic by which schema."""
+
+
+LOGGER = logging.getLogger("millrace.platform")
 
 
 class _Closable(Protocol):
@@ -88,9 +98,19 @@ class Platform:
         return Letters(self.kafka, self.codec, lambda: self.producer, table)
 
     @cached_property
+    def looking(self) -> Looking:
+        """Looks for events in the logs. Its calls block."""
+        return Looking(self.kafka, self.codec)
+
+    @cached_property
     def stops(self) -> Stops:
         """Units that stand still, as all workers share them. Its calls block."""
         return Stops(self._open(KafkaTable(self.kafka, STOPS, timeout=5.0)))
+
+    @cached_property
+    def readers(self) -> Readers:
+        """Who reads what, as all processes say of themselves. Its calls block."""
+        return Readers(self._open(KafkaTable(self.kafka, READERS)))
 
     def go_on(self, learner: str, partition: int | None, by: str) -> list[Stop]:
         """Let a learner go on where it stands still: on all partitions, or on one. Bad events that are in the log now
@@ -145,9 +165,26 @@ class Platform:
                 event_type, product.options.get("topics", {}).get(event_type.topic, {}).get("partitions")
             )
 
-    def prepare_topic(self, event_type: EventType, partitions: int | None = None) -> int:
-        """Register one event type and create its topic; see `prepare`. Returns the partitions that it has."""
-        self.registry.register(event_type)
+    def prepare_topic(self, event_type: EventType, partitions: int | None = None, readers: bool = True) -> int:
+        """Register one event type and create its topic; see `prepare`. Returns the partitions that it has.
+
+        Where the registry refuses it, but it reads what is registered, those who only read need no more.
+
+        Args:
+            readers: whether it is refused where a learner cannot read it.
+
+        Raises:
+            IncompatibleSchema: it is refused, and cannot read what is registered either.
+        """
+        try:
+            self.registry.register(event_type, readers)
+        except IncompatibleSchema as error:
+            latest = self.registry.latest(event_type.subject)
+            if latest is None or unreadable(event_type.schema, of_text(latest.schema)):
+                raise
+            LOGGER.warning(
+                "Events of %s are read, but cannot be written as they are declared here: %s", event_type.topic, error
+            )
         return self.topics.ensure(event_type.topic, partitions or self.settings.partitions)
 
     def close(self, patience: float = 30.0) -> None:
@@ -181,6 +218,11 @@ def standing(settings: Settings, timeout: float) -> list[Stop]:
             return []
     with closing(KafkaTable(kafka, STOPS, timeout)) as table:
         return Stops(table).standing()
+
+
+def prefix_of(product: Product) -> str:
+    """What the names of the product's derived topics begin with."""
+    return f"{product.name}."
 
 
 def all_event_types(product: Product) -> Mapping[str, EventType]:

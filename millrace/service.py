@@ -29,6 +29,8 @@ from serving import Events, HotLoader, Service, Shared, Spool, Watched, WrongLin
 from serving.access import Access, AuditLog, KeyFile, is_here, must_be_guarded
 from serving.errors import KeysBroken
 from serving.refused import Refused
+from serving.registered import Registered
+from serving.telling import Telling
 from storage import Catalogue
 from streams import DeadLetters, DeliveryFailed, Rejected
 
@@ -141,6 +143,9 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
             pages=product.pages,
             lifts=settings.state_dir / "lifts.json",
             refused=Refused(platform.letters, platform.stops.standing, platform.go_on),
+            registered=Registered(platform.registry, platform.readers.documents, settings.kafka, settings.registry_url),
+            told=Telling(platform.readers, product.name or "deployed"),
+            looking=platform.looking,
         ),
         hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
         technologies=platform.technologies,

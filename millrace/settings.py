@@ -77,10 +77,24 @@ class Settings:
     """Whether the models service takes products by `millrace deploy`, and workers follow what is deployed."""
     commit_interval_ms: int = 25
     """How long a learner gathers events before it commits, in milliseconds."""
+    worker_memory_mb: int = 256
+    """Megabytes of memory that a worker gives to events at most: fetched, waiting for a slow storage, not committed."""
+    consumer_protocol: str = "classic"
+    """How workers share a topic: classic, or consumer (KIP-848), by which a killed worker's partitions move later."""
     keep_versions: int = 1
     """So many versions of a storage below the one that is read are kept, to go back to."""
     keep_hours: int = 24
     """So many hours after a storage's name has moved nothing of it is removed."""
+    archive_url: str = ""
+    """Where events are archived: a folder, or `s3://bucket/prefix`; left out, `archive` in `state_dir`."""
+    archive_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Options of that object store under their own names, such as `AWS_ENDPOINT_URL`."""
+    archive_seconds: int = 30
+    """So many seconds of events are archived together."""
+    archive_days: int = 0
+    """So many days of events an archive keeps; 0 = all."""
+    archive_mb: int = 256
+    """Megabytes of events that a process of `millrace archive run` keeps in memory at most."""
     partitions: int = 4
     """Partitions of a topic that Millrace creates."""
     state_dir: Path = Path(".millrace")
@@ -127,6 +141,12 @@ class Settings:
                 changes[name] = _converted(name, value, getattr(self, name), source)
             else:
                 further[name.removesuffix(URL)] = _converted(name, value, "", source)
+        for name, possible in _CHOICES.items():
+            if changes.get(name, possible[0]) not in possible:
+                raise SettingsError(f"{source} sets {name} to {changes[name]!r}; possible are {', '.join(possible)}.")
+        for name, least in _LEAST.items():
+            if changes.get(name, least) < least:
+                raise SettingsError(f"{source} sets {name} to {changes[name]}; it must be {least} or more.")
         return replace(self, **changes, further_urls=further, sources={**self.sources, **said})
 
     def source(self, name: str) -> str:
@@ -160,6 +180,8 @@ def known() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*_NAMES, *(name + URL for name in settable())]))
 
 
+_CHOICES = {"consumer_protocol": ("classic", "consumer")}
+_LEAST = {"worker_memory_mb": 32}
 _SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 

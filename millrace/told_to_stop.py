@@ -6,9 +6,19 @@ import signal
 import threading
 
 
-def told_to_stop() -> threading.Event:
-    """Set by SIGTERM and SIGINT, which from now on do nothing else. For the main thread."""
+def told_to_stop(within: int = 0) -> threading.Event:
+    """Set by SIGTERM and SIGINT; the same signal once more ends the process at once. For the main thread.
+
+    Args:
+        within: seconds after which the process ends in any case, whatever it waits for; 0 = it may take its time.
+    """
     stop = threading.Event()
+
+    def told(number: int, _: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+        signal.alarm(within)  # what it does by default is to end the process
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, told)
     return stop

@@ -128,6 +128,15 @@ class Codec:
         writer = self._writer(payload)
         return datum_reader(writer, writer).read(payload[HEADER_SIZE:])  # type: ignore[no-any-return]
 
+    def schema_of(self, payload: bytes) -> Schema:
+        """The schema that an event was written with.
+
+        Raises:
+            MalformedEvent: the bytes are no event.
+            UnknownSchema, RegistryUnavailable: it was not found.
+        """
+        return self._writer(payload)
+
     def decode_batch(self, payloads: Sequence[bytes | None], reader: EventType) -> Decoded:
         """All events of a batch as one frame; those that cannot be decoded come back as bad ones.
 

@@ -7,6 +7,7 @@ their unqualified name, as in the Java implementation.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 
 from schemas.avro import Field, Node, Schema, resolved
@@ -62,24 +63,52 @@ def check(level: CompatibilityLevel, new: Schema, olds: Sequence[Schema]) -> lis
     return list(dict.fromkeys(found))
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Why a reader cannot read what a writer wrote, at one place.
+
+    Attributes:
+        place: the field, `lines[].n`; "" = the event as a whole.
+        what: what is wrong there, "is string, and the reader takes int".
+    """
+
+    place: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"field {self.place} {self.what}" if self.place else f"the event {self.what}"
+
+
 def unreadable(reader: Schema, writer: Schema) -> list[str]:
     """Why `reader` cannot read what `writer` wrote, one sentence per place; empty when it can."""
+    return [str(difference) for difference in differences(reader, writer)]
+
+
+def differences(reader: Schema, writer: Schema) -> list[Difference]:
+    """The same by place."""
     return _Comparison().differences(resolved(reader), resolved(writer), "")
+
+
+_MOST_AGAIN = 100
+"""So often types that differ are compared again: they may name one another very many times."""
 
 
 class _Comparison:
     def __init__(self) -> None:
         self._under_way: set[tuple[int, int]] = set()
-        self._known: dict[tuple[int, int], list[str]] = {}
-        self._assumed = 0
+        self._known: dict[tuple[int, int], list[Difference]] = {}
+        self._assumed = self._again = 0
 
-    def differences(self, reader: Node, writer: Node, place: str) -> list[str]:
+    def differences(self, reader: Node, writer: Node, place: str) -> list[Difference]:
         pair = id(reader), id(writer)
         if pair in self._under_way:
             self._assumed += 1
             return []  # a recursive schema is readable unless something else in it is not
-        if pair in self._known:
-            return self._known[pair]  # said of the first place only: types may name one another very many times
+        known = self._known.get(pair)
+        if known is not None:
+            if not known or self._again >= _MOST_AGAIN:
+                return known
+            self._again += 1  # the same types differ at another place, which is said too
         self._under_way.add(pair)
         assumed = self._assumed
         found = list(dict.fromkeys(self._differences(reader, writer, place)))
@@ -88,22 +117,22 @@ class _Comparison:
             self._known[pair] = found
         return found
 
-    def _differences(self, reader: Node, writer: Node, place: str) -> list[str]:
+    def _differences(self, reader: Node, writer: Node, place: str) -> list[Difference]:
         if writer.kind == "union":
             if reader.kind == "union" and not writer.branches:
                 return []
-            return [text for branch in writer.branches for text in self.differences(reader, branch, place)]
+            return [item for branch in writer.branches for item in self.differences(reader, branch, place)]
         if reader.kind == "union":
             if any(not self.differences(branch, writer, place) for branch in reader.branches):
                 return []
-            return [f"{_at(place)} may be {_name(writer)}, which the reader does not take"]
+            return [Difference(place, f"may be {_name(writer)}, which the reader does not take")]
         if reader.kind != writer.kind:
             if reader.kind in _READ_AS.get(writer.kind, ()):
                 return []
-            return [f"{_at(place)} is {_name(writer)}, and the reader takes {_name(reader)}"]
+            return [Difference(place, f"is {_name(writer)}, and the reader takes {_name(reader)}")]
         return self._same_kind(reader, writer, place)
 
-    def _same_kind(self, reader: Node, writer: Node, place: str) -> list[str]:
+    def _same_kind(self, reader: Node, writer: Node, place: str) -> list[Difference]:
         if reader.kind in ("array", "map"):
             assert reader.items is not None
             assert writer.items is not None
@@ -111,26 +140,26 @@ class _Comparison:
         if not reader.name:
             return []
         if not _same_name(reader, writer):
-            return [f"{_at(place)} is named {writer.name}, and the reader takes {reader.name}"]
+            return [Difference(place, f"is named {writer.name}, and the reader takes {reader.name}")]
         if reader.kind == "record":
             return self._fields(reader, writer, place)
         if reader.kind == "fixed" and reader.size != writer.size:
-            return [f"{_at(place)} has {writer.size} bytes, and the reader takes {reader.size}"]
+            return [Difference(place, f"has {writer.size} bytes, and the reader takes {reader.size}")]
         missing = [symbol for symbol in writer.symbols if symbol not in reader.symbols]
         if missing and reader.properties.get("default") is None:
-            return [f"{_at(place)} may be {', '.join(missing)}, which the reader lacks"]
+            return [Difference(place, f"may be {', '.join(missing)}, which the reader lacks")]
         return []
 
-    def _fields(self, reader: Node, writer: Node, place: str) -> list[str]:
+    def _fields(self, reader: Node, writer: Node, place: str) -> list[Difference]:
         written = {field.name: field for field in writer.fields}
-        found: list[str] = []
+        found: list[Difference] = []
         for field in reader.fields:
             source = _source(field, written)
             inside = f"{place}.{field.name}" if place else field.name
             if source is not None:
                 found += self.differences(field.type, source.type, inside)
             elif not field.has_default and not _enum_default(field.type):
-                found.append(f"field {inside} is not written and has no default")
+                found.append(Difference(inside, "is not written and has no default"))
         return found
 
 
@@ -159,7 +188,3 @@ def _short(name: str) -> str:
 
 def _name(node: Node) -> str:
     return node.name or node.kind
-
-
-def _at(place: str) -> str:
-    return f"field {place}" if place else "the event"

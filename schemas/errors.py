@@ -40,7 +40,8 @@ class IncompatibleSchema(SchemaError):
         self.subject, self.messages = subject, list(messages)
         what = "; ".join(self.messages) or "the registry gives no reason"
         super().__init__(
-            f"{subject} refuses this schema: {what}. Give new fields a default, or register it under another topic."
+            f"{subject} refuses this schema: {what}. Give new fields a default, let its readers take "
+            "the change first, or register it under another topic."
         )
 
 

@@ -25,7 +25,7 @@ class _TypeOf:
 @dataclass_transform(frozen_default=True)
 class Event(Record):
     """Base of events: `class Click(Event, topic="clicks", key="user")`, then the fields. `id="..."` names the field by
-    which a learner tells an event that was sent twice.
+    which a learner tells an event that was sent twice; `archive=True` has the events archived.
 
     Attributes:
         event_type: topic, key and Avro schema. Raises SchemaError when the class has no topic, or no usable schema.
@@ -35,15 +35,21 @@ class Event(Record):
     _topic: ClassVar[str | None] = None
     _key: ClassVar[str | None] = None
     _id: ClassVar[str | None] = None
+    _archive: ClassVar[bool] = False
     if TYPE_CHECKING:
         _event_type: ClassVar[EventType]
 
     def __init_subclass__(
-        cls, topic: str | None = None, key: str | None = None, id: str | None = None, **options: Any
+        cls,
+        topic: str | None = None,
+        key: str | None = None,
+        id: str | None = None,
+        archive: bool = False,
+        **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
         if topic is not None:
-            cls._topic, cls._key, cls._id = topic, key, id
+            cls._topic, cls._key, cls._id, cls._archive = topic, key, id, archive
 
 
 def topic_of(event: type[Event]) -> str:
@@ -58,7 +64,7 @@ def topic_of(event: type[Event]) -> str:
 
 
 def _event_type(owner: type[Event]) -> EventType:
-    from schemas.event_type import ID, KEY, TOPIC, EventType  # who posts events as JSON needs no Avro library
+    from schemas.event_type import ARCHIVE, ID, KEY, TOPIC, EventType  # who posts events as JSON needs no Avro library
 
     topic, schema = topic_of(owner), owner.avro_schema()
     schema[TOPIC] = topic
@@ -66,4 +72,6 @@ def _event_type(owner: type[Event]) -> EventType:
         schema[KEY] = owner._key
     if owner._id is not None:
         schema[ID] = owner._id
+    if owner._archive:
+        schema[ARCHIVE] = True
     return EventType(topic, schema, owner._key, owner)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas.avro import Node, parsed, resolved, text_of
+from schemas.avro import Node, of_text, parsed, resolved, text_of
 from schemas.datum_writer import DatumWriter
 from schemas.errors import MalformedEvent, SchemaError
 from schemas.record import Record, converters
@@ -21,7 +21,7 @@ from schemas.wire import frame
 if TYPE_CHECKING:
     import polars as pl
 
-TOPIC, KEY, ID = "millrace.topic", "millrace.key", "millrace.id"
+TOPIC, KEY, ID, ARCHIVE = "millrace.topic", "millrace.key", "millrace.id", "millrace.archive"
 _KEYS = {"string", "long", "int", "bytes"}
 
 
@@ -64,6 +64,11 @@ class EventType:
     def id(self) -> str | None:
         """The field that tells an event which was sent twice, by the schema's property `millrace.id`; None = none."""
         return self.schema.get(ID)
+
+    @property
+    def archived(self) -> bool:
+        """Whether its events are to be archived, by the schema's property `millrace.archive`."""
+        return self.schema.get(ARCHIVE) is True
 
     @property
     def subject(self) -> str:
@@ -181,6 +186,21 @@ class EventType:
             event = new(python)
             put(event, "__dict__", row)  # five times faster than a frozen dataclass's own constructor
             yield event
+
+
+def registered(subject: str, text: str) -> EventType:
+    """The event type that a registry knows under a subject, `<topic>-value`.
+
+    Args:
+        text: its schema.
+
+    Raises:
+        SchemaError: it is no event type's.
+    """
+    schema = of_text(text)
+    if not isinstance(schema, dict):
+        raise SchemaError(f"The subject {subject} holds no record schema.")
+    return EventType(str(schema.get(TOPIC) or subject.removesuffix("-value")), schema, schema.get(KEY))
 
 
 def load(path: str | Path, topic: str | None = None) -> EventType:

@@ -16,10 +16,14 @@ from schemas import compatibility
 from schemas.avro import of_text
 from schemas.compatibility import CompatibilityLevel
 from schemas.errors import IncompatibleSchema, SchemaError, UnknownSchema
+from schemas.graph import Graph
+from schemas.readers import Documents, Readers
 from schemas.record_log import RecordLog
 from schemas.version import Version
 
 _TRIES = 20
+VALUE = "-value"
+"""How the subjects of topics' values end."""
 DEFAULT_LEVEL = CompatibilityLevel.BACKWARD
 
 
@@ -69,19 +73,25 @@ class Registry:
     """Registers schemas and looks them up. Every call may block on the log; any thread may call.
 
     Errors of the log itself (Kafka does not answer) pass through.
+
+    Args:
+        readers: who reads what: a schema that one of them cannot read is refused too; None = nobody has said.
     """
 
-    def __init__(self, log: RecordLog) -> None:
-        self._log = log
+    def __init__(self, log: RecordLog, readers: Readers | None = None) -> None:
+        self._log, self._readers = log, readers or Readers()
         self._lock = threading.RLock()
         self._state = _State()
 
-    def register(self, subject: str, schema: str) -> int:
+    def register(self, subject: str, schema: str, readers: bool = True) -> int:
         """The id of a schema under a subject; the same schema keeps its id and version.
+
+        Args:
+            readers: whether it is refused where a reader cannot read it; never at the level NONE.
 
         Raises:
             SchemaError: it is no Avro schema.
-            IncompatibleSchema: the subject's level refuses it; nothing was registered.
+            IncompatibleSchema: the subject's level refuses it, or a reader cannot read it; nothing was registered.
         """
         parsed = of_text(schema)
         with self._lock:
@@ -91,6 +101,8 @@ class Registry:
                 if known is not None and not known.deleted:
                     return known.id
                 messages = compatibility.check(self.level(subject), parsed, self._schemas(subject))
+                if readers:
+                    messages += self._broken(subject, parsed)
                 if messages:
                     raise IncompatibleSchema(subject, messages)
                 wanted = self._next(subject, schema)
@@ -146,17 +158,23 @@ class Registry:
             self._must_exist(subject)
             return self._live(subject)
 
-    def check(self, subject: str, schema: str, olds: Sequence[str] | None = None) -> list[str]:
+    def check(self, subject: str, schema: str, olds: Sequence[str] | None = None, readers: bool = True) -> list[str]:
         """What a schema would break under the subject's level, without registering it.
 
         Args:
             olds: schemas to compare with; the subject's own versions when left out.
+            readers: whether those who read the topic now count too; see `register`.
         """
         parsed = of_text(schema)
         with self._lock:
             self._refresh()
             earlier = self._schemas(subject) if olds is None else [of_text(old) for old in olds]
-            return compatibility.check(self.level(subject), parsed, earlier)
+            messages = compatibility.check(self.level(subject), parsed, earlier)
+            return messages + (self._broken(subject, parsed) if readers else [])
+
+    def readers(self) -> Documents:
+        """Who reads what, as `Graph.of` takes it."""
+        return self._readers.documents()
 
     def level(self, subject: str | None = None) -> CompatibilityLevel:
         """What a subject demands of new schemas; of all subjects without their own level when left out."""
@@ -193,6 +211,13 @@ class Registry:
                 self._log.append(_key(version), _value(replace(version, deleted=True)))
             self._refresh()
         return [version.version for version in found]
+
+    def _broken(self, subject: str, schema: Any) -> list[str]:
+        """What readers of the subject's topic could not read, one sentence each."""
+        if self.level(subject) is CompatibilityLevel.NONE or not subject.endswith(VALUE):
+            return []
+        found = Graph.of(self.readers()).breaks(subject.removesuffix(VALUE), schema)
+        return [str(item) for item in found]
 
     def _refresh(self) -> None:
         records = self._log.records()

@@ -15,6 +15,7 @@ from schemas.avro import Schema, of_text
 from schemas.confluent import MEDIA_TYPE, MISSING
 from schemas.errors import IncompatibleSchema, RegistryUnavailable, SchemaError, UnknownSchema
 from schemas.event_type import EventType
+from schemas.readers import Documents
 from schemas.redaction import redacted
 from schemas.version import Version
 
@@ -38,8 +39,11 @@ class RegistryClient:
         self._ids: dict[tuple[str, str], int] = {}
         self._known: weakref.WeakKeyDictionary[EventType, int] = weakref.WeakKeyDictionary()
 
-    def register(self, event_type: EventType) -> int:
+    def register(self, event_type: EventType, readers: bool = True) -> int:
         """The id of an event type's schema, registered if it was not.
+
+        Args:
+            readers: whether our registry refuses it where a reader cannot read it; others know no readers.
 
         Raises:
             IncompatibleSchema: the subject refuses it; the messages say what would break.
@@ -51,7 +55,7 @@ class RegistryClient:
         at = event_type.subject, event_type.text
         with self._lock:
             if at not in self._ids:
-                self._ids[at] = self._register(event_type)
+                self._ids[at] = self._register(event_type, readers)
             self._known[event_type] = self._ids[at]
             return self._ids[at]
 
@@ -83,24 +87,45 @@ class RegistryClient:
 
     def latest(self, subject: str) -> Version | None:
         """The newest version of a subject; None where there is none."""
+        return self._version(subject, "latest")
+
+    def versions(self, subject: str, newest: int = 20) -> list[Version]:
+        """So many of a subject's newest versions, oldest first; none where there is no such subject."""
+        place = f"/subjects/{quote(subject, safe='')}/versions"
         try:
-            return self._ask(
-                "GET",
-                f"/subjects/{quote(subject, safe='')}/versions/latest",
-                lambda found: Version(subject, int(found["version"]), int(found["id"]), str(found["schema"])),
-            )
+            numbers: list[int] = self._ask("GET", place, lambda found: sorted(map(int, found)))
         except UnknownSchema:
+            return []
+        found = [self._version(subject, str(number)) for number in numbers[-newest:]]
+        return [version for version in found if version is not None]
+
+    def level(self, subject: str) -> str:
+        """What a subject demands of a new schema: "BACKWARD", "NONE", ..."""
+        place = f"/config/{quote(subject, safe='')}?defaultToGlobal=true"
+        return self._ask("GET", place, lambda found: str(found["compatibilityLevel"]))
+
+    def readers(self) -> Documents | None:
+        """Who reads what, as `Graph.of` takes it; None where the registry is another one, which does not know."""
+        try:
+            return self._ask("GET", "/readers", _documents)
+        except RegistryUnavailable:
+            self.subjects()  # it may be away
             return None
 
     def subjects(self) -> list[str]:
         """All subjects, sorted."""
         return self._ask("GET", "/subjects", _names)
 
-    def check(self, event_type: EventType) -> list[str]:
-        """What registering an event type would break, one sentence each; nothing is registered."""
-        place = f"/compatibility/subjects/{quote(event_type.subject, safe='')}/versions"
+    def check(self, event_type: EventType, readers: bool = True) -> list[str]:
+        """What registering an event type would break, one sentence each; nothing is registered.
+
+        Args:
+            readers: whether our registry counts those who read the topic now too.
+        """
+        place = f"/compatibility/subjects/{quote(event_type.subject, safe='')}/versions?verbose=true"
         try:
-            return self._ask("POST", place + "?verbose=true", _broken, {"schema": event_type.text})
+            place += "" if readers else "&readers=false"
+            return self._ask("POST", place, _broken, {"schema": event_type.text})
         except UnknownSchema:
             return []  # some registries know no compatibility with a subject that does not exist
 
@@ -108,13 +133,23 @@ class RegistryClient:
         """Let go of the connections."""
         self._client.close()
 
-    def _register(self, event_type: EventType) -> int:
-        place = f"/subjects/{quote(event_type.subject, safe='')}/versions"
+    def _register(self, event_type: EventType, readers: bool) -> int:
+        place = f"/subjects/{quote(event_type.subject, safe='')}/versions" + ("" if readers else "?readers=false")
         try:
             return self._ask("POST", place, lambda answer: int(answer["id"]), {"schema": event_type.text})
         except IncompatibleSchema as error:
             reasons = [reason for reason in self.check(event_type) if reason != _UNSAID]
             raise IncompatibleSchema(event_type.subject, reasons or error.messages) from None
+
+    def _version(self, subject: str, number: str) -> Version | None:
+        try:
+            return self._ask(
+                "GET",
+                f"/subjects/{quote(subject, safe='')}/versions/{number}",
+                lambda found: Version(subject, int(found["version"]), int(found["id"]), str(found["schema"])),
+            )
+        except UnknownSchema:
+            return None
 
     def _ask(self, method: str, place: str, take: Callable[[Any], T], body: dict[str, Any] | None = None) -> T:
         """Ask, and take what is wanted from the document that is answered."""
@@ -154,6 +189,12 @@ def _names(answer: list[str]) -> list[str]:
 
 def _subjects(answer: list[dict[str, Any]]) -> list[str]:
     return sorted({str(version["subject"]) for version in answer})
+
+
+def _documents(answer: dict[str, Any]) -> Documents:
+    if not isinstance(answer, dict):
+        raise TypeError
+    return answer
 
 
 def _broken(answer: dict[str, Any]) -> list[str]:

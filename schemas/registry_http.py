@@ -69,6 +69,7 @@ def registry_app(registry: Registry) -> Starlette:
         route("/schemas/ids/{id:int}/versions", "GET", calls.places_as_json),
         route("/compatibility/subjects/{subject}/versions", "POST", calls.compatible),
         route("/compatibility/subjects/{subject}/versions/{version}", "POST", calls.compatible),
+        route("/readers", "GET", lambda request, body: registry.readers()),
         route("/mode", "GET", lambda request, body: {"mode": "READWRITE"}),
         route("/mode/{subject}", "GET", lambda request, body: {"mode": "READWRITE"}),
         route("/config", "GET", lambda request, body: {"compatibilityLevel": registry.level().value}),
@@ -86,7 +87,7 @@ class _Calls:
         self.registry = registry
 
     def register(self, request: Request, body: Body) -> Body:
-        return {"id": self.registry.register(_subject(request), _schema(body))}
+        return {"id": self.registry.register(_subject(request), _schema(body), _readers_count(request))}
 
     def lookup(self, request: Request, body: Body) -> Body:
         subject = _subject(request)
@@ -124,7 +125,7 @@ class _Calls:
                 olds = [self.found(request).schema]
             except UnknownSchema:
                 olds = []
-        messages = self.registry.check(subject, _schema(body), olds)
+        messages = self.registry.check(subject, _schema(body), olds, _readers_count(request))
         answer: Body = {"is_compatible": not messages}
         return answer | {"messages": messages} if request.query_params.get("verbose") == "true" else answer
 
@@ -150,6 +151,11 @@ class _Calls:
 
 def _subject(request: Request) -> str:
     return str(request.path_params["subject"])
+
+
+def _readers_count(request: Request) -> bool:
+    """Whether a schema that readers cannot read is refused; `?readers=false` is ours, and no registry's else."""
+    return request.query_params.get("readers") != "false"
 
 
 def _version(text: str) -> int | None:

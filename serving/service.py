@@ -16,10 +16,14 @@ from starlette.routing import BaseRoute, Route
 from serving.access import Access, AuditLog, Gate
 from serving.answering import Answering
 from serving.application import Application
+from serving.asyncapi_route import asyncapi_route
 from serving.binding import Types
 from serving.console import Login, console
 from serving.console.experiments_changing import ExperimentsPage
+from serving.console.flow_page import FlowPage
+from serving.console.schemas_page import SchemasPage
 from serving.console.streams_page import StreamsPage
+from serving.console.tail import Tails
 from serving.decisions.log import DecisionLog
 from serving.docs import docs
 from serving.endpoints import CODE, Endpoints
@@ -184,7 +188,7 @@ class Service:
         self.measurements.watch([one for one in known.all.values() if one.state != "draft" and not one.shadow])
 
     def _routes(self) -> list[BaseRoute]:
-        answering = self.answering
+        answering, registered = self.answering, self._watched.registered
         post = ["POST"]
         routes: list[BaseRoute] = [
             Route("/v1/{type}", answering, methods=post),
@@ -206,6 +210,7 @@ class Service:
             Route("/v1/decisions", json_value(self.decisions.counts)),
             *StoragesRoutes(self.storages, lambda: figures_of(self.measurements.flow())).routes(),
             Route("/openapi.json", json_value(self._openapi)),
+            *([] if registered is None else [asyncapi_route(registered)]),
             *self._health.routes(),
         ]
         return [*routes, *docs(self._openapi), *self._console(Trials(self.endpoints, answering))]
@@ -236,9 +241,24 @@ class Service:
     def _console(self, trials: Trials) -> list[BaseRoute]:
         page = ExperimentsPage(self.experiments, self.served, lambda: self.endpoints.fit, self._compared)
         login = Login(self.access, self.audit)
-        refused = None if self._watched.refused is None else StreamsPage(self._watched.refused)
+        watched = self._watched
+        tails = None if watched.looking is None else Tails(watched.looking)
+        refused = None if watched.refused is None else StreamsPage(watched.refused, tails)
+        found = None if watched.looking is None else FlowPage(watched.looking)
+        schemas = None if watched.registered is None else SchemasPage(watched.registered)
         return console(
-            *(self.measurements, self._watched.pages, self.storages, self._retention, trials, page, login, refused)
+            *(
+                self.measurements,
+                watched.pages,
+                self.storages,
+                self._retention,
+                trials,
+                page,
+                login,
+                refused,
+                schemas,
+                found,
+            )
         )
 
     @asynccontextmanager
@@ -262,6 +282,8 @@ class Service:
             parts.append(self._spooled.run())
         if self.experiments.changeable:
             parts.append(Allocating(self.experiments, self.measurements.experiments).run())
+        if self._watched.told is not None:
+            parts.append(self._watched.told.run(self.endpoints.facts))
         if self._hot is not None:
             parts.append(self._hot.run(self.endpoints))
         tasks = [asyncio.create_task(part) for part in parts]

@@ -12,7 +12,10 @@ from serving.console import ProductPage
 from serving.event_lines import DeadLetters, Deliverer
 from serving.measurements import Topics
 from serving.refused import Refused
+from serving.registered import Registered
 from serving.spool import Spool
+from serving.telling import Telling
+from streams.looking import Looking
 
 
 class NoTopics:
@@ -41,7 +44,8 @@ class Events:
 @dataclass(frozen=True)
 class Watched:
     """What the console shows beside answers and storages: topics and their ends, other servers, products' pages, and
-    the file that keeps how lifts went, and what became of events that were refused."""
+    the file that keeps how lifts went, what became of events that were refused, what is registered and who reads it,
+    the logs that it looks into; and where this service tells what it reads itself."""
 
     topics: Topics = field(default_factory=NoTopics)
     names: Sequence[str] = ()
@@ -49,6 +53,9 @@ class Watched:
     pages: Sequence[ProductPage] = ()
     lifts: Path | None = None
     refused: Refused | None = None
+    registered: Registered | None = None
+    told: Telling | None = None
+    looking: Looking | None = None
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,10 @@ from storage.formats.ranking_reader import RankingReader
 from storage.formats.records import Records
 from storage.formats.records_reader import RecordsReader
 from storage.formats.row_items import items_of
+from storage.formats.sessions import Sessions, SessionWindow, SessionWindows
 from storage.formats.vectors import Vectors
 from storage.formats.vectors_reader import VectorsReader
+from storage.formats.window import Hopping, Tumbling, Window
 from storage.memory.memory import Memory
 from storage.memory.reads import MemoryReads
 from storage.opening import Opening
@@ -74,6 +76,7 @@ __all__ = [
     "FormatRefused",
     "Gap",
     "Health",
+    "Hopping",
     "Memory",
     "MemoryReads",
     "Newest",
@@ -92,17 +95,22 @@ __all__ = [
     "Redis",
     "RedisReads",
     "Session",
+    "SessionWindow",
+    "SessionWindows",
+    "Sessions",
     "StorageConflict",
     "StorageError",
     "StorageMissing",
     "StorageUnavailable",
     "SuspectGeneration",
     "Technology",
+    "Tumbling",
     "UnitId",
     "UnitState",
     "UnknownOutcome",
     "Vectors",
     "VectorsReader",
+    "Window",
     "WriteRefused",
     "Writes",
     "items_of",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from storage.address import Address
 from storage.descriptor import Descriptor
 from storage.errors import FormatRefused, StorageError, SuspectGeneration
 from storage.formats.documents_reader import DocumentsReader
@@ -63,7 +64,11 @@ def _whatever_is_there(what: str) -> Iterator[None]:
 
 
 async def _ranking(locate: Callable[[], Located], key: str, size: int) -> Any:
-    found = await RankingReader(locate).top(key, size)
+    reads, descriptor = locate()
+    if descriptor.options.get("window_ms"):  # its key says which window
+        _, [found] = await reads.top(descriptor, [Address(descriptor.storage, key)], size)
+    else:
+        found = await RankingReader(locate).top(key, size)
     return [{"member": member, "score": score} for member, score in found] or None
 
 

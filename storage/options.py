@@ -21,13 +21,15 @@ def one_of(*choices: str) -> Rule:
 
 
 NAMES = Rule("a list of texts", lambda value: isinstance(value, list) and bool(value) and all(map(TEXT.fits, value)))
+_WINDOWS = {"window_ms": integer(1), "window_every_ms": integer(1), "retention_ms": integer(0)}
 _RULES: Mapping[str, Mapping[str, Rule]] = {
-    "ranking": {"half_life_ms": integer(1).or_null(), "size": integer(1).or_null()},
+    "counters": _WINDOWS,
+    "ranking": {"half_life_ms": integer(1).or_null(), "size": integer(1).or_null(), **_WINDOWS},
     "vectors": {"dimensions": integer(1), "metric": one_of(*METRICS), "index": one_of("vector").or_null()},
     "documents": {"fields": NAMES, "index": one_of("text").or_null()},
     "parameters": {"merge": one_of(*MERGES)},
 }
-_OPTIONAL = ("half_life_ms", "size", "index")
+_OPTIONAL = ("half_life_ms", "size", "index", *_WINDOWS)
 
 
 def must_be(format: str, options: Mapping[str, Any]) -> None:

@@ -142,6 +142,10 @@ class Technology(Commits, Protocol):
         """Remove the rows of buckets before this one, which no reader looks at any more. A late event may write one of
         them again."""
 
+    def expire(self, descriptor: Descriptor, before: str) -> None:
+        """Remove the rows of sums and scores whose key comes before this one, in the order of code points: windows that
+        are kept no longer (see `formats/window.py`). A late event may write one of them again, or be lost there."""
+
     def leases(self) -> dict[str, int]:
         """Title -> until when, in ms since 1970, some service reads that version; see `Reads.lease`."""
 

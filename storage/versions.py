@@ -15,6 +15,7 @@ from storage.alias import Alias
 from storage.clock import now_ms
 from storage.descriptor import Descriptor
 from storage.errors import StorageConflict, StorageMissing, StorageUnavailable
+from storage.formats.window import first_kept, prefix
 from storage.retention import Present, Retention, in_use, is_leased, removable, undecided
 from storage.technology import Technology
 from storage.watch import Watch
@@ -145,19 +146,31 @@ def collect(technology: Technology, retention: Retention, watch: Watch | None = 
 
 
 def trim(technology: Technology, trimmed: dict[str, int]) -> None:
-    """Remove what has decayed: the rows of every ranking whose bucket no reader looks at any more.
+    """Remove what has decayed, or has been kept long enough: rows whose bucket or window no reader looks at any more.
 
     Args:
-        trimmed: title -> the newest bucket when it was last looked at; is kept up to date, so that a storage is looked
-            through only when a new bucket has begun.
+        trimmed: title -> the newest bucket, or the first window that is kept, when it was last looked at; is kept up to
+            date, so that a storage is looked through only when that has moved.
     """
     for item in technology.storages():
-        if item.state != "ready" or not item.options.get("half_life_ms"):
+        if item.state != "ready":
+            continue
+        if "retention_ms" in item.options:
+            _expire(technology, item, trimmed)
+        if not item.options.get("half_life_ms"):
             continue
         newest = technology.newest(item).bucket
         if newest is not None and trimmed.get(item.title) != newest:
             technology.trim(item, newest - 1)
             trimmed[item.title] = newest
+
+
+def _expire(technology: Technology, item: Descriptor, trimmed: dict[str, int]) -> None:
+    """Only when a tenth of the time for which windows are kept has passed, as some technologies look through all."""
+    first, before = first_kept(item, technology.units(item)), trimmed.get(item.title)
+    if first is not None and (before is None or first - before >= max(1, item.options["retention_ms"] // 10)):
+        technology.expire(item, prefix(first))
+        trimmed[item.title] = first
 
 
 def present(technology: Technology, watch: Watch | None = None) -> Present:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from math import isfinite
 
 from storage.address import Address
 from storage.errors import WriteRefused
 
+BYTES_AROUND = 200
+"""What Python's objects around one value take, about."""
+SAMPLE = 100
+"""So many rows of counters, or of rankings, say how long the texts of all of them are."""
 EXACT = 2**53
 """The largest integer that every technology tells from its neighbours."""
 
@@ -48,6 +52,12 @@ class Writes:
         """How many values it has: rows put, fields of counters, and members of rankings."""
         return len(self.puts) + _items(self.sums) + _items(self.scores) + _items(self.ranks)
 
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes."""
+        added = _texts(self.sums) + _texts(self.scores) + _texts(self.ranks)
+        return sum(map(len, self.puts.values())) + added + BYTES_AROUND * self.items
+
     def see(self, storage: str, at_ms: int) -> None:
         """Note that something of this event time is written to a storage."""
         if at_ms > self.newest.get(storage, at_ms - 1):
@@ -74,6 +84,11 @@ def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRef
     return WriteRefused(
         f"{address.storage} of {address.key!r} cannot take {value!r} for {item!r}: it must be {wanted}."
     )
+
+
+def _texts(rows: Mapping[Address, Mapping[str, float]]) -> int:
+    step = 1 + len(rows) // SAMPLE
+    return step * sum(map(len, chain.from_iterable(islice(rows.values(), 0, None, step))))
 
 
 def _items(rows: Mapping[Address, Sized]) -> int:

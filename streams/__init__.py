@@ -7,6 +7,7 @@ are given), then `consumer.py` and `producer.py`.
 from streams.batch import Batch
 from streams.consumer import Consumer
 from streams.dead_letters import DeadLetters, dead_letter_topic
+from streams.deliveries import Deliveries, OnDelivery
 from streams.errors import (
     DeliveryFailed,
     KafkaUnavailable,
@@ -19,8 +20,9 @@ from streams.fetched import Fetched
 from streams.kafka import Kafka
 from streams.letter import Letter
 from streams.letter_groups import Group
-from streams.letter_headers import Origin
+from streams.letter_headers import Origin, headers_in
 from streams.letters import Counted, Letters
+from streams.looking import Looking
 from streams.murmur2 import partition_of
 from streams.owner import Owner
 from streams.producer import Producer
@@ -28,16 +30,20 @@ from streams.record_log import KafkaRecordLog
 from streams.rejected import Rejected
 from streams.replaying import Replayed, Wish
 from streams.selection import Selection
+from streams.sources import MOST as MOST_EMITTED
+from streams.sources import Source, Sources, without_source
 from streams.stops import Stop, Stops
 from streams.table import KafkaTable
 from streams.topic_reader import read_topic
 from streams.topics import Topics
 
 __all__ = [
+    "MOST_EMITTED",
     "Batch",
     "Consumer",
     "Counted",
     "DeadLetters",
+    "Deliveries",
     "DeliveryFailed",
     "Fetched",
     "Group",
@@ -47,7 +53,9 @@ __all__ = [
     "KafkaUnavailable",
     "Letter",
     "Letters",
+    "Looking",
     "MemberFenced",
+    "OnDelivery",
     "Origin",
     "Owner",
     "PositionOutsideLog",
@@ -55,6 +63,8 @@ __all__ = [
     "Rejected",
     "Replayed",
     "Selection",
+    "Source",
+    "Sources",
     "Stop",
     "Stops",
     "StreamError",
@@ -62,6 +72,8 @@ __all__ = [
     "Topics",
     "Wish",
     "dead_letter_topic",
+    "headers_in",
     "partition_of",
     "read_topic",
+    "without_source",
 ]

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
+from confluent_kafka import Message
 from numpy.typing import NDArray
+
+from streams.sources import Sources
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +25,8 @@ class Batch:
         first, next: the covered offsets, `next` excluded.
         frame: one row per event, in log order; the columns of the event type.
         offsets: int64, ascending, one per row of `frame`.
+        sources: of events that learners have emitted, what they were emitted for; None = they were not looked for.
+        messages: what the rows were decoded from; empty where nobody has asked for them.
     """
 
     topic: str
@@ -30,6 +35,8 @@ class Batch:
     next: int
     frame: pl.DataFrame
     offsets: NDArray[np.int64]
+    sources: Sources | None = None
+    messages: Sequence[Message] = ()
 
     def __post_init__(self) -> None:
         if len(self.offsets) != self.frame.height:
@@ -50,10 +57,17 @@ class Batch:
         """Number of events."""
         return self.frame.height
 
-    def only(self, kept: Sequence[bool]) -> Batch:
+    def with_offsets(self, name: str = "offset") -> pl.DataFrame:
+        """The frame with one column more, the offset of each event: what `emit` takes an emitted row's event from."""
+        return self.frame.with_columns(pl.Series(name, self.offsets))
+
+    def only(self, kept: Sequence[bool] | NDArray[np.bool_]) -> Batch:
         """The same stretch of the log with those rows alone for which `kept` says so."""
         mask = np.array(kept, dtype=bool)
-        return replace(self, frame=self.frame.filter(pl.Series(mask)), offsets=self.offsets[mask])
+        frame, offsets = self.frame.filter(pl.Series(mask)), self.offsets[mask]
+        sources = None if self.sources is None else self.sources.at(mask)
+        messages = [self.messages[row] for row in np.flatnonzero(mask).tolist()] if self.messages else ()
+        return replace(self, frame=frame, offsets=offsets, sources=sources, messages=messages)
 
     def since(self, position: int) -> Batch:
         """The part at or after `position`: itself if all of it is, an empty batch at `next` if nothing is."""
@@ -61,7 +75,7 @@ class Batch:
             return self
         first = min(position, self.next)
         row = int(np.searchsorted(self.offsets, first))
-        return Batch(self.topic, self.partition, first, self.next, self.frame[row:], self.offsets[row:])
+        return self._cut(first, self.next, row, self.rows)
 
     def until(self, position: int) -> Batch:
         """The part before `position`: itself if all of it is, an empty batch at `first` if nothing is."""
@@ -69,7 +83,7 @@ class Batch:
             return self
         end = max(position, self.first)
         row = int(np.searchsorted(self.offsets, end))
-        return Batch(self.topic, self.partition, self.first, end, self.frame[:row], self.offsets[:row])
+        return self._cut(self.first, end, 0, row)
 
     def split(self, rows: int) -> Iterator[Batch]:
         """Pieces of at most `rows` events, cut right after an event, whose ranges tile [first, next) in order.
@@ -82,7 +96,13 @@ class Batch:
         for start in range(0, self.rows, rows):
             stop = start + rows
             following = int(self.offsets[stop - 1]) + 1 if stop < self.rows else self.next
-            yield Batch(self.topic, self.partition, first, following, self.frame[start:stop], self.offsets[start:stop])
+            yield self._cut(first, following, start, stop)
             first = following
         if not self.rows and self.first < self.next:
             yield self
+
+    def _cut(self, first: int, following: int, start: int, stop: int) -> Batch:
+        """The rows from `start` to `stop`, as the good events of the range [first, following)."""
+        sources = None if self.sources is None else self.sources.at(slice(start, stop))
+        frame, offsets, messages = self.frame[start:stop], self.offsets[start:stop], self.messages[start:stop]
+        return Batch(self.topic, self.partition, first, following, frame, offsets, sources, messages)

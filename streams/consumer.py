@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from confluent_kafka import (
@@ -22,24 +22,25 @@ from streams.fetched import Fetched, decode
 from streams.held import Held
 from streams.idle import Idle
 from streams.kafka import LOGGER, Kafka, log_client_error, passes_by_itself, said
+from streams.membership import must_fit, options, timing
 from streams.owner import Owner, Partition
+from streams.room import Room
 
 _DEFAULTS: dict[str, Any] = {
-    "session.timeout.ms": 6_000,
-    "heartbeat.interval.ms": 500,  # members hear of a rebalance by a heartbeat
     "fetch.queue.backoff.ms": 5,  # the default of a second starves a fast reader
     "fetch.error.backoff.ms": 50,
     "fetch.wait.max.ms": 20,  # a seek waits for the fetch under way
-    "queued.max.messages.kbytes": 32_768,
 }
 _PROMISES: dict[str, Any] = {
-    "partition.assignment.strategy": "cooperative-sticky",
     "auto.offset.reset": "error",
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "enable.partition.eof": False,
     "fetch.min.bytes": 1,
 }
+_LEAST_FETCH = 1 << 20
+"""Bytes; Kafka hands out a single message that is larger all the same."""
+_LEAVING = 2.0
 
 
 class Consumer:
@@ -54,7 +55,12 @@ class Consumer:
         member: this member's name, unlike all others' of its group, the same after a restart.
         event_types: the event type of each topic to read.
         owner: is told which partitions come and go, and says where each is read from.
+        emitted: the topics among them that learners emit to, whose events say what they were emitted for.
+        raw: the topics among them whose batches bring the messages too.
         session_timeout: seconds after which a silent member's partitions go to the others; Kafka allows 6 and more.
+        protocol: "classic", or "consumer" (KIP-848), which leaves the session's length to the broker.
+        memory: bytes for what is fetched and not handed out yet; half of it may be what was sent before it was asked
+            for. One answer of a broker may exceed it.
     """
 
     def __init__(
@@ -66,25 +72,35 @@ class Consumer:
         event_types: Mapping[str, EventType],
         owner: Owner,
         session_timeout: float = 6.0,
+        protocol: str = "classic",
+        memory: int = 64 << 20,
+        emitted: Collection[str] = (),
+        raw: Collection[str] = (),
     ) -> None:
+        must_fit(protocol, kafka.options)
+        self._emitted, self._raw = frozenset(emitted), frozenset(raw)
         self._codec, self._event_types, self._owner = codec, dict(event_types), owner
         self._positions: dict[Partition, int | None] = {}  # the next offset to hand out; None: the log's beginning
         self._unplaced: list[Partition] = []  # given to us, without a position yet
         self._placed_now: set[Partition] = set()  # got their position during the current poll
         self._paused: set[Partition] = set()
         self._held = Held()
+        self._room = Room(memory // 4)
         self._stalled = False
         self._raised: Exception | None = None
         self._complaints: deque[Message] = deque()
-        identity = {"group.id": group, "group.instance.id": member, "client.id": member, "error_cb": log_client_error}
-        defaults = {**_DEFAULTS, "session.timeout.ms": round(session_timeout * 1000)}
-        self._options = kafka.client(defaults, {**_PROMISES, **identity})
+        queued = max(_LEAST_FETCH, memory // 2)
+        sizes = {"queued.max.messages.kbytes": queued >> 10, "fetch.max.bytes": max(_LEAST_FETCH, queued // 2)}
+        identity = {"group.id": group, "client.id": member, "error_cb": log_client_error}
+        defaults = {**_DEFAULTS, **sizes, **timing(protocol, session_timeout)}
+        self._options = kafka.client(defaults, {**_PROMISES, **identity, **options(protocol, member)})
         self._lapse = session_timeout + 1.0  # seconds after which the group has forgotten a silent member
         self._idle, self._back = Idle(time.monotonic()), 0.0
         self._client = self._joined()
 
     def poll(self, timeout: float, limit: int) -> list[Fetched]:
-        """Gather events for `timeout` seconds, or until there are about `limit`; then decode them. Blocks.
+        """Gather events for `timeout` seconds, or until there are about `limit` or there is no more memory for them;
+        then decode them. Blocks.
 
         Returns:
             one `Fetched` for each partition that had events. Its batch begins where the last one ended: no event is
@@ -161,6 +177,16 @@ class Consumer:
                 ends[topic, partition] = found[1]
         return ends
 
+    def leave(self) -> None:
+        """Give all partitions back, so that the others have them at once. Blocks for two seconds at most; `close` must
+        follow."""
+        if self._back:
+            return
+        until = time.monotonic() + _LEAVING
+        self._client.unsubscribe()  # to close alone would not be a leave: a static member keeps what it has
+        while self._positions and time.monotonic() < until:
+            self._client.poll(0.05)
+
     def close(self) -> None:
         """Leave Kafka alone. The partitions stay this member's until its session times out. Blocks shortly."""
         if not self._back:
@@ -191,12 +217,14 @@ class Consumer:
         before, waiting = set(self._positions), len(self._held)
         self._placed_now.clear()
         try:
-            messages = self._client.consume(max(1, limit - waiting), timeout if self._stalled or not waiting else 0)
+            count = self._room.messages(limit - waiting)
+            messages = self._client.consume(count, timeout if self._stalled or not waiting else 0)
         except KafkaException as failure:
             raise said(failure.args[0], "Reading") from failure
         if any(map(Message.error, messages)):  # one pass in C: there are many messages
             self._complaints.extend(message for message in messages if message.error() is not None)
             messages = [message for message in messages if message.error() is None]
+        self._room.took(messages)
         again = before & self._placed_now
         self._held.add(messages, {at: position for at, position in self._positions.items() if at not in again})
         for topic, partition in again:  # left and came back within one fetch: which messages are stale is unknown
@@ -204,10 +232,10 @@ class Consumer:
 
     def _decoded(self) -> list[Fetched]:
         """What is held, decoded; the positions move behind it."""
-        found = [
-            decode(self._positions[at], stretch, self._codec, self._event_types[at[0]])
-            for at, stretch in self._held.items()
-        ]
+        found = []
+        for (topic, partition), stretch in self._held.items():
+            first, event_type = self._positions[topic, partition], self._event_types[topic]
+            found.append(decode(first, stretch, self._codec, event_type, topic in self._emitted, topic in self._raw))
         for fetched in found:
             self._positions[fetched.batch.topic, fetched.batch.partition] = fetched.batch.next
         return found

@@ -7,6 +7,10 @@ MillraceError                   (schemas)
     PositionOutsideLog          a position that the log does not reach back, or forward, to
     MemberFenced                another consumer runs under the same member name
     KafkaUnavailable            no broker answered in time, or the one that should is stopping
+    ArchiveRefused              events that an archive cannot hold
+    ArchiveFenced               someone else has archived what a commit would have
+    ArchiveBehind               events between an archive and a log that neither has
+    ArchiveUnavailable          where an archive is does not answer, or takes nothing
 """
 
 from __future__ import annotations
@@ -65,5 +69,30 @@ class MemberFenced(StreamError):
 
 class KafkaUnavailable(StreamError):
     """No broker answered in time, or a partition is being taken over. Trying again later may succeed."""
+
+    passes = True
+
+
+class ArchiveRefused(StreamError):
+    """Events cannot be archived as they are; the message says what to change."""
+
+
+class ArchiveFenced(StreamError):
+    """Someone else has archived a partition, or the archive is another one; nothing of this commit is in it."""
+
+
+class ArchiveBehind(StreamError):
+    """There are events that neither an archive nor its log has."""
+
+    def __init__(self, topic: str, partition: int, position: int, low: int, high: int) -> None:
+        super().__init__(
+            f"{topic} partition {partition} is archived up to {position}, and its log holds [{low}, {high}): neither "
+            "has the events between, or the topic was made anew. Read the archive alone (fresh=False), or see "
+            "`millrace archive list`."
+        )
+
+
+class ArchiveUnavailable(StreamError):
+    """The disk or the object store of an archive does not answer, or is full. Trying again later may succeed."""
 
     passes = True

@@ -17,6 +17,7 @@ from streams.batch import Batch
 from streams.held import Stretch
 from streams.letter_headers import headers_in
 from streams.rejected import Rejected
+from streams.sources import is_emitted, sources_of
 
 _MILLISECONDS = itemgetter(1)
 AHEAD_MS = 86_400_000
@@ -51,13 +52,30 @@ class Fetched:
         rejected = tuple(item for item in self.rejected if item.offset < position)
         return Fetched(batch, rejected, self.messages[: batch.rows])
 
+    def refused(self, events: Sequence[tuple[int, str, str]]) -> list[Rejected]:
+        """Good events of the batch that a reader refuses: by their offset, with the kind of error and the reason."""
+        rows = np.searchsorted(self.batch.offsets, [offset for offset, _, _ in events])
+        return [
+            _rejected(self.messages[row], BadPayload(row, error, reason))
+            for row, (_, error, reason) in zip(rows.tolist(), events, strict=True)
+        ]
 
-def decode(first: int | None, stretch: Stretch, codec: Codec, event_type: EventType) -> Fetched:
+
+def decode(
+    first: int | None,
+    stretch: Stretch,
+    codec: Codec,
+    event_type: EventType,
+    emitted: bool = False,
+    raw: bool = False,
+) -> Fetched:
     """Decode messages of one partition.
 
     Args:
         first: the position before them; None at the beginning of the log.
         stretch: at least one message.
+        emitted: learners emit to this topic, so each message is looked at for its source; of other topics the first is.
+        raw: the batch brings its messages.
 
     Raises:
         RegistryUnavailable: a writer's schema could not be looked up; nothing was decoded.
@@ -68,7 +86,9 @@ def decode(first: int | None, stretch: Stretch, codec: Codec, event_type: EventT
     first, following = int(offsets[0]) if first is None else first, int(offsets[-1]) + 1
     if rejected:
         messages, offsets = [messages[row] for row in decoded.good.tolist()], offsets[decoded.good]
-    batch = Batch(event_type.topic, stretch.partition, first, following, decoded.frame, offsets)
+    sources = sources_of(messages) if emitted or is_emitted(stretch.messages[0]) else None
+    own = messages if raw else ()
+    batch = Batch(event_type.topic, stretch.partition, first, following, decoded.frame, offsets, sources, own)
     return Fetched(batch, rejected, messages)
 
 

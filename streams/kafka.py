@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError
 from streams.errors import KafkaUnavailable, MemberFenced, StreamError, TopicMissing
 
 LOGGER = logging.getLogger("millrace.streams")
+LOGGER.addFilter(lambda record: "enable.gapless.guarantee is experimental" not in record.getMessage())
 
 _UNAVAILABLE = {
     KafkaError._TRANSPORT,

@@ -20,7 +20,7 @@ from schemas.event_type import EventType
 from schemas.registry_client import RegistryClient
 from schemas.wire import frame
 from streams.deliveries import Deliveries, OnDelivery, delivery_failed
-from streams.errors import DeliveryFailed
+from streams.errors import DeliveryFailed, KafkaUnavailable
 from streams.kafka import LOGGER, Kafka, log_client_error, said
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -41,6 +41,7 @@ _DEFAULTS: dict[str, Any] = {
     "topic.metadata.propagation.max.ms": 5_000,  # an unknown topic is an error after this, not after half a minute
     "message.max.bytes": 2_097_152,  # the topic decides; dead letters are larger than what they keep
 }
+_FATAL = {KafkaError._FATAL, KafkaError._GAPLESS_GUARANTEE}
 _PROMISES: dict[str, Any] = {
     "acks": "all",
     "enable.idempotence": True,
@@ -57,13 +58,16 @@ class Producer:
     refuses a batch that is too large with all its events.
     """
 
-    def __init__(self, kafka: Kafka, registry: RegistryClient) -> None:
+    def __init__(
+        self, kafka: Kafka, registry: RegistryClient, on_fatal: Callable[[Exception], None] = lambda error: None
+    ) -> None:
+        """`on_fatal` hears, on the producer's own thread, that nothing will be sent any more, nor acknowledged."""
         self.kafka = kafka
-        self._registry = registry
+        self._registry, self._on_fatal = registry, on_fatal
         self._failed = 0
         self._first_failure: Exception | None = None
         self._failures = threading.Lock()
-        self._client = Client(kafka.client(_DEFAULTS, {**_PROMISES, "error_cb": log_client_error}), logger=LOGGER)
+        self._client = Client(kafka.client(_DEFAULTS, {**_PROMISES, "error_cb": self._on_error}), logger=LOGGER)
         self._closed, self._polled = threading.Event(), -math.inf
         self._acknowledging = threading.Thread(target=self._acknowledge, name="millrace-producer", daemon=True)
         self._acknowledging.start()
@@ -108,11 +112,21 @@ class Producer:
         headers: Headers = (),
         on_delivery: OnDelivery | None = None,
         partition: int = BY_KEY,
+        timestamp_ms: int | None = None,
+        patience: float = math.inf,
     ) -> None:
-        """Send one message as it is. Blocks and raises as `send` does."""
+        """Send one message as it is. Blocks and raises as `send` does, and raises KafkaUnavailable where the queue has
+        no room for `patience` seconds.
+
+        Args:
+            timestamp_ms: the log's time for it, if the topic takes that from its producers; None = now.
+        """
         report = self._on_delivery if on_delivery is None else partial(_report, on_delivery)
-        while not self._queued(topic, key, value, headers, report, partition):
-            self._client.poll(0.05)
+        until = time.monotonic() + patience
+        while not self._queued(topic, key, value, headers, report, partition, timestamp_ms):
+            if time.monotonic() > until:
+                raise KafkaUnavailable(f"Kafka has not taken an event of {topic} for {patience:g} s.")
+            self._poll(0.05)
 
     async def deliver(
         self, event_type: EventType, values: Sequence[Mapping[str, Any] | Event]
@@ -153,7 +167,7 @@ class Producer:
         thread takes them else, and would take turns with the loop for each, which costs more than to take them."""
         while not self._closed.is_set():
             self._polled = time.monotonic()
-            self._client.poll(0)
+            self._poll(0)
             await asyncio.sleep(SOON if self.pending else LATER)
 
     def flush(self, timeout: float = 30.0) -> None:
@@ -189,6 +203,16 @@ class Producer:
             self._closed.set()
             self._acknowledging.join()
 
+    def abandon(self, timeout: float = 5.0) -> None:
+        """Stop at once: what Kafka has not acknowledged has failed, though some of it may yet arrive. Blocks for a
+        moment, until everybody has been told."""
+        if self._closed.is_set():
+            return
+        self._client.purge()
+        self._client.flush(timeout)
+        self._closed.set()
+        self._acknowledging.join()
+
     def __enter__(self) -> Self:
         return self
 
@@ -205,11 +229,15 @@ class Producer:
         headers: Headers,
         report: _Report,
         partition: int = BY_KEY,
+        timestamp_ms: int | None = None,
     ) -> bool:
         """Put a message into the client's queue; False when that is full."""
         own: Any = list(headers) or None
+        at = timestamp_ms or 0  # 0 = now
         try:
-            self._client.produce(topic, value=value, key=key, partition=partition, on_delivery=report, headers=own)
+            self._client.produce(
+                topic, value=value, key=key, partition=partition, on_delivery=report, headers=own, timestamp=at
+            )
         except BufferError:
             return False
         except KafkaException as failure:
@@ -224,12 +252,24 @@ class Producer:
                 self._failed += 1
                 self._first_failure = self._first_failure or failure
 
+    def _on_error(self, error: KafkaError) -> None:
+        log_client_error(error)
+        if error.fatal() or error.code() in _FATAL:
+            self._on_fatal(said(error, "Sending"))
+
     def _acknowledge(self) -> None:
         while not self._closed.is_set():
             if time.monotonic() - self._polled < LEFT_ALONE:
                 self._closed.wait(LEFT_ALONE / 2)
             else:
-                self._client.poll(0.1)
+                self._poll(0.1)
+
+    def _poll(self, timeout: float) -> None:
+        """Take acknowledgements. A fatal error is raised by whichever poll comes to it, once."""
+        try:
+            self._client.poll(timeout)
+        except KafkaException as failure:
+            self._on_error(failure.args[0])
 
 
 def _report(on_delivery: OnDelivery, error: KafkaError | None, message: Message) -> None:

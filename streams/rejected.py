@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NO_POSITION = -1
+LATE = "LateEvent"
+"""The kind of error of an event that can be read and is in the log, and came too late for a learner of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from streams.errors import DeliveryFailed, StreamError
 from streams.letter import Letter
 from streams.letter_reader import LetterReader
 from streams.producer import BY_KEY, Producer
+from streams.rejected import LATE
 from streams.replays import Back, Replays
 from streams.selection import Selection
+from streams.sources import without_source
 
 AT_ONCE = 500
 """Letters that are claimed, sent and settled together: so many may be unsure when the process is killed."""
@@ -51,6 +53,8 @@ class Replayed:
         before: left out, as they were put back before.
         unsure: left out, as a replay that was killed may have put them back.
         never_logged: left out: lines of the HTTP intake, which never were in the log and are no Avro.
+        late: left out: events that came too late for a learner. The log has them, so that whoever learned them would
+            count them twice, and they would be late again; another topic takes them.
         failed: not acknowledged by Kafka.
         left: over the limit.
         problem: why some have failed; empty where none has.
@@ -60,6 +64,7 @@ class Replayed:
     before: int = 0
     unsure: int = 0
     never_logged: int = 0
+    late: int = 0
     failed: int = 0
     left: int = 0
     problem: str = ""
@@ -98,6 +103,11 @@ class Replaying:
         for letters in _together(meant):
             asked = [letter for letter in letters if letter.place is not None or wish.to is not None]
             found = replace(found, never_logged=found.never_logged + len(letters) - len(asked))
+            late = {letter.number for letter in asked if letter.event.error == LATE and wish.to in (None, wish.topic)}
+            asked, found = (
+                [item for item in asked if item.number not in late],
+                replace(found, late=found.late + len(late)),
+            )
             sent = frozenset() if wish.again else known.sent
             unsure = frozenset() if wish.unsure else known.unsure
             fresh = [letter for letter in asked if letter.number not in sent | unsure]
@@ -183,7 +193,7 @@ class _Sending:
             to,
             event.key,
             event.value,
-            event.headers,
+            without_source(event.headers),  # it is no repeat of the one that was refused
             on_delivery=deliveries.acknowledged(index),
             partition=event.partition if same else BY_KEY,
         )

@@ -17,7 +17,7 @@ from streams.topics import Topics
 
 AT_ONCE = 10_000
 """Messages that are decoded together."""
-_READING = {
+READING = {
     "group.id": "millrace-topic-reader",  # required by the client; no group is joined
     "enable.auto.commit": False,
     "enable.partition.eof": True,
@@ -42,7 +42,7 @@ def read_topic(
         ends = {partition: high for (_, partition), (_, high) in topics.ends([topic]).items()}
     finally:
         topics.close()
-    client = Client(kafka.client(_READING, {**_PROMISES, "error_cb": log_client_error}), logger=LOGGER)
+    client = Client(kafka.client(READING, {**_PROMISES, "error_cb": log_client_error}), logger=LOGGER)
     try:
         places = _from(client, topic, ends, since, timeout)
         client.assign(places)

@@ -23,6 +23,8 @@ from typing import Any
 from storage.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
+MODULES = ("prove_storage.worker_process", "prove_storage.one_commit", "prove_chain.chain_process")
+"""Whose `run` a child may call."""
 
 
 class Nursery:
@@ -71,7 +73,7 @@ class Nursery:
 
 def main() -> None:
     """Answer questions, one line each, until there are no more."""
-    modules = {name: import_module(f"benchmarks.prove_storage.{name}") for name in ("worker_process", "one_commit")}
+    modules = {place.rpartition(".")[2]: import_module(f"benchmarks.{place}") for place in MODULES}
     for kind in KINDS.values():
         with suppress(ImportError):  # a driver that is not installed
             import_module(kind.module)

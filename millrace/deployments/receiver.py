@@ -55,6 +55,7 @@ class Receiver:
         prepare: registers a product's event types and creates their topics; blocks.
         storages: which there are now, as "ranking/popular".
         check: what a product declares; blocks, and raises DeploymentRefused where it cannot be taken.
+        gone: told of a product that is undeployed; blocks.
     """
 
     def __init__(
@@ -65,9 +66,10 @@ class Receiver:
         storages: Callable[[], Sequence[str]],
         own: Own | None = None,
         check: Check = checked,
+        gone: Callable[[str], None] = lambda name: None,
     ) -> None:
         self.own = own or Own()
-        self._check = check
+        self._check, self._gone = check, gone
         self._store, self._served, self._prepare, self._storages = store, served, prepare, storages
         self._threads, self._asking = Threads(4), asyncio.Lock()
         self.records: Records = {}
@@ -138,6 +140,7 @@ class Receiver:
             await self._told(partial(self._store.withdraw, name, who))
 
         record = await self._alone(name, "withdrawing", withdraw)
+        await self._threads.run(partial(self._gone, name))
         LOGGER.info("%s was undeployed by %s.", name, who.by)
         return record
 

@@ -26,13 +26,11 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """An event type: its Avro schema, its key, how many partitions its topic is to have, where that is
-    said, and a learner that needs its events in one order."""
+    """An event type: its Avro schema, its key, and how many partitions its topic is to have, where that is said."""
 
     schema: dict[str, Any]
     key: str | None
     partitions: int | None = None
-    ordered_by: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -67,7 +65,6 @@ def report_of(product: Product, settings: Settings) -> Report:
     found = declarations(all_learners(product, counting=False), all_event_types(product))
     placement(product, settings).check([form for item in found for form in item.storages.values()])
     partitions = product.options.get("topics", {})
-    ordered = {item.topic: item.name for item in found if item.total_order}
     return Report(
         endpoints={
             kind.title: Endpoint(
@@ -76,7 +73,7 @@ def report_of(product: Product, settings: Settings) -> Report:
             for kind in product.endpoints
         },
         topics={
-            topic: Topic(dict(item.schema), item.key, partitions.get(topic, {}).get("partitions"), ordered.get(topic))
+            topic: Topic(dict(item.schema), item.key, partitions.get(topic, {}).get("partitions"))
             for topic, item in product.event_types.items()
         },
         names=Names(

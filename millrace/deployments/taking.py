@@ -12,8 +12,10 @@ from millrace.deployments.shelf import Shelf
 from millrace.deployments.store import Store
 from millrace.platform import Platform, placement
 from millrace.product import Product
+from millrace.reading import forget_readers
 from millrace.settings import Settings, SettingsError
 from schemas.errors import IncompatibleSchema, MillraceError
+from schemas.graph import Graph
 from serving.access import is_here
 from serving.products import Served
 from storage import Catalogue
@@ -60,6 +62,7 @@ def receiver_of(platform: Platform, catalogue: Catalogue, product: Product) -> R
         prepare=partial(_prepare, platform),
         storages=lambda: [item.storage for item in catalogue.storages()],
         own=own,
+        gone=partial(forget_readers, platform),
     )
 
 
@@ -73,17 +76,14 @@ def _prepare(platform: Platform, report: Report) -> None:
     """Register what is compatible, or nothing. Blocks."""
     try:
         event_types = report.event_types
-        broken = [problem for item in event_types for problem in platform.registry.check(item)]
+        broken = [problem for item in event_types for problem in platform.registry.check(item, readers=False)]
+        graph, own = Graph.of(platform.readers.documents()), report.names.learners  # these read by what comes now
+        found = [item for kind in event_types for item in graph.breaks(kind.topic, kind.schema)]
+        broken += [str(item) for item in found if item.reader.learner not in own]
         if broken:
             raise DeploymentConflict(*broken)
         for item in event_types:
-            topic = report.topics[item.topic]
-            found = platform.prepare_topic(item, topic.partitions)
-            if topic.ordered_by is not None and found > 1:
-                raise DeploymentConflict(
-                    f"Learner {topic.ordered_by} needs {item.topic} in one order, and that has {found} partitions; "
-                    'leave `order="total"` out, or fold a topic with one partition.'
-                )
+            platform.prepare_topic(item, report.topics[item.topic].partitions, readers=False)
     except DeploymentConflict:
         raise
     except IncompatibleSchema as error:

@@ -38,8 +38,10 @@ def _of(declaration: Declaration, placement: Placement, catalogue: Catalogue) ->
 
 
 def _described(declaration: Declaration, placement: Placement) -> list[Descriptor]:
-    """The storages as they would be, where they would be."""
+    """The storages as they would be, where they would be; but for what a learner keeps beside them."""
     where = {form.storage: placement.of(form) for form in declaration.storages.values()}
     return [
-        replace(item, technology=where[item.storage]) for item in declaration.descriptors(declaration.learner.version)
+        replace(item, technology=where[item.storage])
+        for item in declaration.descriptors(declaration.learner.version)
+        if item.storage in where
     ]

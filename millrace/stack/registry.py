@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -66,17 +67,18 @@ def run_registry(kafka: str, host: str, port: int) -> None:
     """
     import uvicorn
 
+    from millrace.platform import READERS
     from schemas import Registry
+    from schemas.readers import Readers
     from schemas.registry_http import registry_app
-    from streams import Kafka, KafkaRecordLog
+    from streams import Kafka, KafkaRecordLog, KafkaTable
 
     check_free(Port(port, "--port {port}"), "the registry")
     _wait_for(kafka)
-    log = KafkaRecordLog(Kafka(kafka))
-    try:
-        uvicorn.run(registry_app(Registry(log)), host=host, port=port, log_level="warning", ws="none")
-    finally:
-        log.close()
+    cluster = Kafka(kafka)
+    with closing(KafkaRecordLog(cluster)) as log, closing(KafkaTable(cluster, READERS)) as readers:
+        registry = Registry(log, Readers(readers))
+        uvicorn.run(registry_app(registry), host=host, port=port, log_level="warning", ws="none")
 
 
 def _wait_for(kafka: str) -> None:

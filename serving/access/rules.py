@@ -26,7 +26,7 @@ LOGIN = "/console/login"
 _NO_TYPES = frozenset({"experiments", "decisions"})
 """What is no endpoint type below /v1."""
 _FREE = frozenset({"/healthz", "/readyz", LOGIN})
-_LISTED = frozenset({"/v1", "/openapi.json", "/metrics", "/docs"})
+_LISTED = frozenset({"/v1", "/openapi.json", "/asyncapi.json", "/metrics", "/docs"})
 
 
 def opens(method: str, path: str) -> Scopes | None:

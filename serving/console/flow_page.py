@@ -6,17 +6,31 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from serving.console import flow_nodes, wording
+from serving.console.finding import Finding, prepared
 from serving.console.layout import Layout, Node, layout
 from serving.console.notes import note
+from serving.console.page import Page
 from serving.measurements import Flow, Found, Measurements, UnitFigures, find
+from streams.looking import Looking
 
 DECISIONS = "decisions"
 """The topic of decisions: what the service itself emits, so no event that came in."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
+NOTHING: Mapping[str, Any] = {
+    "flow": None,
+    "found": None,
+    "wrong": False,
+    "may_find": False,
+    "not_sought": "",
+    "matches": None,
+    "place": "",
+    "shown": None,
+}
 SHOWN = 8
 """Units in the table before the rest is folded away."""
 
@@ -37,12 +51,13 @@ def context(measurements: Measurements, query: Mapping[str, str]) -> dict[str, A
     flow = measurements.flow()
     asked = query.get("event", "").strip()
     if flow is None:
-        return {"flow": None, "asked": asked}
+        return {**NOTHING, "asked": asked}
     drawn = layout(flow)
     found = _found(flow, asked)
     chosen = _chosen(drawn, query.get("show", ""), found)
     units = _units(flow, query.get("show", ""))
     return {
+        **NOTHING,
         "flow": flow,
         "asked": asked,
         "found": found,
@@ -59,6 +74,36 @@ def context(measurements: Measurements, query: Mapping[str, str]) -> dict[str, A
         "slowest": max((unit.behind.seconds for unit in units[SHOWN:] if unit.behind), default=0.0),
         "stale": flow.ends_at is None or flow.at - flow.ends_at > 0.5,
     }
+
+
+READ_ONLY = Page("flow", "Flow", "flow.html", context)
+"""The page that finds events by their positions alone."""
+
+
+class FlowPage:
+    """The page over logs that can be looked into."""
+
+    def __init__(self, looking: Looking) -> None:
+        self._finding = Finding(looking)
+
+    def page(self) -> Page:
+        """For the console."""
+        return Page("flow", "Flow", "flow.html", self.context, prepare=self.prepare)
+
+    def context(self, measurements: Measurements, query: Mapping[str, str]) -> dict[str, Any]:
+        """See `context`."""
+        return {**context(measurements, query), "may_find": True}
+
+    async def prepare(self, measurements: Measurements, query: Mapping[str, str]) -> dict[str, Any]:
+        """The event that is asked for, and what is known of it; the page then follows its position."""
+        place, values = await prepared(self._finding, measurements, query)
+        flow = measurements.flow()
+        found = _found(flow, place) if flow is not None and place else None
+        if flow is None or found is None:
+            return values
+        values |= {"search": urlencode({**query, "event": place}), "found": found, "place": place}
+        values["chosen"] = _chosen(layout(flow), query.get("show", ""), found)
+        return values | await self._finding.about(flow, found)
 
 
 def figures(flow: Flow) -> list[Figure]:

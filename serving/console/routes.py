@@ -22,9 +22,11 @@ from serving.access.forms import read, with_token
 from serving.body import Disconnected
 from serving.console import endpoints_page, experiments_changing, flow_page, streams_page
 from serving.console.experiments_changing import ExperimentsPage
+from serving.console.flow_page import FlowPage
 from serving.console.live import stream
 from serving.console.login import Login, reader
 from serving.console.page import Act, Page, ProductPage
+from serving.console.schemas_page import SchemasPage
 from serving.console.shell import AT, STATIC, Shell
 from serving.console.storages_page import READ_ONLY, StoragesPage
 from serving.console.streams_page import StreamsPage
@@ -36,7 +38,7 @@ from serving.trial import Trials
 from storage.retention import Retention
 
 PAGES = (
-    Page("flow", "Flow", "flow.html", flow_page.context),
+    flow_page.READ_ONLY,
     streams_page.READ_ONLY,
     READ_ONLY,
     endpoints_page.READ_ONLY,
@@ -55,13 +57,16 @@ def console(
     experiments: ExperimentsPage | None = None,
     login: Login | None = None,
     refused: StreamsPage | None = None,
+    schemas: SchemasPage | None = None,
+    found: FlowPage | None = None,
 ) -> list[BaseRoute]:
     """Routes of the console: mounted at /console, with `/` leading to its Flow page.
 
     `storages` are looked at and changed on their page, and `retention` is the rule that it tells of; without them it
     shows only what is measured. By `trials` endpoint types are asked on theirs; on that of `experiments` these are
     changed. `login` is where its readers show their keys. On the page of `refused` dead letters are looked at and put
-    back.
+    back, on that of `found` events are looked for.
+    `schemas` is the page over what is registered, where there is a registry.
 
     `measurements` must be running (`Measurements.run`) for anything to be live. `pages` are those of data products; a
     page's template is read at every request, so that its author sees a saved change on the next reload.
@@ -70,7 +75,12 @@ def console(
     asked = [] if trials is None else [endpoints_page.EndpointsPage(trials).page()]
     changed = [] if experiments is None else [experiments.page()]
     replayed = [] if refused is None else [refused.page()]
-    own = {page.path: page for page in (*PAGES, *replayed, *browsed, *asked, *changed)}
+    registered = [] if schemas is None else [schemas.page()]
+    looked = [] if found is None else [found.page()]
+    own = {
+        page.path: page
+        for page in (*PAGES[:2], *registered, *PAGES[2:], *looked, *replayed, *browsed, *asked, *changed)
+    }
     shell = Shell(measurements, [*own.values(), *(Page.of(page) for page in pages)])
     inside: list[BaseRoute] = [Route("/", lambda request: RedirectResponse(_base(request) + "/flow"))]
     inside += [Mount("/static", StaticFiles(directory=STATIC)), *(login.routes() if login is not None else ())]

@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.errors import MillraceError
 from serving.access.signing import signed
-from serving.console import wording
+from serving.console import tail, wording
 from serving.console.notes import away, stopped
 from serving.console.page import Done, Page
 from serving.measurements import Measurements
@@ -47,6 +47,7 @@ NOTHING: Mapping[str, Any] = {
     "done": "",
     "wrong": "",
     "values": {},
+    **tail.NOTHING,
 }
 
 
@@ -90,8 +91,8 @@ READ_ONLY = Page("streams", "Streams", "streams.html", context)
 class StreamsPage:
     """The page over dead letters that can be looked at and put back."""
 
-    def __init__(self, refused: Refused) -> None:
-        self._refused, self._threads = refused, Threads(4)
+    def __init__(self, refused: Refused, tails: tail.Tails | None = None) -> None:
+        self._refused, self._tails, self._threads = refused, tails, Threads(4)
 
     def page(self) -> Page:
         """For the console."""
@@ -99,11 +100,13 @@ class StreamsPage:
 
     def context(self, measurements: Measurements, query: Query) -> dict[str, Any]:
         """See `context`."""
-        return {**context(measurements, query), "may_change": True}
+        found = context(measurements, query) | {"may_change": True}
+        return found | tail.context(self._tails, found["flow"], query)
 
     async def prepare(self, measurements: Measurements, query: Query) -> dict[str, Any]:
-        """Dead letters by reason, the one that is asked for (`letter`), and the dialog (`ask`)."""
-        found: dict[str, Any] = {}
+        """Dead letters by reason, the one that is asked for (`letter`), the dialog (`ask`), and the newest events of a
+        topic (`tail`)."""
+        found = await tail.prepared(self._tails, measurements, query)
         patience = LONGER if query.get("ask") else PATIENCE
         try:
             async with asyncio.timeout(patience):
@@ -222,6 +225,7 @@ def _left_out(found: Replayed) -> list[str]:
         "put back before": found.before,
         "a replay that ended in between may have put them back (millrace dead-letters replay --unsure)": found.unsure,
         "lines of POST /events, never in the log: correct them and send them there again": found.never_logged,
+        "late for a learner; in the log already, so that others would count them twice": found.late,
         "more than one click puts back": found.left,
     }
     return [f"Left out: {wording.count(count)} ({why})." for why, count in told.items() if count]

@@ -90,6 +90,10 @@ class Cassandra(Catalogued):
         """See `Technology.trim`."""
         self._served.clear_rows(descriptor, self._served.earlier(descriptor, bucket))
 
+    def expire(self, descriptor: Descriptor, before: str) -> None:
+        """See `Technology.expire`."""
+        self._served.clear_rows(descriptor, self._served.before(descriptor, before))
+
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
         self._places.forget(unit)

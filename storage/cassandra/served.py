@@ -167,9 +167,11 @@ class Served:
 
     def earlier(self, descriptor: Descriptor, bucket: int) -> list[tuple[str, int]]:
         """Key and bucket of every row of an earlier bucket. Looks through the whole storage."""
-        place = self._places.find(descriptor, descriptor.storage)
-        pages = (self._session.pages(_BUCKETS, place.id, slot) for slot in range(place.slots)) if place else ()
-        return [(key, found) for page in pages for key, found in page if NO_BUCKET < found < bucket]
+        return [(key, found) for key, found in self._rows(descriptor) if NO_BUCKET < found < bucket]
+
+    def before(self, descriptor: Descriptor, key: str) -> list[tuple[str, int]]:
+        """The same of every row of an earlier key."""
+        return [(found, bucket) for found, bucket in self._rows(descriptor) if found < key]
 
     def clear_rows(self, descriptor: Descriptor, rows: Sequence[tuple[str, int]]) -> None:
         """Remove rows, by key and bucket. What a late event writes there stays unseen."""
@@ -178,6 +180,11 @@ class Served:
             with telling(self._session.address):
                 where = ((place.id, slot_of(key.encode(), place.slots), key, bucket) for key, bucket in rows)
                 Flight(self._session.send(_CLEAR_ROW, row) for row in where).land()
+
+    def _rows(self, descriptor: Descriptor) -> Iterator[tuple[str, int]]:
+        place = self._places.find(descriptor, descriptor.storage)
+        pages = (self._session.pages(_BUCKETS, place.id, slot) for slot in range(place.slots)) if place else ()
+        return ((key, bucket) for page in pages for key, bucket in page)
 
     def _by_partition(
         self, unit: UnitId, wanted: Iterable[Item]

@@ -16,6 +16,7 @@ from storage.formats.decay import factor
 from storage.formats.document_row import Document, document_of
 from storage.formats.row_items import scalars_of
 from storage.formats.vector_row import Vector, vector_of
+from storage.formats.window import parted
 from storage.snapshots.snapshot import Snapshot
 from storage.technology import Technology
 
@@ -50,7 +51,8 @@ def to_frame(form: Format, technology: Technology, descriptor: Descriptor) -> pl
     """All rows of a storage. Blocks while it reads them; they are not of one moment.
 
     Returns:
-        Of a ranking key, member and score, decayed to the newest event; of counters key, field and value; of records
+        Of a ranking key, member and score, decayed to the newest event; of counters key, field and value, both with the
+        start of the window before the key where they are kept by window; of records
         their columns; of vectors key and vector; of documents key and fields; of parameters unit, path and value, with
         a row for each number in an array or a mapping. Sorted by key or unit.
     """
@@ -82,8 +84,7 @@ def _ranking(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
         for member, score in row.items():
             found[address.key, member] = found.get((address.key, member), 0.0) + score * scale
     rows = [(key, member, score) for (key, member), score in found.items()]
-    kinds = {"key": pl.String, "member": pl.String, "score": pl.Float64}
-    return pl.DataFrame(rows, kinds, orient="row").sort("key", "member")
+    return _by_window(descriptor, rows, {"member": pl.String, "score": pl.Float64})
 
 
 def _counters(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
@@ -93,8 +94,20 @@ def _counters(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:
         if isinstance(row, dict)
         for field, value in row.items()
     ]
-    kinds = {"key": pl.String, "field": pl.String, "value": pl.Int64}
-    return pl.DataFrame(rows, kinds, orient="row").sort("key", "field")
+    return _by_window(descriptor, rows, {"field": pl.String, "value": pl.Int64})
+
+
+def _by_window(
+    descriptor: Descriptor, rows: Sequence[tuple[str, Any, Any]], kinds: Mapping[str, type[pl.DataType]]
+) -> pl.DataFrame:
+    """Rows by key and item, sorted; where they are in windows, with the start of each before its key."""
+    first, item = {"key": pl.String}, next(iter(kinds))
+    if not descriptor.options.get("window_ms"):
+        return pl.DataFrame(rows, {**first, **kinds}, orient="row").sort("key", item)
+    parts = [(*parted(key), *others) for key, *others in rows]
+    return pl.DataFrame(parts, {"window": pl.Datetime("ms", "UTC"), **first, **kinds}, orient="row").sort(
+        "window", "key", item
+    )
 
 
 def _records(technology: Technology, descriptor: Descriptor) -> pl.DataFrame:

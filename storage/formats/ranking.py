@@ -14,6 +14,7 @@ from storage.errors import FormatRefused, WriteRefused
 from storage.formats.columns import number_column, plain_times, text_column, time_column
 from storage.formats.decay import HALF_LIVES, bucket_of, grown
 from storage.formats.format import Format
+from storage.formats.window import Windows, prefix, since_1970, window_options
 
 FEW = 64
 """So many rows are added up sooner by a loop than by polars."""
@@ -30,6 +31,9 @@ class Ranking(Format):
         half_life: scores are halved with every such span of event time (see `decay.py`); None = they stay.
         size: at most so many members of a row are read; what is folded is never limited, because trimming while
             folding would depend on where batches end.
+        window: each key has members of its own in each such window of event time, which are added to; None = there are
+            no windows. It takes the place of a half-life.
+        retention: so long after its end, by the watermark, a window is kept; None = always.
 
     Raises:
         FormatRefused: an option makes no sense.
@@ -38,7 +42,14 @@ class Ranking(Format):
     format: ClassVar[str] = "ranking"
 
     def __init__(
-        self, name: str, half_life: timedelta | None = None, size: int | None = None, technology: str | None = None
+        self,
+        name: str,
+        half_life: timedelta | None = None,
+        size: int | None = None,
+        technology: str | None = None,
+        *,
+        window: Windows | None = None,
+        retention: timedelta | None = None,
     ) -> None:
         super().__init__(name, technology)
         if half_life is not None and (half_life < _MILLISECOND or half_life % _MILLISECOND):
@@ -50,21 +61,25 @@ class Ranking(Format):
             )
         if size is not None and size < 1:
             raise FormatRefused(f"{self.storage} has the size {size}; at least one member can be read.")
-        self.half_life, self.size = half_life, size
+        if window is not None and half_life is not None:
+            raise FormatRefused(f"{self.storage} has windows and a half-life; scores fade, or begin anew, not both.")
+        self.half_life, self.size, self.window = half_life, size, window
+        self._windows = window_options(window, retention, self.storage)
         self._half_life_ms = 0 if half_life is None else half_life // _MILLISECOND
         self._written_by: Literal["add", "put"] | None = None
         self._addresses: dict[tuple[str, int | None], Address] = {}
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """Half-life in milliseconds, or None, and size."""
-        return {"half_life_ms": self._half_life_ms or None, "size": self.size}
+        """Half-life in milliseconds, or None, and size; of windows their size and start, and how long they are kept."""
+        return {"half_life_ms": self._half_life_ms or None, "size": self.size, **self._windows}
 
     def add(self, frame: pl.DataFrame, key: str, member: str, weight: str | None = None, at: str | None = None) -> None:
         """Add a weight, 1 if there is no column of weights, to a member for each row of a frame.
 
         Args:
-            key, member, weight, at: names of columns; `at` says when, and is needed where scores decay.
+            key, member, weight, at: names of columns; `at` says when, and is needed where scores decay or are kept by
+                window.
 
         Raises:
             WriteRefused: a null, or a weight that is no finite number.
@@ -82,6 +97,12 @@ class Ranking(Format):
         summed = pl.len().cast(pl.Float64) if weights is None else pl.col("weight").sum()
         if weights is not None:
             found = found.with_columns(weights.alias("weight"))
+        if self.window is not None:
+            found = found.with_columns(time_column(frame, self._time_column(at), self.storage).alias("at") // 1000)
+            spread = self.window.spread(found, "at").group_by("at", "key", "member").agg(summed)
+            for start, name, other, amount in spread.iter_rows():
+                self._score(prefix(start) + name, other, amount, None)
+            return
         if not self._half_life_ms:
             for name, other, amount in found.group_by("key", "member").agg(summed).iter_rows():
                 self._score(name, other, amount, None)
@@ -100,7 +121,7 @@ class Ranking(Format):
 
     def _add_few(self, frame: pl.DataFrame, key: str, member: str, weight: str | None, at: str | None) -> None:
         times: list[Any] = [None] * frame.height
-        if self._half_life_ms:
+        if self._half_life_ms or self.window is not None:
             times = plain_times(frame, self._time_column(at), self.storage)
         keys = text_column(frame, key, self.storage).to_list()
         members = text_column(frame, member, self.storage).to_list()
@@ -109,11 +130,15 @@ class Ranking(Format):
             self._add(*one)
 
     def _add(self, key: str, member: str, weight: float, at: datetime | None) -> None:
-        if not self._half_life_ms:
+        if not self._half_life_ms and self.window is None:
             self._score(key, member, weight, None)
             return
         if at is None or at.tzinfo is None:
-            raise WriteRefused(f"{self.storage} decays, so `at` must say when, with a time zone.")
+            raise WriteRefused(f"{self.storage} {self._timed}, so `at` must say when, with a time zone.")
+        if self.window is not None:
+            for start in self.window.starts(since_1970(at)):
+                self._score(prefix(start) + key, member, weight, None)
+            return
         at_us, half_life_us = (at - _EPOCH) // _MICROSECOND, self._half_life_ms * 1000
         self.session.writes.see(self.storage, at_us // 1000)
         self._score(key, member, grown(weight, at_us, half_life_us), bucket_of(at_us, half_life_us))
@@ -162,6 +187,8 @@ class Ranking(Format):
 
     def _writes(self, how: Literal["add", "put"]) -> None:
         """Refuse what would make scores depend on the order in which units commit."""
+        if how == "put" and self.window is not None:
+            raise WriteRefused(f"{self.storage} is kept by window; scores of a window are added, not put.")
         if how == "put" and self._half_life_ms:
             raise WriteRefused(f"{self.storage} decays; scores that decay are added, not put.")
         if self.session and self._written_by not in (None, how):
@@ -176,8 +203,12 @@ class Ranking(Format):
 
     def _time_column(self, at: str | None) -> str:
         if at is None:
-            raise WriteRefused(f"{self.storage} decays, so `at` must name the column that says when.")
+            raise WriteRefused(f"{self.storage} {self._timed}, so `at` must name the column that says when.")
         return at
+
+    @property
+    def _timed(self) -> str:
+        return "decays" if self.window is None else "is kept by window"
 
     def _address(self, key: str, bucket: int | None) -> Address:
         found = self._addresses.get((key, bucket))

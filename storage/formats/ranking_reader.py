@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from schemas import Record
 from storage.address import Address
 from storage.descriptor import Descriptor
 from storage.formats.decay import Decay
 from storage.formats.merge import Merge
-from storage.reader import Located, Reader
+from storage.formats.window_reader import WindowReader
+from storage.reader import Located
 from storage.technology import Newest, Reads
 
 Scored = list[tuple[str, float]]
@@ -19,7 +21,7 @@ _MORE = 10
 """Read beyond the size asked for, so that two buckets can mostly be merged without a second look."""
 
 
-class RankingReader(Reader):
+class RankingReader(WindowReader):
     """Reads `Ranking`. Scores that decay are those of one moment: the newest event time behind the storage."""
 
     format = "ranking"
@@ -29,30 +31,45 @@ class RankingReader(Reader):
         super().__init__(locate)
         self._bucket = 0
 
-    async def top(self, key: str, size: int, *, fresh: bool = False) -> Scored:
+    async def top(self, key: str, size: int, *, at: datetime | None = None, fresh: bool = False) -> Scored:
         """The `size` members with the highest scores, best first, ties by member; fewer if there are fewer. About
-        `fresh` see `Reader`."""
-        return (await self.top_many([key], size, fresh=fresh))[0]
+        `fresh` see `Reader`.
 
-    async def top_many(self, keys: Sequence[str], size: int, *, fresh: bool = False) -> list[Scored]:
+        Args:
+            at: where the ranking is kept by window, a moment in it. Of hopping windows, which overlap, the one that
+                ends first is read: the fullest.
+        """
+        return (await self.top_many([key], size, at=at, fresh=fresh))[0]
+
+    async def top_many(
+        self, keys: Sequence[str], size: int, *, at: datetime | None = None, fresh: bool = False
+    ) -> list[Scored]:
         """The same for many keys at once, in their order."""
         reads, descriptor = self._located(fresh)
         options, storage = descriptor.options, descriptor.storage
+        begin = await self._begin(reads, descriptor, at)
+        keys = [begin + key for key in keys] if begin else keys
         size = min(size, options.get("size") or size)
-        if size < 1 or not keys:
+        if size < 1 or not keys or begin is None:
             return [[] for _ in keys]
         if options.get("half_life_ms") is not None:
             return await self._top_decayed(reads, descriptor, Decay(int(options["half_life_ms"])), keys, size)
         _, found = await reads.top(descriptor, [_address(Address, (storage, key, None)) for key in keys], size)
         return found
 
-    async def score(self, key: str, member: str, *, fresh: bool = False) -> float | None:
-        """A member's score; None if it has none."""
-        return (await self.scores(key, [member], fresh=fresh))[0]
+    async def score(self, key: str, member: str, *, at: datetime | None = None, fresh: bool = False) -> float | None:
+        """A member's score; None if it has none. About `at` see `top`."""
+        return (await self.scores(key, [member], at=at, fresh=fresh))[0]
 
-    async def scores(self, key: str, members: Sequence[str], *, fresh: bool = False) -> list[float | None]:
+    async def scores(
+        self, key: str, members: Sequence[str], *, at: datetime | None = None, fresh: bool = False
+    ) -> list[float | None]:
         """The same for many members of a key at once, in their order."""
         reads, descriptor = self._located(fresh)
+        begin = await self._begin(reads, descriptor, at)
+        if begin is None:
+            return [None for _ in members]
+        key = begin + key
         if (decay := Decay.of(descriptor.options)) is None:
             _, found = await reads.scores(descriptor, [(Address(descriptor.storage, key), members)])
             return found[0]

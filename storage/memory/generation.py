@@ -90,6 +90,12 @@ class Generation:
         for address in old:
             del self.ranked[address]
 
+    def expire(self, storage: str, before: str) -> None:
+        """Forget the rows of earlier keys that were added to."""
+        for rows in (self.sums, self.ranked):
+            for address in [row for row in rows if row.storage == storage and row.key < before]:
+                del rows[address]
+
     def rows(self, storage: str) -> Iterator[tuple[Address, Row]]:
         """Copies of all rows of a storage."""
         yield from _of(storage, self.records)

@@ -131,6 +131,11 @@ class Memory:
         with self.lock:
             self.generation(descriptor).trim(descriptor.storage, bucket)
 
+    def expire(self, descriptor: Descriptor, before: str) -> None:
+        """See `Technology.expire`."""
+        with self.lock:
+            self.generation(descriptor).expire(descriptor.storage, before)
+
     def leases(self) -> dict[str, int]:
         """See `Technology.leases`."""
         with self.lock:

@@ -119,6 +119,12 @@ class RedisCluster:
             with self._nodes.learning():
                 node.trim(descriptor, bucket, shards)
 
+    def expire(self, descriptor: Descriptor, before: str) -> None:
+        """See `Technology.expire`."""
+        for node, shards in self._holders(descriptor, self._number(descriptor)):
+            with self._nodes.learning():
+                node.expire(descriptor, before, shards)
+
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
         return self._units.claim(unit, owner)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 import redis
 from hiredis import pack_command
 
+from storage.address import Address
 from storage.descriptor import Descriptor
 from storage.errors import SuspectGeneration, WriteRefused
 from storage.redis.dump import row_keys
@@ -78,14 +79,26 @@ def erase(client: redis.Redis, descriptor: Descriptor, shards: Collection[int]) 
 
 
 def trim(pool: Pool, client: redis.Redis, descriptor: Descriptor, bucket: int, shards: Collection[int]) -> None:
-    """See `Technology.trim`. What is counted falls with each row, in one step."""
+    """See `Technology.trim`."""
+    _remove(pool, client, descriptor, shards, lambda row: row.bucket is not None and row.bucket < bucket)
+
+
+def expire(pool: Pool, client: redis.Redis, descriptor: Descriptor, before: str, shards: Collection[int]) -> None:
+    """See `Technology.expire`."""
+    _remove(pool, client, descriptor, shards, lambda row: row.key < before)
+
+
+def _remove(
+    pool: Pool, client: redis.Redis, descriptor: Descriptor, shards: Collection[int], old: Callable[[Address], bool]
+) -> None:
+    """Remove rows of sums and scores. What is counted falls with each row, in one step."""
     storage = descriptor.storage
     for keys, key in row_keys(client, descriptor, shards):
         try:
             row = keys.address(storage, key)
         except SuspectGeneration:  # of another program, which keeps no row from going
             continue
-        if row.bucket is not None and row.bucket < bucket:
+        if old(row):
             run(pool, TRIM, (keys.row(row), keys.storage(storage)))
 
 

@@ -16,7 +16,7 @@ from storage.redis.catalogue import RedisCatalogue
 from storage.redis.dump import dumped
 from storage.redis.eviction import must_keep
 from storage.redis.fenced import code_of, fence, fenced, page_of, pages
-from storage.redis.fill import erase, erase_units, fill, trim
+from storage.redis.fill import erase, erase_units, expire, fill, trim
 from storage.redis.keys import NEWEST, UNIT, Keys, newest, number, unit_name, unit_names, unit_state
 from storage.redis.pool import discovering, pool, run_command
 from storage.redis.scripts import CLAIM, COMMIT, READ, SHARDS, Script, run
@@ -81,6 +81,11 @@ class Redis(Catalogued):
         """See `Technology.trim`. Goes through all keys of the database, in pages that hold nobody up."""
         with harmless(), discovering(self.pool):
             trim(self.pool, self._client, descriptor, bucket, shards)
+
+    def expire(self, descriptor: Descriptor, before: str, shards: Collection[int] = (0,)) -> None:
+        """See `Technology.expire`. Goes through all keys of the database, in pages that hold nobody up."""
+        with harmless(), discovering(self.pool):
+            expire(self.pool, self._client, descriptor, before, shards)
 
     def is_last(self, descriptor: Descriptor) -> bool:
         """Whether no other storage of its generation is left."""

@@ -17,7 +17,7 @@ from storage.relational.database import Database, OutOfRange, Question, Repeated
 from storage.relational.dump import dumped
 from storage.relational.known import KnownTables
 from storage.relational.rows import Batch, batches, bucket_number, key_bytes, out_of_range
-from storage.relational.tables import NEWEST, ROW_OF, TRIM, TRIMMED, UNITS, Kind
+from storage.relational.tables import EXPIRE, NEWEST, ROW_OF, TRIM, TRIMMED, UNITS, Kind
 from storage.relational.unit import claimed, moved, refusal, rows_read, unit_states, written
 from storage.technologies import must_hold
 from storage.technology import Newest, Reads, Row, Technology
@@ -91,6 +91,12 @@ class Relational:
         while self._again(self._trim, descriptor, bucket):
             pass
 
+    def expire(self, descriptor: Descriptor, before: str) -> None:
+        """See `Technology.expire`. In parts, as `trim`."""
+        for kind in EXPIRE:
+            while self._again(self._expire, descriptor, kind, before):
+                pass
+
     def leases(self) -> dict[str, int]:
         """See `Technology.leases`."""
         return self._again(self._catalogue.leases)
@@ -148,6 +154,12 @@ class Relational:
         with harmless(), self._database.transaction() as transaction:
             table = self._tables.find(transaction, descriptor, descriptor.storage).get("scores")
             return table is not None and len(transaction.run(TRIM, bucket, table=table)) == TRIMMED
+
+    def _expire(self, descriptor: Descriptor, kind: Kind, before: str) -> bool:
+        """Whether there may be more to remove."""
+        with harmless(), self._database.transaction() as transaction:
+            table = self._tables.find(transaction, descriptor, descriptor.storage).get(kind)
+            return table is not None and len(transaction.run(EXPIRE[kind], before.encode(), table=table)) == TRIMMED
 
     def _claim(self, unit: UnitId, owner: str) -> Claim:
         with harmless(), self._database.transaction() as transaction:

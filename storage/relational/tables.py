@@ -217,6 +217,12 @@ TRIM = Statement(
     ("integer",),
 )
 """Some rows at a time, so that nobody waits long for them."""
+_EXPIRE = "DELETE FROM {{table}} WHERE ({0}) IN (SELECT {0} FROM {{table}} WHERE key < {{0}} LIMIT {1}) RETURNING key"
+EXPIRE: dict[Kind, Statement] = {
+    "sums": Statement(_EXPIRE.format("key, field", TRIMMED), ("bytes",)),
+    "scores": Statement(_EXPIRE.format("key, bucket, member", TRIMMED), ("bytes",)),
+}
+"""The same by key."""
 ALL_ROWS = Statement("SELECT key, value FROM {table}")
 
 

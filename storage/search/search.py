@@ -104,6 +104,9 @@ class Search(Catalogued):
     def trim(self, descriptor: Descriptor, bucket: int) -> None:
         """See `Technology.trim`. Nothing is in buckets here."""
 
+    def expire(self, descriptor: Descriptor, before: str) -> None:
+        """See `Technology.expire`. Nothing is added to here."""
+
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
         self._findings.clear()  # an index that was read about may have been erased, and made anew, since

@@ -177,7 +177,7 @@ def _new(name: str) -> Maker:
 
 SERVERLESS: dict[str, Maker] = {"memory": _memory, "sqlite": _sqlite}
 SERVERLESS |= {name: _new(name) for name in KINDS if name not in COVERED}
-READ = ("test_reads", "test_formats", "test_leases")
+READ = ("test_reads", "test_formats", "test_leases", "test_windows")
 """What a technology whose reads alone are others is held to."""
 SERVERS = {
     "redis": _redis,

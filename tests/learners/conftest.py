@@ -15,7 +15,7 @@ from learners.partition import Partition
 from learners.trace import Trace
 from learners.unit import State, Unit
 from storage import Memory, UnitId
-from streams import DeliveryFailed, Rejected
+from streams import Batch, DeliveryFailed, Rejected
 from tests.learners.samples import EVENT_TYPES, Log
 
 MakeUnit = Callable[[Memory, type[Any]], Unit]
@@ -36,6 +36,13 @@ def make_unit(committer: ThreadPoolExecutor) -> MakeUnit:
         return Unit(unit, declaration, technology, committer, Trace(None), 0.025)
 
     return make
+
+
+def folded(unit: Unit, batch: Batch) -> None:
+    """Let the unit fold and commit a batch, however often it must wait for a commit; or until it has given up."""
+    while unit.state is State.ACTIVE and (unit.position is None or unit.position < batch.next):
+        unit.advance(batch)
+        unit.drain()
 
 
 class Stage:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from confluent_kafka import Message
 
 from learners import EventLearner, FrameLearner, stream
 from schemas import Event, Record, decode_record
@@ -113,7 +114,7 @@ class Log:
         batch = Batch("ratings", 0, place, end, self.whole.frame.filter(pl.Series(keep)), self.whole.offsets[keep])
         bad = tuple(rejected(at, at in self.unreadable) for at in self.bad if place <= at < end)
         self.place = end
-        return Fetched(batch, bad)
+        return Fetched(batch, bad, [message(offset) for offset in batch.offsets.tolist()])
 
     def seek(self, topic: str, partition: int, offset: int | None) -> None:
         self.place = offset
@@ -124,6 +125,10 @@ class Log:
 
     def resume(self, topic: str, partition: int) -> None:
         self.paused = False
+
+
+def message(offset: int) -> Message:
+    return Message(topic="ratings", partition=0, offset=offset, key=b"u1", value=b"%d" % offset, timestamp=(1, 5))
 
 
 def rejected(offset: int, unreadable: bool = False) -> Rejected:

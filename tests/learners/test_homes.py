@@ -19,6 +19,7 @@ from learners.unit import State, Unit
 from storage import Claim, Counters, Memory, Outcome, Ranking, Records, Technology, UnitId, Writes
 from storage.errors import StorageUnavailable
 from streams import Batch
+from tests.learners.conftest import folded
 from tests.learners.samples import History, Rating, ratings
 
 EVENT_TYPES = {"ratings": Rating.event_type}
@@ -119,8 +120,8 @@ def test_after_a_crash_between_two_technologies_each_event_counts_once() -> None
     first = unit_of(homes)
     for start in range(0, 900, 100):  # from 300 on only the derived technology commits
         if first.state is State.ACTIVE:
-            first.advance(Batch.of(frame[start : start + 100], "ratings", 0, start))
-            first.settle(wait=True)
+            folded(first, Batch.of(frame[start : start + 100], "ratings", 0, start))
+            first.drain()
     assert first.state is State.WAITING
     assert homes.units(1)[0].next == 300
     ahead = derived.units(derived.storages()[0])[0].next
@@ -128,13 +129,13 @@ def test_after_a_crash_between_two_technologies_each_event_counts_once() -> None
     assert ahead > 300
     state.last = 10**9
     second = unit_of(homes)
-    second.advance(Batch.of(frame[300:], "ratings", 0, 300))
-    second.settle(wait=True)
+    folded(second, Batch.of(frame[300:], "ratings", 0, 300))
+    second.drain()
     assert second.committed == 900
     control = Memory()
     alone = unit_of(Homes.single(homes.declaration, control))
-    alone.advance(Batch.of(frame, "ratings", 0, 0))
-    alone.settle(wait=True)
+    folded(alone, Batch.of(frame, "ratings", 0, 0))
+    alone.drain()
     assert rows(state) | rows(derived) == rows(control)
 
 

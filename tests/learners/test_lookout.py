@@ -57,7 +57,7 @@ def test_what_a_store_has_forgotten_is_folded_again(
     memory, log = Forgetful(), Log(ratings(300))
     stage = make_stage(log, memory, [learner])
     stage.step(100)
-    stage.units[0].settle(wait=True)
+    stage.units[0].drain()
     before = snapshot(memory)
     stage.run()
     wanted = learned(memory, learner)

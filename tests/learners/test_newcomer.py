@@ -7,9 +7,11 @@ from typing import Any
 from learners.declaration import Declaration
 from learners.homes import Homes
 from learners.newcomer import Newcomer
-from storage import Memory, MemoryReads, UnitId, Writes
+from storage import Counters, Memory, MemoryReads, Records, UnitId, Writes
 from streams import KafkaUnavailable
-from tests.learners.samples import EVENT_TYPES, Histories
+from tests.learners.samples import EVENT_TYPES, Histories, History
+
+OTHER = {"name": "writer", "histories": Records("others", History), "lengths": Counters("other_lengths")}
 
 
 class Ends:
@@ -58,6 +60,23 @@ async def test_readers_keep_the_earlier_version_until_the_new_one_has_caught_up(
     fold_to(memory, 2, 100)
     assert newcomer.takes_over(anywhere)
     assert await pointed(memory) == {2}
+
+
+async def test_of_a_derived_topic_it_waits_for_what_is_still_to_come_there() -> None:
+    memory, anywhere = Memory(), Ends(0)
+    topics: Any = anywhere
+    Homes.single(version(1), memory).declare()
+    writer = Homes.single(Declaration.of(type("Writer", (Histories,), OTHER), EVENT_TYPES), memory)
+    homes = Homes.single(version(2), memory)
+    newcomer = Newcomer(homes, homes.declare(), Newcomer(writer, writer.declare()))
+    anywhere.high = 7
+    assert not newcomer.takes_over(topics)
+    claim = memory.claim(UnitId("writer", 1, 1, "ratings", 0), "me")
+    memory.commit(claim, None, 7, Writes(), None)
+    assert not newcomer.takes_over(topics)
+    fold_to(memory, 2, 7)
+    assert newcomer.takes_over(topics)
+    assert await pointed(memory) == {1, 2}
 
 
 async def test_an_earlier_version_that_still_runs_does_not_take_its_names_back() -> None:

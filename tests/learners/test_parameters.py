@@ -29,7 +29,7 @@ from storage import (
 )
 from storage.reader import Located
 from streams import Batch
-from tests.learners.conftest import MakeUnit, Stage
+from tests.learners.conftest import MakeUnit, Stage, folded
 from tests.learners.samples import EVENT_TYPES, Log, Rating, Unlucky, once, ratings
 
 
@@ -176,8 +176,8 @@ def test_a_commit_has_one_row_for_the_model(make_unit: MakeUnit) -> None:
     memory = Unlucky()
     unit = make_unit(memory, LikeRate)
     unit.claim()
-    unit.advance(batch(1_000))
-    unit.settle(wait=True)
+    folded(unit, batch(1_000))
+    unit.drain()
     assert unit.committed == 1_000
     assert {written for _, _, written in memory.sent} == {1}
     assert len(memory.sent) < 50
@@ -192,12 +192,12 @@ def test_the_events_before_one_that_raises_are_learned(make_unit: MakeUnit) -> N
     unit = make_unit(memory := Memory(), Picky)
     for _ in range(6):
         unit.claim()
-        unit.advance(batch(300))
+        folded(unit, batch(300))
         assert unit.state is State.WAITING
     unit.claim()
     assert unit.position == failing
-    unit.advance(batch(300))
-    unit.settle(wait=True)
+    folded(unit, batch(300))
+    unit.drain()
     assert said(read(memory, Picky)) == said(plainly(ratings(300)))
 
 
@@ -213,7 +213,7 @@ def test_a_model_that_cannot_be_held_is_never_committed_and_its_part_is_named(
     unit = make_unit(memory := Memory(), Tree)
     unit.claim()
     unit.advance(batch(50))
-    unit.settle(wait=True)
+    unit.drain()
     assert unit.state is State.WAITING
     assert unit.problem is not None
     assert "parameters/tree cannot hold HoeffdingTreeClassifier: _root is" in unit.problem

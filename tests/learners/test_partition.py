@@ -73,7 +73,7 @@ def test_a_unit_that_raises_does_not_hold_up_the_other_and_catches_up(make_stage
     stage = make_stage(Log(ratings(300)), Memory(), [Picky, ItemCounts])
     stage.step()
     picky, counts = stage.units
-    counts.settle(wait=True)
+    counts.drain()
     assert (picky.state, counts.committed) == (State.WAITING, 300)
     stage.run()
     check(stage)

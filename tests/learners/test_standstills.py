@@ -67,7 +67,7 @@ def test_a_unit_stands_still_before_the_event_that_was_too_much_and_says_why_and
     assert "of the last 100 events of ratings/0 100 could not be read (100 %" in (unit.problem or "")
     assert "more than 20 % and at least 20 for 10 s" in (unit.problem or "")
     assert "at offset 199: MalformedEvent: random bytes" in (unit.problem or "")
-    other.settle(wait=True)
+    other.drain()
     assert other.committed == 400
     assert stage.buried == list(range(100, 400))
 

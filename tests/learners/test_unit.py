@@ -17,7 +17,7 @@ from learners.unit import State, Unit
 from storage import Address, Claim, Counters, Memory, UnitId
 from storage.errors import StorageUnavailable
 from streams import Batch
-from tests.learners.conftest import MakeUnit
+from tests.learners.conftest import MakeUnit, folded
 from tests.learners.samples import Histories, ItemCounts, Rating, Unlucky, learned, once, ratings
 
 
@@ -46,7 +46,7 @@ def test_what_was_folded_is_committed_with_its_position_when_nothing_more_waits(
     unit = make_unit(memory, Each)
     unit.claim()
     unit.advance(batch(10))
-    unit.settle(wait=True)
+    unit.drain()
     assert (unit.position, unit.committed) == (10, 10)
     assert learned(memory, Each) == {"all": {str(n): 1 for n in range(10)}}
 
@@ -58,7 +58,7 @@ def test_events_below_the_position_are_skipped(make_unit: MakeUnit) -> None:
     unit.advance(batch(10))
     unit.advance(batch(25))
     unit.advance(batch(5))
-    unit.settle(wait=True)
+    unit.drain()
     assert unit.committed == 25
     assert learned(memory, Each) == {"all": {str(n): 1 for n in range(25)}}
 
@@ -68,7 +68,7 @@ def test_a_stretch_of_bad_events_only_moves_the_position(make_unit: MakeUnit) ->
     unit = make_unit(memory, Each)
     unit.claim()
     unit.advance(Batch("ratings", 0, 0, 7, ratings(0), batch(0).offsets))
-    unit.settle(wait=True)
+    unit.drain()
     assert unit.committed == 7
 
 
@@ -76,8 +76,8 @@ def test_commits_hold_about_two_thousand_rows_at_most_and_are_cut_at_an_event(ma
     memory = Unlucky()
     unit = make_unit(memory, Each)
     unit.claim()
-    unit.advance(batch(30_000))
-    unit.settle(wait=True)
+    folded(unit, batch(30_000))
+    unit.drain()
     assert [new for _, new, _ in memory.sent] == sorted(new for _, new, _ in memory.sent)
     assert all(later[0] == earlier[1] for earlier, later in pairwise(memory.sent))
     assert max(rows for _, _, rows in memory.sent) <= ROWS_PER_COMMIT
@@ -90,9 +90,9 @@ def test_an_unknown_outcome_is_answered_by_the_identical_commit(make_unit: MakeU
     unit = make_unit(memory, Each)
     unit.claim()
     unit.advance(batch(10))
-    unit.settle(wait=True)
+    unit.drain()
     unit.advance(batch(20))
-    unit.settle(wait=True)
+    unit.drain()
     assert unit.committed == 20
     assert len(set(memory.sent)) == 2
     assert learned(memory, Each) == {"all": {str(n): 1 for n in range(20)}}
@@ -105,7 +105,7 @@ def test_a_commit_that_stays_unknown_is_given_up_and_the_unit_learns_its_positio
     unit = make_unit(memory, Each)
     unit.claim()
     unit.advance(batch(10))
-    unit.settle(wait=True)
+    unit.drain()
     claim_again(unit)
     assert unit.position == 10
 
@@ -116,13 +116,13 @@ def test_a_fenced_unit_drops_all_and_goes_on_from_what_is_committed(make_unit: M
     unit.claim()
     for count in (10, 20):
         unit.advance(batch(count))
-        unit.settle(wait=True)
+        unit.drain()
     assert unit.problem is not None
     assert "another worker" in unit.problem
     claim_again(unit)
     assert unit.position == 10
     unit.advance(batch(30))
-    unit.settle(wait=True)
+    unit.drain()
     assert learned(memory, Histories)["all"] == Counter(ratings(30)["user"])
 
 
@@ -138,11 +138,11 @@ def test_the_third_gap_in_a_row_stops_the_unit_loudly(make_unit: MakeUnit, caplo
     for _ in range(2):
         unit.claim()
         unit.advance(batch(10))
-        unit.settle(wait=True)
+        unit.drain()
         assert unit.state is State.WAITING
     unit.claim()
     unit.advance(batch(10))
-    unit.settle(wait=True)
+    unit.drain()
     assert unit.state is State.STOPPED
     assert [record for record in caplog.records if record.levelno == logging.ERROR and "stopped" in record.message]
     unit.advance(batch(10))
@@ -160,13 +160,13 @@ def test_a_learner_that_raises_names_the_event_and_the_events_before_it_are_lear
     failing = next(offset for offset, item in enumerate(ratings(2_000)["item"]) if item == "i3")
     for _ in range(6):
         unit.claim()
-        unit.advance(batch(2_000))
+        folded(unit, batch(2_000))
         assert unit.state is State.WAITING
         assert f"Learner picky raised on ratings/0 at offset {failing}: ValueError" in caplog.text
     unit.claim()
     assert unit.position == failing
-    unit.advance(batch(2_000))
-    unit.settle(wait=True)
+    folded(unit, batch(2_000))
+    unit.drain()
     assert unit.committed == 2_000
     assert sum(learned(memory, Picky)["all"].values()) == 2_000
 
@@ -178,8 +178,8 @@ def test_a_learner_that_keeps_raising_is_retried_later_each_time(make_unit: Make
     unit, waits = make_unit(Memory(), Never), []
     for _ in range(8):
         unit.claim()
-        unit.advance(batch(100))
-        unit.settle(wait=True)
+        folded(unit, batch(100))
+        unit.drain()
         assert unit.state is State.WAITING
         waits.append(unit.due - time.monotonic())
     assert waits[0] < 0.2
@@ -236,7 +236,7 @@ def test_the_watermark_is_the_newest_event_time(make_unit: MakeUnit) -> None:
     unit = make_unit(memory, ItemCounts)
     unit.claim()
     unit.advance(batch(10))
-    unit.settle(wait=True)
+    unit.drain()
     [state] = memory.units(next(iter(memory_descriptors(memory))))
     assert state.watermark_ms == int(ratings(10)["at"][-1].timestamp() * 1000)
 

@@ -26,11 +26,20 @@ def made(make_stage: MakeStage, memory: Memory | None = None) -> Stage:
     return make_stage(log, memory or Memory(), [Histories, ItemCounts])
 
 
+def stand_still(stage: Stage, poll: int = 1_000) -> None:
+    """Pass after pass until every unit stands still."""
+
+    def stands_still() -> bool:
+        stage.step(poll)
+        return all(unit.state is State.PAUSED for unit in stage.units)
+
+    until(stands_still)
+
+
 @pytest.mark.parametrize("poll", [1_000, 60, 7])
 def test_what_comes_before_is_committed_and_the_rest_waits(make_stage: MakeStage, poll: int) -> None:
     stage = made(make_stage)
-    for _ in range(20):
-        stage.step(poll)
+    stand_still(stage, poll)
     for unit in stage.units:
         assert (unit.state, unit.position, unit.committed, unit.unreadable) == (State.PAUSED, FIRST, FIRST, True)
         assert "the event at offset 60 cannot be read. stars is text. Nothing is skipped" in (unit.problem or "")
@@ -41,12 +50,7 @@ def test_what_comes_before_is_committed_and_the_rest_waits(make_stage: MakeStage
 
 def test_a_commit_that_fails_before_it_is_tried_again_and_then_it_waits(make_stage: MakeStage) -> None:
     stage = made(make_stage, Unlucky(["stolen", "lost", "late"]))
-
-    def paused() -> bool:
-        stage.step(20)
-        return all(unit.state is State.PAUSED for unit in stage.units)
-
-    until(paused)
+    stand_still(stage, 20)
     assert [unit.committed for unit in stage.units] == [FIRST, FIRST]
     assert stage.buried == [5, 50]
 
@@ -54,7 +58,7 @@ def test_a_commit_that_fails_before_it_is_tried_again_and_then_it_waits(make_sta
 def test_whoever_is_next_tries_again_as_the_learner_may_read_it_now(make_stage: MakeStage) -> None:
     stops = Stops(MemoryTable())
     stage = made(make_stage)
-    stage.step()
+    stand_still(stage)
     Standstills(stops).look(stage.units)
     assert {(stop.reader, stop.position, stop.unreadable) for stop in stops.standing()} == {
         ("histories", FIRST, True),
@@ -65,7 +69,7 @@ def test_whoever_is_next_tries_again_as_the_learner_may_read_it_now(make_stage: 
     owner = Standstills(stops)
     owner.begin(stage.units)
     assert stops.standing() == []
-    stage.step()
+    stand_still(stage)
     owner.look(stage.units)
     assert [stop.position for stop in stops.standing()] == [FIRST, FIRST]
 
@@ -103,12 +107,11 @@ def test_one_that_is_let_go_on_passes_over_those_in_the_log_and_waits_before_lat
     owner = Standstills(stops)
     stage = made(make_stage)
     histories, counts = stage.units
-    stage.step()
+    stand_still(stage)
     owner.look(stage.units)
     stops.go_on("histories", {("ratings", 0): 75}, "ann")
     owner.look(stage.units)
-    for _ in range(5):
-        stage.step()
+    stand_still(stage)
     assert (histories.state, histories.committed) == (State.PAUSED, 80)
     assert (counts.state, counts.committed) == (State.PAUSED, FIRST)
     assert stage.buried == [5, 50, 60, 61, 62, 63, 64, 70]

@@ -37,6 +37,8 @@ def test_kafka_options_pass_through_by_their_own_names(tmp_path: Path) -> None:
         ("kafak = 'x'", "'kafak', which is no setting"),
         ("service_port = 'http'", "service_port to 'http', which is no int"),
         ("service_port = -1", "service_port to -1"),
+        ("consumer_protocol = 'newest'", "'newest'; possible are classic, consumer"),
+        ("worker_memory_mb = 8", "worker_memory_mb to 8; it must be 32 or more"),
         ("kafka = 3", "put it in quotes"),
         ("kafka = ", "not valid TOML"),
     ],

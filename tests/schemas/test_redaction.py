@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.redaction import redacted
+from schemas.redaction import redacted, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,20 @@ def test_an_address_is_shown_without_its_passwords(address: str, shown: str) -> 
 @given(st.text(), st.text(), st.sampled_from(["redis://", "postgresql://", "https://", ""]))
 def test_whatever_a_password_holds_none_of_it_is_shown(before: str, after: str, scheme: str) -> None:
     assert "SENTINEL" not in redacted(f"{scheme}user:{before}SENTINEL{after}@host:1/0")
+
+
+def test_an_event_is_shown_without_what_its_fields_say_to_be_secret() -> None:
+    event = {
+        "user": "ann",
+        "Password": "x",
+        "sessionToken": ["a", "b"],
+        "api_key": None,
+        "more": {"client_secret": 7, "urls": ["redis://me:secret@host", "a:b@c"]},
+    }
+    assert without_secrets(event) == {
+        "user": "ann",
+        "Password": "***",
+        "sessionToken": "***",
+        "api_key": None,
+        "more": {"client_secret": "***", "urls": ["redis://me:***@host", "a:b@c"]},
+    }

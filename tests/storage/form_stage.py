@@ -68,10 +68,10 @@ class FormStage:
         """Say which keys the events have that are folded next."""
         self.session.begin(lambda: keys)
 
-    def commit(self) -> Writes:
+    def commit(self, watermark_ms: int | None = None) -> Writes:
         """Commit what was collected."""
         writes, new = self.session.take(), self._position + 1
-        outcome = self.technology.commit(self._claim, self._claim_position(), new, writes, None)
+        outcome = self.technology.commit(self._claim, self._claim_position(), new, writes, watermark_ms)
         assert outcome is Outcome.OK
         self._position = new
         self.session.committed()

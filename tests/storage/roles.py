@@ -53,10 +53,12 @@ def do_everything(technology: Technology, names: Sequence[str] = STORAGES) -> di
     side.switch(list(made.values()))
     decaying = made.get(TREND, made[one])
     side.trim(decaying, 3)
+    assert side.commit(claim, 1, 2, Writes(sums=_of(names, {Address(COUNTS, "a"): {"x": 1}})), 5) is Outcome.OK
+    side.expire(made[one], "b")
     assert side.newest(decaying).at_ms == (5 if TREND in made else None)
     assert side.aliases()[_name(made[one])].version == 1
     assert [item.title for item in side.storages()] == sorted(item.title for item in made.values())
-    assert [state.next for state in side.units(made[one])] == [1]
+    assert [state.next for state in side.units(made[one])] == [2]
     for name, descriptor in made.items():
         assert [address.storage for address, _ in side.dump(descriptor)] == [name]
     assert side.leases().keys() <= {descriptor.title for descriptor in made.values()}
@@ -87,7 +89,7 @@ async def read_everything(reads: Reads, made: Mapping[str, Descriptor]) -> None:
     assert not (await side.listed()).damaged
     one = made.get(COUNTS, made[RECORDS])
     await side.lease([one.title], int(time.time() * 1000) + 60_000)
-    assert [state.next for state in await side.units(one)] == [1]
+    assert [state.next for state in await side.units(one)] == [2]
     assert await side.rows(made[RECORDS], ["k"]) == [b"x"]
     if COUNTS in made:
         await _read_sums(side, made)

@@ -62,11 +62,28 @@ def test_without_an_amount_each_row_counts_one() -> None:
     stage = FormStage()
     form = Counters("c")
     form.bind(stage.session).add(frame([("a", "x", 9)] * 3), key="key", field="item")
-    form.bind(stage.session).add(frame([("a", "x", 9)] * 100), key="key")
+    form.bind(stage.session).add(frame([("a", "x", 9)] * 1_100), key="key")  # by polars, and not by a loop
     form.bind(stage.session).add_one("a", "x", 2)
     stage.commit()
     reader = stage.reader(CountersReader, form)
-    assert ask(reader.get_many(["a", "nobody"])) == [{"x": 5, "count": 100}, {}]
+    assert ask(reader.get_many(["a", "nobody"])) == [{"x": 5, "count": 1_100}, {}]
+
+
+def test_a_large_frame_adds_what_its_rows_would_one_by_one() -> None:
+    rows = [(f"k{number % 700}", f"i{number % 3}", number % 7 - 3) for number in range(3_000)]
+    whole, single = FormStage(), FormStage()
+    Counters("c").bind(whole.session).add(frame(rows), key="key", field="item", amount="n")
+    for key, item, number in rows:
+        Counters("c").bind(single.session).add_one(key, item, number)
+    assert whole.session.writes.sums == single.session.writes.sums
+
+
+def test_writes_know_about_how_many_bytes_they_are() -> None:
+    stage = FormStage()
+    sums = Counters("c").bind(stage.session)
+    for number in range(1_000):
+        sums.add_one(f"k{number}", f"{number:01000}")
+    assert stage.session.writes.size == pytest.approx(1_200_000, rel=0.15)
 
 
 def test_the_storage_says_what_its_rows_mean() -> None:

@@ -106,8 +106,9 @@ def start(cluster: Kafka, registry: RegistryClient, clicks: EventType, group: st
     """Starts consumers of `clicks` in `group`; closes those that the test did not."""
     started: list[Consumer] = []
 
-    def start(owner: Positions, member: str = "one", codec: Codec | None = None) -> Consumer:
-        consumer = Consumer(cluster, codec or Codec(registry), group, member, {clicks.topic: clicks}, owner)
+    def start(owner: Positions, member: str = "one", codec: Codec | None = None, **options: Any) -> Consumer:
+        types = {clicks.topic: clicks}
+        consumer = Consumer(cluster, codec or Codec(registry), group, member, types, owner, **options)
         started.append(consumer)
         return consumer
 

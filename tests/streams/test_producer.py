@@ -10,7 +10,16 @@ from contextlib import closing
 import pytest
 
 from schemas import Event, EventType, MalformedEvent, RegistryClient
-from streams import Consumer, DeliveryFailed, Kafka, Producer, Topics, partition_of
+from streams import (
+    Consumer,
+    DeliveryFailed,
+    Kafka,
+    KafkaUnavailable,
+    Producer,
+    StreamError,
+    Topics,
+    partition_of,
+)
 from streams import producer as streams_producer
 from tests.streams.conftest import CLICK, Positions, Starting, polled, sent
 from tests.waiting import until
@@ -203,6 +212,21 @@ def test_a_full_queue_makes_the_sender_wait(registry: RegistryClient) -> None:
         producer.send_bytes("clicks", b"key", b"value")
     with pytest.raises(DeliveryFailed, match="15 events"):
         producer.flush()
+    producer.close()
+
+
+def test_a_sender_that_has_little_patience_is_told_of_a_full_queue_and_what_is_abandoned_has_failed(
+    registry: RegistryClient,
+) -> None:
+    options = {"delivery.timeout.ms": "0", "queue.buffering.max.messages": "1"}
+    producer = Producer(Kafka("127.0.0.1:1", options), registry)
+    heard: list[Exception | None] = []
+    producer.send_bytes("anything", None, b"1", on_delivery=lambda error, partition, offset: heard.append(error))
+    with pytest.raises(KafkaUnavailable, match="has not taken an event of anything"):
+        producer.send_bytes("anything", None, b"2", patience=0.1)
+    producer.abandon()
+    producer.abandon()
+    assert [type(error) for error in heard] == [StreamError]
     producer.close()
 
 

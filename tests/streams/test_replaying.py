@@ -70,6 +70,17 @@ def test_a_letter_comes_back_with_its_bytes_key_headers_and_partition_and_nothin
     ]
 
 
+def test_what_was_late_is_in_the_log_already_and_goes_to_another_topic_alone(
+    cluster: Kafka, topics: Topics, producer: Producer, clicks: EventType, letters: Letters
+) -> None:
+    DeadLetters(producer).send([*refused(clicks, (0, 1), (0, 2), error="LateEvent"), *refused(clicks, (0, 3))])
+    for to in (None, clicks.topic):
+        assert letters.replay(Wish(clicks.topic, to=to), "ann", dry_run=True) == Replayed(sent=1, late=2)
+    other = f"{clicks.topic}-late"
+    topics.ensure(other, 1)
+    assert letters.replay(Wish(clicks.topic, to=other, selection=Selection("LateEvent")), "ann") == Replayed(sent=2)
+
+
 def test_no_letter_is_put_back_twice_unless_it_is_said(
     cluster: Kafka, topics: Topics, producer: Producer, clicks: EventType, letters: Letters
 ) -> None:

@@ -70,6 +70,7 @@ class Stage:
         self.product = product_folder.write(folder, "lively")
         self.check: Callable[[OnDisk], Report] = checked
         self.prepared: list[Report] = []
+        self.gone: list[str] = []
 
     async def service(self, disk: str = "one", **options: Any) -> httpx.AsyncClient:
         """A service with a disk of its own, which was started with the shop's endpoint type `recommend`."""
@@ -81,6 +82,7 @@ class Stage:
             storages=lambda: [item.storage for item in shop.catalogue.storages()],
             own=Own("shop", Names(endpoints=["recommend"], topics={"clicks": "user"})),
             check=lambda place: self.check(place),
+            gone=self.gone.append,
         )
         service = shop.service(deployments=receiver, **options)
         return await self.stack.enter_async_context(shop.running(service))
@@ -154,6 +156,7 @@ async def test_replicas_change_together_and_one_that_starts_without_kafka_serves
 
     stage.table.away = False
     assert (await one.delete("/v1/deployments/lively", params={"by": "bob"})).json()["state"] == "undeployed"
+    assert stage.gone == ["lively"], "nobody reads for it any more"
 
     async def gone() -> bool:
         return [await implementation(client) for client in (one, other, alone)] == [None, None, None]

@@ -33,6 +33,7 @@ OPEN_TO: list[tuple[str, str, set[str]]] = [
     ("GET", "/v1/experiments", set(SCOPES)),
     ("GET", "/v1/decisions", set(SCOPES)),
     ("GET", "/openapi.json", set(SCOPES)),
+    ("GET", "/asyncapi.json", set(SCOPES)),
     ("GET", "/metrics", set(SCOPES)),
     ("GET", "/docs", set(SCOPES)),
     ("HEAD", "/v1", set(SCOPES)),

@@ -1,0 +1,1 @@
+"""Clicks become sessions, by an agent of Faust."""

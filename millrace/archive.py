@@ -1,0 +1,103 @@
+"""The archive of a platform: where it is, which topics ask for it, and the process that writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from millrace.logs import say_on_stderr
+from millrace.platform import Platform
+from millrace.settings import Settings
+from millrace.told_to_stop import told_to_stop
+from schemas import EventType, RegistryClient
+from schemas.errors import MillraceError, SchemaError
+from schemas.event_type import registered
+
+if TYPE_CHECKING:
+    from streams.archive import ArchiveTable, Shelf
+
+
+class ArchiveMissing(MillraceError):
+    """The extra `archive` is not installed, or there is no such archive."""
+
+
+def shelf_of(settings: Settings) -> Shelf:
+    """Where a platform's archive is.
+
+    Raises:
+        ArchiveMissing: the extra is not installed.
+    """
+    try:
+        from streams.archive import Shelf
+    except ModuleNotFoundError as error:
+        if error.name != "deltalake":
+            raise
+        raise ArchiveMissing("An archive needs the extra `archive`; pip install 'millrace[archive]'.") from error
+    return Shelf(settings.archive_url or str((settings.state_dir / "archive").absolute()), settings.archive_options)
+
+
+def event_type_of(registry: RegistryClient, topic: str) -> EventType:
+    """A topic's event type as it is registered now. Blocks.
+
+    Raises:
+        ArchiveMissing: nothing is registered for the topic.
+    """
+    found = registry.latest(f"{topic}-value")
+    if found is None:
+        raise ArchiveMissing(f"No schema is registered for the topic {topic!r}; see `millrace schemas list`.")
+    return registered(found.subject, found.schema)
+
+
+def asking(registry: RegistryClient) -> dict[str, EventType]:
+    """The event types that ask to be archived, by topic. Blocks.
+
+    Raises:
+        RegistryUnavailable: the registry does not answer.
+    """
+    return {event_type.topic: event_type for event_type in _registered(registry) if event_type.archived}
+
+
+def _registered(registry: RegistryClient) -> Iterator[EventType]:
+    for subject in registry.subjects():
+        found = registry.latest(subject) if subject.endswith("-value") else None
+        if found is None:
+            continue
+        try:
+            yield registered(subject, found.schema)
+        except SchemaError:  # somebody else's: it is no event type
+            continue
+
+
+def run_archive(settings: Settings, member: str) -> None:
+    """Archive every topic that asks for it, until SIGTERM or SIGINT. Blocks.
+
+    Args:
+        member: this process's fixed name in the group of all that archive.
+    """
+    shelf = shelf_of(settings)
+    from streams.archive import Archiver, Upkeep
+
+    say_on_stderr()
+    stop = told_to_stop()
+    with closing(Platform(settings)) as platform:
+        Archiver(
+            platform.kafka,
+            platform.registry,
+            lambda: asking(platform.registry),
+            shelf,
+            platform.dead_letters("millrace-archive"),
+            member,
+            patience=settings.archive_seconds,
+            memory=settings.archive_mb << 20,
+            upkeep=Upkeep(keep_days=settings.archive_days),
+        ).run(stop)
+
+
+def facts(platform: Platform, table: ArchiveTable, asks: bool) -> dict[str, Any]:
+    """One topic's archive, for people and programs. Blocks."""
+    behind = None
+    if table.look():
+        spans = platform.topics.ends([table.topic]) if table.topic in platform.topics.names() else {}
+        behind = sum(max(high - max(table.position(at) or low, low), 0) for (_, at), (low, high) in spans.items())
+    return {"topic": table.topic, "asks": asks, **table.size(), "behind": behind, "place": table.place}

@@ -1,0 +1,96 @@
+"""`millrace archive run`, `list`, `show`, `tidy` and `skip`: events kept as Delta Lake tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from millrace.commands.output import Output, OutputOption, say, write_rows
+
+if TYPE_CHECKING:
+    from millrace.platform import Platform
+
+app = typer.Typer(no_args_is_help=True)
+Topic = Annotated[str, typer.Argument(help="The topic.")]
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Option(help="This process's fixed name among all that archive.")] = "archiver",
+) -> None:
+    """Archive every topic whose schema asks for it (`millrace.archive`), until Ctrl-C or SIGTERM.
+
+    Each event is archived once, whatever is killed: positions are in the same commit as the rows. Start more of it,
+    under other names, to share the topics' partitions.
+
+    \b
+    Example: millrace archive run
+    Example: MILLRACE_ARCHIVE_URL=s3://events/archive millrace archive run --name archiver-2
+    """
+    from millrace.archive import run_archive
+    from millrace.settings import Settings
+
+    run_archive(Settings.load(), name)
+
+
+@app.command("list")
+def list_archives(output: OutputOption = Output.TABLE) -> None:
+    """Archived topics: rows, bytes, files and days, and how many events are in Kafka alone.
+
+    Example: millrace archive list --output json
+    """
+    from millrace.archive import asking, facts, shelf_of
+
+    with _platform() as platform:
+        shelf = shelf_of(platform.settings)
+        topics = asking(platform.registry)
+        found = [facts(platform, shelf.table(topic), asks=True) for topic in sorted(topics)]
+    write_rows(found, output, "No topic asks to be archived; write `class Click(mr.Event, ..., archive=True)`.")
+
+
+@app.command()
+def tidy(topic: Topic) -> None:
+    """Join small files, and remove what is older than `archive_days`. `millrace archive run` does it every hour.
+
+    Example: millrace archive tidy clicks
+    """
+    from millrace.archive import shelf_of
+    from millrace.settings import Settings
+
+    settings = Settings.load()
+    table = shelf_of(settings).table(topic)
+    from streams.archive import Upkeep
+
+    Upkeep(keep_days=settings.archive_days).done(table)
+    say(f"{topic} has {table.size()['files']} files.")
+
+
+@app.command()
+def skip(topic: Topic, partition: Annotated[int, typer.Argument(help="The partition.", min=0)]) -> None:
+    """Let a topic's archive go on where the log has lost events before they were archived.
+
+    What was lost stays lost; that it was is said in the archive's history.
+
+    Example: millrace archive skip clicks 3
+    """
+    from millrace.archive import shelf_of
+
+    with _platform() as platform:
+        table = shelf_of(platform.settings).table(topic)
+        low, _ = platform.topics.ends([topic])[topic, partition]
+        lost = table.skip(partition, low)
+    say(f"{lost} events of {topic} partition {partition} are in no archive; it goes on at {low}.")
+
+
+@contextmanager
+def _platform() -> Iterator[Platform]:
+    from contextlib import closing
+
+    from millrace.platform import Platform
+    from millrace.settings import Settings
+
+    with closing(Platform(Settings.load())) as platform:
+        yield platform

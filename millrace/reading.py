@@ -1,0 +1,68 @@
+"""What a product's learners read, by which schema, and what they write: as they tell everybody (`schemas.readers`)."""
+
+from __future__ import annotations
+
+import logging
+
+from learners.declaration import Declaration, declarations
+from millrace.platform import Platform, all_event_types, all_learners, placement
+from millrace.product import Product
+from millrace.settings import Settings
+from schemas.errors import MillraceError
+from schemas.readers import PRODUCT, Reader, known
+
+LOGGER = logging.getLogger("millrace.readers")
+
+
+def tell_readers(product: Product, platform: Platform, counting: bool) -> None:
+    """Tell what the product's workers read from now on: before its event types are registered, as those may be what its
+    workers before could not read. A worker that is started again finds it told, by one request to our registry. Blocks.
+
+    Raises:
+        LearnerRefused, ProductError: the learners cannot run as they are declared.
+        RegistryUnavailable, KafkaUnavailable: one is away.
+    """
+    readers = readers_of(product, platform.settings, counting)
+    documents = platform.registry.readers()
+    if documents is not None and known(documents, product.name, readers):
+        return
+    try:
+        platform.readers.learn(product.name, readers)
+    except MillraceError as error:
+        if error.passes:
+            raise
+        LOGGER.warning("A change of a schema may break these learners unsaid, as nobody knows of them: %s", error)
+
+
+def forget_readers(platform: Platform, product: str) -> None:
+    """The product has no workers any more. Blocks."""
+    try:
+        platform.readers.forget(f"{PRODUCT}{product}")
+    except MillraceError as error:
+        LOGGER.warning("It stays known who read for %s (millrace schemas forget): %s", product, error)
+
+
+def readers_of(product: Product, settings: Settings, counting: bool = True) -> list[Reader]:
+    """The product's learners as readers of their topics.
+
+    Raises:
+        LearnerRefused, ProductError: they cannot run as they are declared.
+    """
+    placed = placement(product, settings)
+    found = declarations(all_learners(product, counting), all_event_types(product))
+    return [
+        _reader(product.name, item, [f"{placed.of(form)}/{form.storage}" for form in item.storages.values()])
+        for item in found
+    ]
+
+
+def _reader(product: str, declaration: Declaration, storages: list[str]) -> Reader:
+    return Reader(
+        learner=declaration.name,
+        version=declaration.learner.version,
+        topic=declaration.topic,
+        storages=tuple(storages),
+        emits=tuple(item.topic for item in getattr(declaration, "emits", {}).values()),
+        product=product,
+        schema=dict(declaration.event_type.schema),
+    )

@@ -1,0 +1,63 @@
+"""`mr.scan`: all events of a topic as one lazy frame."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from millrace.archive import event_type_of, shelf_of
+from millrace.platform import Platform
+from millrace.settings import Settings
+from schemas import EventType
+from schemas.errors import MillraceError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def scan(
+    topic: str | type[object],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    fresh: bool = True,
+    settings: Settings | None = None,
+) -> pl.LazyFrame:
+    """Every event of a topic, once: what is archived, and what is still in Kafka alone.
+
+    `mr.scan("clicks", since=datetime(2026, 1, 1, tzinfo=UTC)).group_by("item").len().collect()`. The archive is read
+    lazily, only the days and columns that are needed; what it does not have yet is read from Kafka before this returns.
+
+    Args:
+        topic: its name, or a class of events.
+        since, until: by the time at which the log took the events, with a time zone; until is excluded.
+        fresh: False = the archive alone; Kafka is not asked.
+        settings: where everything is; read from `millrace.toml` and the environment when left out.
+
+    Returns:
+        the columns of the newest registered schema, with null where an event is older than a field; then
+        `_partition`, `_offset` and `_timestamp` (UTC), the event's place in the log and the log's time. In no order.
+
+    Raises:
+        ArchiveBehind: events between the archive and the log are in neither.
+        ArchiveMissing: the extra `archive` is not installed, or no such topic is registered.
+        TopicMissing, ArchiveUnavailable, KafkaUnavailable, RegistryUnavailable.
+    """
+    for moment in (since, until):
+        if moment is not None and moment.tzinfo is None:
+            raise MillraceError(f"{moment} has no time zone; write it with one, such as tzinfo=UTC.")
+    settings = settings or Settings.load()
+    shelf = shelf_of(settings)
+    from streams import archive
+
+    name = _name(topic)
+    with closing(Platform(settings)) as platform:
+        event_type = event_type_of(platform.registry, name)
+        kafka = platform.kafka if fresh else None
+        return archive.scan(shelf.table(name), event_type, kafka, platform.codec, since, until)
+
+
+def _name(topic: str | type[object]) -> str:
+    event_type = getattr(topic, "event_type", None)
+    return event_type.topic if isinstance(event_type, EventType) else str(topic)

@@ -1,0 +1,95 @@
+"""How the columns of events stand in an archive: in types that every reader of Delta tables has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from streams.errors import ArchiveRefused
+
+PARTITION, OFFSET, TIMESTAMP, DATE = "_partition", "_offset", "_timestamp", "_date"
+OWN: Mapping[str, pl.DataType] = {
+    PARTITION: pl.Int64(),
+    OFFSET: pl.Int64(),
+    TIMESTAMP: pl.Datetime("us", "UTC"),
+    DATE: pl.Date(),
+}
+"""The columns that each row of an archive has besides its event's: where it was in the log, when the log took it, and
+that day in UTC, by which the table is partitioned."""
+
+
+def archived(kind: pl.DataType) -> pl.DataType:
+    """The type in which a column is kept. Integers and floating-point numbers are kept wide, so that a schema that
+    widens one (int to long) needs no other column; a time of the day is its nanoseconds since midnight."""
+    if isinstance(kind, pl.Struct):
+        return pl.Struct({field.name: archived(plain_type(field.dtype)) for field in kind.fields})
+    if isinstance(kind, pl.List):
+        return pl.List(archived(plain_type(kind.inner)))
+    if isinstance(kind, pl.Datetime):
+        return pl.Datetime("us", kind.time_zone)
+    if isinstance(kind, pl.Time) or kind.is_integer():
+        return pl.Int64()
+    if isinstance(kind, pl.Float32):
+        return pl.Float64()
+    return pl.String() if isinstance(kind, pl.Null) else kind
+
+
+def archived_schema(events: Mapping[str, pl.DataType], topic: str) -> dict[str, pl.DataType]:
+    """The columns of a topic's archive.
+
+    Args:
+        events: those of its events.
+
+    Raises:
+        ArchiveRefused: an event has a field with the name of a column of the archive's own, or two fields whose names
+            differ in their case alone.
+    """
+    taken = set(OWN).intersection(events)
+    if taken:
+        raise ArchiveRefused(
+            f"Events of {topic} have a field {taken.pop()!r}, which an archive has for itself; rename it."
+        )
+    names: dict[str, str] = {}
+    for name in events:
+        other = names.setdefault(name.lower(), name)
+        if other != name:
+            raise ArchiveRefused(
+                f"Events of {topic} have the fields {other!r} and {name!r}; in an archive they are one."
+            )
+    return {**{name: archived(kind) for name, kind in events.items()}, **OWN}
+
+
+def rows(
+    frame: pl.DataFrame, partition: int, offsets: NDArray[np.int64], timestamps: NDArray[np.int64]
+) -> pl.DataFrame:
+    """Events as rows of an archive.
+
+    Args:
+        frame: one row per event.
+        offsets: of each in the log.
+        timestamps: the log's time of each, in milliseconds since 1970.
+    """
+    moments = pl.Series(TIMESTAMP, timestamps).cast(pl.Datetime("ms", "UTC")).cast(OWN[TIMESTAMP])
+    return frame.cast({name: archived(kind) for name, kind in frame.schema.items()}).with_columns(
+        pl.lit(partition, pl.Int64).alias(PARTITION),
+        pl.Series(OFFSET, offsets),
+        moments,
+        moments.dt.date().alias(DATE),
+    )
+
+
+def restored(frame: pl.LazyFrame, events: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+    """Rows of an archive with the columns that events have now, each in its type, and the archive's own but the date.
+
+    A column that the archive does not have yet is null."""
+    there = frame.collect_schema()
+    wanted = [(pl.col(name) if name in there else pl.lit(None).alias(name)).cast(kind) for name, kind in events.items()]
+    return frame.select(*wanted, PARTITION, OFFSET, TIMESTAMP)
+
+
+def plain_type(kind: object) -> pl.DataType:
+    """A type as polars has it inside of others, where it may be a class."""
+    return kind() if isinstance(kind, type) and issubclass(kind, pl.DataType) else kind  # type: ignore[return-value]

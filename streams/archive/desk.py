@@ -1,0 +1,164 @@
+"""What is done for one topic: rows are gathered, while those before them are on their way into the archive."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+
+import polars as pl
+
+from schemas import EventType
+from streams.archive.columns import archived_schema, rows
+from streams.archive.gathered import Commit, Gathered
+from streams.archive.table import ArchiveTable, Shelf
+from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
+from streams.fetched import Fetched
+
+LOGGER = logging.getLogger("millrace.archive")
+AGAIN = 1.0
+"""Seconds after which what could not be archived is tried again."""
+
+
+class Desk:
+    """One commit of a topic is under way at a time. For one thread, but for the commit itself.
+
+    Attributes:
+        positions: of the partitions that it reads, the next offset to gather; None = the beginning of the log.
+        problem: why nothing is archived, if so.
+    """
+
+    def __init__(self, event_type: EventType, shelf: Shelf, executor: Executor) -> None:
+        self.event_type, self._shelf = event_type, shelf
+        # One for this thread, and one for the commits.
+        self._table, self._written = shelf.table(event_type.topic), shelf.table(event_type.topic)
+        self.positions: dict[int, int | None] = {}
+        self.problem: str | None = None
+        self._executor, self._gathered = executor, Gathered()
+        self._schema = pl.Schema(archived_schema(event_type.frame_schema, event_type.topic))
+        self._commit: Commit | None = None
+        self._under_way: Future[None] | None = None
+        self._kept_up: Future[None] | None = None
+        self._due = 0.0
+        self._seen = self._fenced = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of rows in memory."""
+        return self._gathered.size + (0 if self._commit is None else int(self._commit.rows.estimated_size()))
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was gathered is archived."""
+        return self._commit is None and self._gathered.since is None
+
+    def begin(self, partitions: list[int]) -> dict[int, int | None]:
+        """Read these partitions from where the archive stands; says where that is. Blocks."""
+        if not self._table.look():
+            if self._seen:
+                raise ArchiveUnavailable(
+                    f"The archive of {self.event_type.topic} at {self._table.place} is gone. Put it back, or start "
+                    "again to begin another."
+                )
+            self._table.create(self.event_type.frame_schema)
+        self._seen = True
+        found = {partition: self._table.position(partition) for partition in partitions}
+        for partition in partitions:
+            self._gathered.drop(partition)
+        self.positions.update(found)
+        return found
+
+    def end(self, partition: int) -> None:
+        """Somebody else archives this partition from now on."""
+        self._gathered.drop(partition)
+        self.positions.pop(partition, None)
+
+    def receive(self, item: Fetched, now: float) -> None:
+        """Gather what one poll found."""
+        batch = item.batch
+        if batch.partition not in self.positions or self._fenced:
+            return
+        before = self.positions[batch.partition]
+        mine = rows(batch.frame, batch.partition, batch.offsets, item.timestamps)
+        self._gathered.add(batch.partition, before, batch.next, mine.select(self._schema.names()), now)
+        self.positions[batch.partition] = batch.next
+
+    def work(self, now: float, patience: float, size: int) -> dict[int, int | None]:
+        """Begin a commit where one is due, and take the outcome of the one under way.
+
+        Args:
+            patience: seconds that rows are gathered.
+            size: bytes of rows that are archived earlier.
+
+        Raises:
+            ArchiveRefused: the archive cannot hold such rows; nothing is gathered any more.
+
+        Returns:
+            partitions that are to be read again from elsewhere, and where; mostly none.
+        """
+        if self._under_way is not None and self._under_way.done():
+            self._take(self._under_way, now)
+        if self._fenced and now >= self._due:
+            return self._begun_again(now)
+        since = self._gathered.since
+        if self._under_way is None and now >= self._due:
+            if self._commit is None and since is not None and (now - since >= patience or self._gathered.size >= size):
+                self._commit = self._gathered.take(self._schema)
+            if self._commit is not None:
+                self._under_way = self._executor.submit(self._written.append, self._commit.rows, self._commit.moves)
+        return {}
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the commit under way has ended, so long at most."""
+        if self._under_way is not None:
+            _settled(self._under_way, seconds)
+
+    def keep_up(self, work: Callable[[ArchiveTable], None]) -> None:
+        """Do something with the archive beside all else, unless that is being done."""
+        if self._kept_up is None or self._kept_up.done():
+            self._kept_up = self._executor.submit(_tried, work, self._shelf.table(self.event_type.topic))
+
+    def _begun_again(self, now: float) -> dict[int, int | None]:
+        try:
+            found = self.begin(list(self.positions))
+        except ArchiveUnavailable as error:
+            self._due = now + AGAIN
+            self._say(str(error), LOGGER.warning)
+            return {}
+        self._fenced, self.problem = False, None
+        return found
+
+    def _take(self, ended: Future[None], now: float) -> None:
+        self._under_way = None
+        try:
+            ended.result()
+        except ArchiveUnavailable as error:
+            self._due = now + AGAIN
+            self._say(str(error), LOGGER.warning)
+        except ArchiveFenced as error:
+            LOGGER.info("%s", error)
+            self._commit, self._fenced = None, True
+        except ArchiveRefused:
+            self._commit, self.positions = None, {}
+            raise
+        else:
+            self._commit, self.problem = None, None
+
+    def _say(self, problem: str, log: Callable[..., None]) -> None:
+        if self.problem != problem:
+            log("%s", problem)
+        self.problem = problem
+
+
+def _settled(future: Future[None], seconds: float) -> None:
+    try:
+        future.exception(seconds)
+    except TimeoutError:
+        return
+
+
+def _tried(work: Callable[[ArchiveTable], None], table: ArchiveTable) -> None:
+    try:
+        work(table)
+    except ArchiveUnavailable as error:
+        LOGGER.warning("%s", error)

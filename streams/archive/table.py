@@ -1,0 +1,217 @@
+"""One topic's archive: a Delta Lake table, in which the rows of a commit and the positions behind them are one."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from streams.archive.columns import DATE, archived_schema, plain_type
+from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
+
+Moves = Mapping[int, tuple[int | None, int]]
+"""By partition, the position before a commit (None: it has none yet) and the one after it."""
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the archive of a platform is: a folder, or an address such as `s3://bucket/prefix`, with its options."""
+
+    url: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def table(self, topic: str) -> ArchiveTable:
+        """A topic's archive; nothing is looked at yet."""
+        return ArchiveTable(f"{self.url.rstrip('/')}/{topic}", topic, self.options)
+
+
+class ArchiveTable:
+    """A topic's archive. Several processes may write it at the same time, each its partitions. Calls block.
+
+    A commit is one version of the table: files of rows, and for each partition a Delta application transaction
+    (`millrace/<topic>/<partition>`) whose version is the next offset to archive. Delta refuses a commit where another
+    one has moved the same transaction since the snapshot that it was made on (Delta protocol, *Transaction
+    Identifiers*); so two that believe to own a partition cannot both archive an event, and one that died between
+    writing its files and its commit has archived nothing.
+
+    Every method raises `ArchiveUnavailable` where the storage does not answer or takes nothing.
+    """
+
+    def __init__(self, place: str, topic: str, options: Mapping[str, str] | None = None) -> None:
+        self.place, self.topic = place, topic
+        self._options = dict(options or {}) or None
+        self._table: DeltaTable | None = None
+        self._known: dict[int, int | None] = {}  # positions in this snapshot; to ask for one reads the table's log
+
+    def look(self) -> bool:
+        """Take the newest snapshot; False where nothing is archived yet."""
+        self._known = {}
+        with self._answering():
+            try:
+                if self._table is None:
+                    self._table = DeltaTable(self.place, storage_options=self._options)
+                else:
+                    self._table.update_incremental()
+            except TableNotFoundError:
+                self._table = None
+        return self._table is not None
+
+    @property
+    def snapshot(self) -> DeltaTable | None:
+        """What `look` or a commit found last."""
+        return self._table
+
+    def position(self, partition: int) -> int | None:
+        """The next offset of a partition, in this snapshot; None where nothing of it is archived."""
+        if self._table is None:
+            return None
+        if partition not in self._known:
+            with self._answering():
+                self._known[partition] = self._table.transaction_version(self._transaction(partition))
+        return self._known[partition]
+
+    def create(self, events: Mapping[str, pl.DataType]) -> None:
+        """Create it unless it is there.
+
+        Args:
+            events: the columns of the topic's events.
+
+        Raises:
+            ArchiveRefused: such events cannot be archived.
+        """
+        schema = archived_schema(events, self.topic)
+        if self.look():
+            return
+        with self._answering():
+            self._table = DeltaTable.create(
+                self.place,
+                pl.DataFrame(schema=schema).to_arrow().schema,
+                mode="ignore",
+                partition_by=[DATE],
+                name=self.topic,
+                description=f"Events of the topic {self.topic}",
+                storage_options=self._options,
+            )
+
+    def append(self, rows: pl.DataFrame, moves: Moves) -> None:
+        """Archive rows and move the positions behind them, both or neither. Repeats itself until the outcome is known:
+        it may have been archived where this raises `ArchiveUnavailable`, and the same call may be made again.
+
+        Args:
+            rows: with the columns of `columns.rows`; may be empty where positions pass events that could not be read.
+
+        Raises:
+            ArchiveFenced: a position is another one than this commit expects: someone else archives the partition.
+            ArchiveRefused: a column has another type than in the table.
+        """
+        before = {partition: place for partition, (place, _) in moves.items()}
+        after = {partition: place for partition, (_, place) in moves.items()}
+        said: Exception | None = None
+        for _ in range(TRIES):
+            found = self._positions(moves)
+            if self._table is None or found != before:
+                self.look()
+                found = self._positions(moves)
+            if found == after:
+                return  # an earlier try got through
+            if self._table is None:
+                raise ArchiveUnavailable(f"The archive of {self.topic} at {self.place} is gone.")
+            if found != before:
+                raise ArchiveFenced(f"The archive of {self.topic} stands at {found}, and not at {before} as expected.")
+            self._check_types(self._table, rows)
+            try:
+                self._commit(self._table, rows, moves)
+                self._known |= after
+                return
+            except (DeltaError, OSError) as error:
+                said = error
+            self._table = None  # whether it got through is seen in a new snapshot
+            self.look()
+            if not isinstance(said, CommitFailedError) and self._positions(moves) == found:
+                break
+        assert said is not None
+        raise self._unavailable(said) from said
+
+    def size(self) -> dict[str, Any]:
+        """Rows, bytes, files, and the first and last day; of the snapshot that was looked at. Blocks."""
+        if self._table is None:
+            return {"rows": 0, "bytes": 0, "files": 0, "first_day": None, "last_day": None}
+        with self._answering():
+            files = pl.DataFrame(self._table.get_add_actions(flatten=True))
+        days = files[f"partition.{DATE}"]
+        return {
+            "rows": int(files["num_records"].sum()),
+            "bytes": int(files["size_bytes"].sum()),
+            "files": files.height,
+            "first_day": days.min(),
+            "last_day": days.max(),
+        }
+
+    def skip(self, partition: int, to: int) -> int:
+        """Move a position forward past events that the log has lost; says past how many. Blocks.
+
+        Raises:
+            ArchiveRefused: the archive does not stand before `to`.
+        """
+        position = self.position(partition) if self.look() else None
+        if self._table is None or position is None or position >= to:
+            raise ArchiveRefused(
+                f"The archive of {self.topic} partition {partition} stands at {position}: nothing to skip."
+            )
+        self.append(pl.DataFrame(schema=columns_of(self._table)), {partition: (position, to)})
+        return to - position
+
+    def _positions(self, moves: Moves) -> dict[int, int | None]:
+        return {partition: self.position(partition) for partition in moves}
+
+    def _commit(self, table: DeltaTable, rows: pl.DataFrame, moves: Moves) -> None:
+        now = round(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        transactions = [Transaction(self._transaction(partition), to, now) for partition, (_, to) in moves.items()]
+        properties = CommitProperties(app_transactions=transactions, max_commit_retries=TRIES)
+        write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=properties)
+
+    def _check_types(self, table: DeltaTable, rows: pl.DataFrame) -> None:
+        """Delta's writer would turn values into the table's type as well as it can: 1.5 into 1."""
+        there = columns_of(table)
+        for name, kind in rows.schema.items():
+            if name in there and not _fits(kind, there[name]):
+                raise ArchiveRefused(
+                    f"{self.topic}.{name} is {kind} now and {there[name]} in the archive, which keeps one type of each "
+                    "column. Give the new type a field of its own, or move the old archive away to begin another."
+                )
+
+    def _transaction(self, partition: int) -> str:
+        return f"millrace/{self.topic}/{partition}"
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
+        except (DeltaError, OSError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> ArchiveUnavailable:
+        return ArchiveUnavailable(f"The archive of {self.topic} at {self.place} does not answer: {error}")
+
+
+def columns_of(table: DeltaTable) -> pl.Schema:
+    """The columns of a table."""
+    return pl.DataFrame(pa.schema(table.schema()).empty_table()).schema
+
+
+def _fits(new: pl.DataType, there: pl.DataType) -> bool:
+    """Whether values of a type may be written to a column; a record may have fields that are new, and lack others."""
+    if isinstance(new, pl.Struct) and isinstance(there, pl.Struct):
+        fields = {item.name: item.dtype for item in there.fields}
+        return all(_fits(plain_type(item.dtype), plain_type(fields.get(item.name, item.dtype))) for item in new.fields)
+    if isinstance(new, pl.List) and isinstance(there, pl.List):
+        return _fits(plain_type(new.inner), plain_type(there.inner))
+    return new == there

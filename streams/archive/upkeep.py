@@ -1,0 +1,66 @@
+"""Keeps archives small and quick to read: few files, and only as old as wanted."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterable
+
+from deltalake.exceptions import DeltaError
+
+from streams.archive.columns import DATE
+from streams.archive.desk import Desk
+from streams.archive.table import ArchiveTable
+from streams.errors import ArchiveUnavailable
+
+LOGGER = logging.getLogger("millrace.archive")
+EVERY = 3_600.0
+FILE = 128 << 20
+"""Bytes that a file is to have."""
+READ_FOR = 24
+"""Hours for which files that are no part of the archive any more are kept: somebody may still read them."""
+
+
+class Upkeep:
+    """Joins small files, and removes what is too old and what is no part of any archive any more.
+
+    Any number of processes may do that; where two do it at the same time, one of them has done it.
+
+    Args:
+        every: seconds between two times.
+        keep_days: whole days of events that are kept; 0 = all.
+    """
+
+    def __init__(self, every: float = EVERY, keep_days: int = 0) -> None:
+        self._every, self._keep_days = every, keep_days
+        self._due: dict[str, float] = {}
+
+    def look(self, desks: Iterable[Desk], now: float) -> None:
+        """Do it for the topics where it is time."""
+        for desk in desks:
+            due = self._due.setdefault(desk.event_type.topic, now + self._every)
+            if now >= due:
+                self._due[desk.event_type.topic] = now + self._every
+                desk.keep_up(self.done)
+
+    def done(self, table: ArchiveTable) -> None:
+        """Do it for one archive. Blocks."""
+        if not table.look():
+            return
+        delta = table.snapshot
+        assert delta is not None
+        try:
+            if self._keep_days:
+                delta.delete(f"{DATE} < '{_today() - dt.timedelta(days=self._keep_days)}'")
+            delta.optimize.compact(target_size=FILE)
+            delta.vacuum(READ_FOR, dry_run=False, enforce_retention_duration=False)
+            delta.create_checkpoint()
+            delta.cleanup_metadata()
+        except DeltaError as error:
+            LOGGER.info("The archive of %s is tidied later: %s", table.topic, error)
+        except OSError as error:
+            raise ArchiveUnavailable(f"The archive of {table.topic} was not tidied: {error}") from error
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()

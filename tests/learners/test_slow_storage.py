@@ -1,0 +1,123 @@
+"""A slow storage holds up no more than it must: the next commit is folded meanwhile, and then nothing more is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+
+import pytest
+
+from learners import FrameLearner, stream
+from learners.plan import ROWS_PER_COMMIT
+from learners.unit import State
+from storage import Claim, Counters, Memory, Writes
+from storage.unit import Outcome
+from streams import Batch
+from tests.learners.conftest import MakeUnit, Stage
+from tests.learners.samples import Histories, ItemCounts, Log, expected_histories, learned, ratings
+
+
+class Slow(Memory):
+    """A storage whose commits arrive when they may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.open = Event(), Event()
+        self.sizes: list[int] = []
+
+    def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
+        self.begun.set()
+        assert self.open.wait(20)
+        self.sizes.append(writes.size)
+        return super().commit(claim, expected, new, writes, watermark_ms)
+
+
+class Wide(FrameLearner):
+    """A row of 50 kB for each event."""
+
+    ratings = stream("ratings", key="user")
+    wide = Counters("wide")
+
+    def learn(self, batch: Batch) -> None:
+        for offset in batch.offsets.tolist():
+            self.wide.add_one("all", f"{offset:050000}")
+
+
+def batch(count: int, first: int = 0) -> Batch:
+    return Batch.of(ratings(first + count)[first:], "ratings", 0, first)
+
+
+def test_while_a_commit_is_on_its_way_the_next_is_folded(make_unit: MakeUnit) -> None:
+    memory = Slow()
+    unit = make_unit(memory, ItemCounts)
+    unit.claim()
+    unit.advance(batch(100))
+    assert memory.begun.wait(20)
+    unit.advance(batch(100, 100))
+    assert (unit.position, unit.committed) == (200, None)
+    memory.open.set()
+    unit.drain()
+    assert unit.committed == 200
+
+
+def test_a_full_commit_behind_a_slow_one_is_not_folded_further_and_loses_nothing(
+    make_stage: Callable[..., Stage],
+) -> None:
+    # Given a learner with a row for each event, and commits that do not arrive
+    class Each(FrameLearner):
+        ratings = stream("ratings")
+        each = Counters("each")
+
+        def learn(self, batch: Batch) -> None:
+            for offset in batch.offsets.tolist():
+                self.each.add_one("all", str(offset))
+
+    memory = Slow()
+    stage = make_stage(Log(ratings(20_000)), memory, [Each, Histories])
+    # When pass after pass is made (which never blocks)
+    for _ in range(20):
+        stage.step(1_000)
+    # Then it has folded two commits' worth at most, nothing more is read, and later all is learned once
+    assert stage.log.paused
+    assert all((unit.position or 0) <= 2 * ROWS_PER_COMMIT + 1_000 for unit in stage.units)
+    memory.open.set()
+    stage.run(1_000)
+    assert learned(memory, Each) == {"all": {str(n): 1 for n in range(20_000)}}
+    frame = stage.log.whole.frame
+    assert {user: row["items"] for user, row in learned(memory, Histories).items() if user != "all"} == (
+        expected_histories(frame)
+    )
+
+
+def test_a_learner_that_reads_rows_back_does_not_wait_for_a_slow_commit_within_a_fold(make_unit: MakeUnit) -> None:
+    memory = Slow()
+    unit = make_unit(memory, Histories)
+    unit.claim()
+    unit.advance(batch(10))
+    assert memory.begun.wait(20)
+    unit.advance(batch(10, 10))
+    assert (unit.position, unit.state) == (10, State.ACTIVE)
+    memory.open.set()
+
+
+def test_commits_are_cut_by_bytes_too_and_what_is_not_committed_is_known_in_bytes(
+    make_stage: Callable[..., Stage],
+) -> None:
+    memory = Slow()
+    stage = make_stage(Log(ratings(400)), memory, [Wide])
+    for _ in range(20):
+        stage.step(200)
+    assert stage.partition.size == pytest.approx(8 * 1024 * 1024, rel=0.5)
+    memory.open.set()
+    stage.run(200)
+    assert stage.partition.size == 0
+    assert max(memory.sizes) < 8 * 1024 * 1024
+    assert sum(map(len, learned(memory, Wide)["all"])) == 400 * 50_000
+
+
+def test_without_memory_for_more_events_nothing_is_read(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(Log(ratings(100)), Memory(), [ItemCounts])
+    stage.partition.work(stage.log, room=False)
+    assert stage.log.paused
+    stage.partition.work(stage.log, room=True)
+    assert not stage.log.paused

@@ -1,0 +1,176 @@
+"""An archive's table alone: rows and positions are one commit, whoever else writes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from streams.archive import ArchiveTable, Shelf
+from streams.archive.columns import rows
+from streams.archive.upkeep import Upkeep
+from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
+
+COLUMNS = {"user": pl.String(), "number": pl.Int32()}
+DAY_MS = 86_400_000
+
+
+def some(first: int, after: int, partition: int = 0, day: int = 20_000, **more: pl.Series) -> pl.DataFrame:
+    """Rows of the events at these offsets, on one day."""
+    offsets = np.arange(first, after, dtype=np.int64)
+    frame = pl.DataFrame({"user": [f"u{at}" for at in offsets], "number": offsets.astype(np.int32), **more})
+    return rows(frame, partition, offsets, np.full(len(offsets), day * DAY_MS, np.int64))
+
+
+def rows_in(table: ArchiveTable) -> pl.DataFrame:
+    assert table.look()
+    assert table.snapshot is not None
+    return pl.scan_delta(table.snapshot).sort("_partition", "_offset").collect()
+
+
+def offsets_in(table: ArchiveTable) -> list[int]:
+    return sorted(rows_in(table)["_offset"].to_list())
+
+
+@pytest.fixture(params=["disk", "s3"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+    """Each of what archives may be on."""
+    return Shelf(str(tmp_path)) if request.param == "disk" else request.getfixturevalue("on_s3")
+
+
+@pytest.fixture
+def table(shelf: Shelf) -> ArchiveTable:
+    table = shelf.table("clicks")
+    table.create(COLUMNS)
+    return table
+
+
+def test_rows_and_the_position_behind_them_are_there_together(table: ArchiveTable, shelf: Shelf) -> None:
+    assert table.position(0) is None
+
+    table.append(some(0, 10), {0: (None, 10)})
+    table.append(some(10, 12), {0: (10, 12), 1: (None, 7)})
+
+    other = shelf.table("clicks")
+    assert offsets_in(other) == list(range(12))
+    assert (other.position(0), other.position(1), other.position(2)) == (12, 7, None)
+
+
+def test_of_two_that_believe_to_own_a_partition_one_archives_it(table: ArchiveTable, shelf: Shelf) -> None:
+    zombie = shelf.table("clicks")
+    zombie.look()
+    table.append(some(0, 10), {0: (None, 10)})
+
+    with pytest.raises(ArchiveFenced):
+        zombie.append(some(0, 8), {0: (None, 8)})
+
+    assert offsets_in(table) == list(range(10))
+    assert table.position(0) == 10
+
+
+def test_two_that_own_different_partitions_do_not_hinder_each_other(table: ArchiveTable, shelf: Shelf) -> None:
+    other = shelf.table("clicks")
+    other.look()
+    table.append(some(0, 10), {0: (None, 10)})
+    other.append(some(0, 5, partition=1), {1: (None, 5)})
+    table.append(some(10, 20), {0: (10, 20)})
+
+    assert offsets_in(table) == sorted([*range(20), *range(5)])
+
+
+def test_the_same_commit_again_adds_nothing(table: ArchiveTable, shelf: Shelf) -> None:
+    table.append(some(0, 10), {0: (None, 10)})
+    late = shelf.table("clicks")
+
+    table.append(some(0, 10), {0: (None, 10)})
+    late.append(some(0, 10), {0: (None, 10)})
+
+    assert offsets_in(table) == list(range(10))
+
+
+def test_a_new_field_is_a_new_column_also_beside_one_who_does_not_know_it(table: ArchiveTable, shelf: Shelf) -> None:
+    old = shelf.table("clicks")
+    old.look()
+    table.append(some(0, 2, stars=pl.Series([1.5, 2.5], dtype=pl.Float32)), {0: (None, 2)})
+    old.append(some(0, 2, partition=1), {1: (None, 2)})
+
+    assert rows_in(table)["stars"].to_list() == [1.5, 2.5, None, None]
+
+
+def test_a_wider_number_fits_and_another_type_is_refused_before_it_is_bent(table: ArchiveTable) -> None:
+    table.append(some(0, 1), {0: (None, 1)})
+    wide = some(1, 2).with_columns(number=pl.lit(2**40, pl.Int64))
+    table.append(wide, {0: (1, 2)})
+
+    with pytest.raises(ArchiveRefused, match=r"clicks\.number is Float64 now and Int64 in the archive"):
+        table.append(some(2, 3).with_columns(number=pl.lit(1.5)), {0: (2, 3)})
+
+    assert rows_in(table)["number"].to_list() == [0, 2**40]
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        ({"_offset": pl.Int64()}, "_offset"),
+        ({"User": pl.String(), "user": pl.String()}, "'User' and 'user'"),
+    ],
+)
+def test_events_that_an_archive_cannot_hold_are_refused(
+    shelf: Shelf, columns: dict[str, pl.DataType], why: str
+) -> None:
+    with pytest.raises(ArchiveRefused, match=why):
+        shelf.table("odd").create(columns)
+
+
+def test_tidying_leaves_rows_and_positions_and_removes_what_is_too_old(table: ArchiveTable) -> None:
+    today = (dt.datetime.now(dt.UTC).date() - dt.date(1970, 1, 1)).days
+    table.append(some(0, 3, day=today - 40), {0: (None, 3)})
+    for at in range(3, 9):
+        table.append(some(at, at + 1, day=today), {0: (at, at + 1)})
+
+    Upkeep().done(table)
+    assert offsets_in(table) == list(range(9))
+    assert table.size()["files"] == 2
+
+    Upkeep(keep_days=30).done(table)
+    assert offsets_in(table) == list(range(3, 9))
+    assert table.position(0) == 9
+    table.append(some(9, 10, day=today), {0: (9, 10)})
+    assert offsets_in(table) == list(range(3, 10))
+
+
+def test_a_writer_goes_on_while_files_are_joined(table: ArchiveTable, shelf: Shelf) -> None:
+    writer = shelf.table("clicks")
+    for at in range(4):
+        writer.look()
+        writer.append(some(at, at + 1), {0: (at or None, at + 1)})
+    Upkeep().done(table)
+
+    writer.append(some(4, 5), {0: (4, 5)})
+
+    assert offsets_in(table) == list(range(5))
+
+
+def test_a_disk_that_takes_nothing_is_told_and_the_same_commit_gets_through_later(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file where a folder is to be")
+    table = Shelf(str(tmp_path / "taken")).table("clicks")
+    with pytest.raises(ArchiveUnavailable, match="clicks"):
+        table.create(COLUMNS)
+
+    (tmp_path / "taken").unlink()
+    table.create(COLUMNS)
+    table.append(some(0, 2), {0: (None, 2)})
+    assert offsets_in(table) == [0, 1]
+
+
+def test_what_the_log_has_lost_is_skipped_when_told_to(table: ArchiveTable) -> None:
+    table.append(some(0, 10), {0: (None, 10)})
+
+    assert table.skip(0, 25) == 15
+    assert table.position(0) == 25
+    assert offsets_in(table) == list(range(10))
+    with pytest.raises(ArchiveRefused, match="nothing to skip"):
+        table.skip(0, 25)
