@@ -1,6 +1,6 @@
 # The commands of this project. `make` alone lists them; each creates the environment it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static format containers faults prove-loop prove-storage prove-models bench-readers bench-client fuzz backtest lock clean
+.PHONY: help demo test check static format containers faults prove-loop prove-storage prove-models prove-streams bench bench-readers bench-client fuzz backtest lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
 
@@ -48,6 +48,12 @@ prove-storage: .venv/.runtime ## the proof of the storages on the real parts; th
 
 prove-models: .venv/.runtime ## the proof of the models service on the real parts; the last line is its figures as JSON
 	@$(BIN)/python -m benchmarks.prove_models
+
+prove-streams: .venv/.runtime ## the proof of the streaming runtime beside its peers; the last line is its figures as JSON
+	@$(BIN)/python -m benchmarks.prove_streams
+
+bench: .venv/.runtime ## the same comparison more often, as tables and plots: benchmarks/report.md
+	@$(BIN)/python -m benchmarks.prove_streams.bench
 
 bench-readers: .venv/.dev ## what a read costs on each technology, beside what its driver would cost
 	@$(BIN)/python -m benchmarks.prove_storage.readers

@@ -22,7 +22,7 @@ from storage.formats.emitted import Emitted
 from storage.formats.marks import Marks
 from storage.formats.seen import Seen
 from storage.formats.sessions import Sessions
-from storage.formats.watermark import Watermark
+from storage.formats.watermark import SUFFIX, Watermark
 
 
 class Contract(Protocol):
@@ -127,7 +127,7 @@ class Declaration:
             None if event_type is source else source,
             declared.emitted,
             declared.late,
-            Watermark(f"{learner.name}_event_time", declared.late.allowed_ms) if declared.late is not None else None,
+            Watermark(learner.name + SUFFIX, declared.late.allowed_ms) if declared.late is not None else None,
         )
 
     def in_one_order(self) -> Declaration:

@@ -10,6 +10,7 @@ from learners.errors import LearnerRefused
 from learners.placement import Placement
 from storage import Address, Descriptor, Technology, UnitState
 from storage.compound import Compound
+from storage.formats.sessions import Sessions
 from storage.technologies import kind
 from storage.technology import Commits
 
@@ -55,6 +56,7 @@ class Homes:
         state = _state(declaration, places)
         ordered = [state, *(name for name in names if name != state)]
         numbers = {storage: ordered.index(name) for storage, name in places.items()}
+        _must_hold_sessions(declaration, places, state)
         for form in declaration.kept:
             if form.reads_back:
                 _must_read_back(declaration, state)
@@ -76,10 +78,12 @@ class Homes:
         Raises:
             StorageConflict: a storage exists with other options under this version.
             FormatRefused: a technology cannot hold one of them.
-            LearnerRefused: a storage is new where this version has folded events already, and would miss them.
+            LearnerRefused: a storage is new where this version has folded events already, and would miss them; or a
+                topic has other partitions than when some version began to emit to it.
         """
         version = self.declaration.learner.version
         self._refuse_empty(version)
+        self._refuse_moved()
         found = {technology.declare(item).generation for technology, item in self._described(version)}
         if len(found) > 1:
             raise LearnerRefused(
@@ -125,6 +129,21 @@ class Homes:
                         "readers change over once it has caught up."
                     )
 
+    def _refuse_moved(self) -> None:
+        """What is emitted again goes where it went before, or readers cannot tell it from what is new."""
+        emitted = self.declaration.emitted
+        if emitted is None:
+            return
+        for item in self.technologies[self.places[emitted.storage]].storages():
+            known = item.options.get("topics") if item.storage == emitted.storage else None
+            for topic, count in emitted.partitions.items():
+                before = known.get(topic, count) if isinstance(known, Mapping) else count
+                if before != count:
+                    raise LearnerRefused(
+                        f"{topic} has {count} partitions, and had {before} when {item.writer} began to emit to it, so "
+                        "its readers could not tell what is emitted again. Emit to a new topic."
+                    )
+
     def _described(self, generation: int) -> list[tuple[Technology, Descriptor]]:
         found = []
         for descriptor in self.declaration.descriptors(generation):
@@ -144,6 +163,17 @@ def _must_read_back(declaration: Declaration, state: str) -> None:
             f"Learner {declaration.name} {what} where its state is, in {state}, from which no row is read back while "
             f"folding: {why}. Give it a storage in another technology, and name that as its `state`."
         )
+
+
+def _must_hold_sessions(declaration: Declaration, places: Mapping[str, str], state: str) -> None:
+    """Raise LearnerRefused where sessions could not be read back to be merged."""
+    for form in declaration.storages.values():
+        if isinstance(form, Sessions) and (places[form.storage] != state or "load" in kind(state).lacks):
+            raise LearnerRefused(
+                f"Learner {declaration.name} merges the sessions of {form.storage}, which are in "
+                f"{places[form.storage]}, from which no row is read back while folding; place them where the learner's "
+                f"`state` is, in a technology that lets rows be read back."
+            )
 
 
 def _state(declaration: Declaration, places: Mapping[str, str]) -> str:

@@ -117,8 +117,12 @@ class Replay:
             for storage, descriptor in self._storages
         }
         return found | {
-            f"emitted/{name}" if name in found else name: frame for name, frame in self._emitted.frames().items()
+            f"emitted/{topic}" if topic in found else topic: frame for topic, frame in self.emitted().items()
         }
+
+    def emitted(self) -> dict[str, pl.DataFrame]:
+        """What was emitted so far, by topic."""
+        return self._emitted.frames()
 
     def rows(self) -> Rows:
         """Every row of every storage as it is stored, what is kept beside them (ids that were seen, watermarks), and

@@ -13,11 +13,12 @@ from learners import DecisionCounts, Learner, Placement, goal_learner
 from learners.placement import EVERY
 from millrace.product import Product, ProductError
 from millrace.settings import Settings
-from schemas import Audit, Codec, Decision, EventType, RegistryClient
+from schemas import Audit, Codec, Decision, EventType
 from schemas.avro import of_text
 from schemas.compatibility import unreadable
 from schemas.errors import IncompatibleSchema
 from schemas.readers import Readers
+from schemas.registry_keeper import RegistryKeeper
 from storage import Catalogue, Opening, Reads, StorageError, Technology, technologies
 from streams import DeadLetters, Kafka, KafkaTable, Letters, Looking, Origin, Producer, Stop, Stops, Topics
 
@@ -53,9 +54,9 @@ class Platform:
         self._patience = 30.0
 
     @cached_property
-    def registry(self) -> RegistryClient:
+    def registry(self) -> RegistryKeeper:
         """The schema registry's client; also the codec's source of writer schemas."""
-        return self._open(RegistryClient(self.settings.registry_url))
+        return self._open(RegistryKeeper(self.settings.registry_url))
 
     @cached_property
     def codec(self) -> Codec:

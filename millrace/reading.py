@@ -62,7 +62,7 @@ def _reader(product: str, declaration: Declaration, storages: list[str]) -> Read
         version=declaration.learner.version,
         topic=declaration.topic,
         storages=tuple(storages),
-        emits=tuple(item.topic for item in getattr(declaration, "emits", {}).values()),
+        emits=tuple(item.topic for item in declaration.emits.values()),
         product=product,
         schema=dict(declaration.event_type.schema),
     )

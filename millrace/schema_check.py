@@ -10,10 +10,11 @@ from typing import Any
 
 from millrace.platform import READERS
 from millrace.settings import Settings
-from schemas import EventType, RegistryClient
+from schemas import EventType
 from schemas.fields import field_uses
 from schemas.graph import Break, Graph, following
 from schemas.readers import Documents, Reader, Readers
+from schemas.registry_keeper import RegistryKeeper
 from streams import Kafka, KafkaTable, Topics
 
 
@@ -58,14 +59,14 @@ class Verdict:
         return found + [f"  note: {note}" for note in self.notes]
 
 
-def verdict(event_type: EventType, client: RegistryClient, graph: Graph) -> Verdict:
+def verdict(event_type: EventType, client: RegistryKeeper, graph: Graph) -> Verdict:
     """What registering an event type would break; nothing is registered. Asks the registry."""
     readers, breaks = graph.readers_of(event_type.topic), graph.breaks(event_type.topic, event_type.schema)
     earlier = client.check(event_type, readers=False)
     return Verdict(event_type, earlier, breaks, _notes(event_type, readers, breaks))
 
 
-def documents_of(settings: Settings, client: RegistryClient) -> Documents:
+def documents_of(settings: Settings, client: RegistryKeeper) -> Documents:
     """Who reads what, as `Graph.of` takes it. Our registry says it, so that its address is all that is needed; where it
     is another one, Kafka does.
 

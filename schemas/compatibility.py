@@ -89,32 +89,32 @@ def differences(reader: Schema, writer: Schema) -> list[Difference]:
     return _Comparison().differences(resolved(reader), resolved(writer), "")
 
 
-_MOST_AGAIN = 100
-"""So often types that differ are compared again: they may name one another very many times."""
+FEW = 16
+"""Differences between two types that are said of each place where these are compared."""
 
 
 class _Comparison:
     def __init__(self) -> None:
         self._under_way: set[tuple[int, int]] = set()
-        self._known: dict[tuple[int, int], list[Difference]] = {}
-        self._assumed = self._again = 0
+        self._known: dict[tuple[int, int], tuple[str, list[Difference]]] = {}
+        self._assumed = 0
 
     def differences(self, reader: Node, writer: Node, place: str) -> list[Difference]:
         pair = id(reader), id(writer)
         if pair in self._under_way:
             self._assumed += 1
             return []  # a recursive schema is readable unless something else in it is not
-        known = self._known.get(pair)
-        if known is not None:
-            if not known or self._again >= _MOST_AGAIN:
+        if pair in self._known:
+            first, known = self._known[pair]
+            if len(known) > FEW:  # said of the first place only: types may name one another very many times
                 return known
-            self._again += 1  # the same types differ at another place, which is said too
+            return [Difference((place + item.place[len(first) :]).lstrip("."), item.what) for item in known]
         self._under_way.add(pair)
         assumed = self._assumed
         found = list(dict.fromkeys(self._differences(reader, writer, place)))
         self._under_way.discard(pair)
         if assumed == self._assumed:
-            self._known[pair] = found
+            self._known[pair] = place, found
         return found
 
     def _differences(self, reader: Node, writer: Node, place: str) -> list[Difference]:

@@ -15,7 +15,6 @@ from schemas.avro import Schema, of_text
 from schemas.confluent import MEDIA_TYPE, MISSING
 from schemas.errors import IncompatibleSchema, RegistryUnavailable, SchemaError, UnknownSchema
 from schemas.event_type import EventType
-from schemas.readers import Documents
 from schemas.redaction import redacted
 from schemas.version import Version
 
@@ -88,29 +87,6 @@ class RegistryClient:
     def latest(self, subject: str) -> Version | None:
         """The newest version of a subject; None where there is none."""
         return self._version(subject, "latest")
-
-    def versions(self, subject: str, newest: int = 20) -> list[Version]:
-        """So many of a subject's newest versions, oldest first; none where there is no such subject."""
-        place = f"/subjects/{quote(subject, safe='')}/versions"
-        try:
-            numbers: list[int] = self._ask("GET", place, lambda found: sorted(map(int, found)))
-        except UnknownSchema:
-            return []
-        found = [self._version(subject, str(number)) for number in numbers[-newest:]]
-        return [version for version in found if version is not None]
-
-    def level(self, subject: str) -> str:
-        """What a subject demands of a new schema: "BACKWARD", "NONE", ..."""
-        place = f"/config/{quote(subject, safe='')}?defaultToGlobal=true"
-        return self._ask("GET", place, lambda found: str(found["compatibilityLevel"]))
-
-    def readers(self) -> Documents | None:
-        """Who reads what, as `Graph.of` takes it; None where the registry is another one, which does not know."""
-        try:
-            return self._ask("GET", "/readers", _documents)
-        except RegistryUnavailable:
-            self.subjects()  # it may be away
-            return None
 
     def subjects(self) -> list[str]:
         """All subjects, sorted."""
@@ -189,12 +165,6 @@ def _names(answer: list[str]) -> list[str]:
 
 def _subjects(answer: list[dict[str, Any]]) -> list[str]:
     return sorted({str(version["subject"]) for version in answer})
-
-
-def _documents(answer: dict[str, Any]) -> Documents:
-    if not isinstance(answer, dict):
-        raise TypeError
-    return answer
 
 
 def _broken(answer: dict[str, Any]) -> list[str]:

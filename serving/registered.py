@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas import RegistryClient, SchemaError, Version
+from schemas import SchemaError, Version
 from schemas.asyncapi import asyncapi
 from schemas.avro import of_text
 from schemas.fields import Change, FieldUse, changes, field_uses
@@ -14,6 +14,7 @@ from schemas.graph import Affected, Break, Graph
 from schemas.readers import Documents, Reader
 from schemas.redaction import redacted
 from schemas.registry import VALUE
+from schemas.registry_keeper import RegistryKeeper
 
 MOST = 500
 """Subjects that are looked at."""
@@ -68,7 +69,7 @@ class Registered:
     """
 
     def __init__(
-        self, registry: RegistryClient, readers: Callable[[], Documents], kafka: str = "", registry_url: str = ""
+        self, registry: RegistryKeeper, readers: Callable[[], Documents], kafka: str = "", registry_url: str = ""
     ) -> None:
         self._registry, self._readers = registry, readers
         self._kafka = [redacted(address.strip()) for address in kafka.split(",") if address.strip()]

@@ -28,6 +28,7 @@ from serving.decisions.log import DecisionLog
 from serving.docs import docs
 from serving.endpoints import CODE, Endpoints
 from serving.event_lines import Lines, Positions
+from serving.event_time_metrics import event_time_text
 from serving.experiment import Experiment
 from serving.experiments.allocating import Allocating
 from serving.experiments.drafting import Drafting
@@ -216,8 +217,9 @@ class Service:
         return [*routes, *docs(self._openapi), *self._console(Trials(self.endpoints, answering))]
 
     def _refused(self) -> str:
-        """What was refused, for Prometheus."""
-        return refused_text(self.measurements.flow())
+        """What was refused, and what came late, for Prometheus."""
+        flow = self.measurements.flow()
+        return refused_text(flow) + event_time_text(flow)
 
     def _spooling(self) -> SpooledDeliverer | None:
         """What delivers the intake's bodies where there is a spool for them."""

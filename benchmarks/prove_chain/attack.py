@@ -38,12 +38,11 @@ class Plan:
     """How often each is done.
 
     Attributes:
-        rounds: kills at each step.
-        frozen: steps at which a process is frozen.
+        killed, frozen: steps at which a process is, one after the other.
         kills: kills at random moments.
     """
 
-    rounds: int = 1
+    killed: Sequence[str] = STEPS
     frozen: Sequence[str] = STEPS
     kills: int = 5
     seed: int = 11
@@ -170,7 +169,7 @@ def attack(plan: Plan, kafka: str, registry: str, redis: str, folder: Path) -> F
     with staged(kafka, registry, redis, folder, plan.seed) as stage:
         for process in stage.processes:
             until(lambda process=process: stage.has("committed", process), PATIENCE, "a first commit")
-        for number, step in enumerate(STEPS * plan.rounds):
+        for number, step in enumerate(plan.killed):
             found.kills += _killed_at(stage, number, step)
         for number, step in enumerate(plan.frozen):
             found.zombies += _frozen_at(stage, number, step)

@@ -106,7 +106,7 @@ def _frames(running: Stage) -> dict[str, pl.DataFrame]:
     redis, found = running.platform.technologies["redis"], {}
     for learner in all_learners(running.product):
         declaration = Declaration.of(learner, all_event_types(running.product))
-        storages = zip(declaration.storages.values(), declaration.descriptors(learner.version), strict=True)
+        storages = zip(declaration.storages.values(), declaration.descriptors(learner.version), strict=False)
         found.update({storage.name: to_frame(storage, redis, descriptor) for storage, descriptor in storages})
     return found
 

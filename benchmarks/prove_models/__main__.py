@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.prove_models import experiments, off_policy, outages, speed
-from benchmarks.report import conclude, say
+from benchmarks.report import conclude, say, shortcomings
 
 Figures = Mapping[str, float | None]
 Part = Callable[[Path], Figures]
@@ -70,18 +70,7 @@ def main() -> None:
                 raise KeyError(f"{name} answers for what is no key of the proof: {', '.join(unknown)}")
             figures |= found
             say(f"{name}: {dict(found)} ({time.monotonic() - begun:.0f} s)")
-    conclude({key: figures[key] for key in KEYS}, _problems(figures))
-
-
-def _problems(figures: Figures) -> list[str]:
-    missing = [f"{name} was not measured." for name, value in figures.items() if value is None]
-    wrong = [
-        f"{name} is {value:g}, and must be {bound:g} or {'more' if bounds is LEAST else 'less'}."
-        for bounds in (LEAST, MOST)
-        for name, bound in bounds.items()
-        if (value := figures[name]) is not None and (value < bound if bounds is LEAST else value > bound)
-    ]
-    return missing + wrong
+    conclude({key: figures[key] for key in KEYS}, shortcomings(figures, LEAST, MOST))
 
 
 if __name__ == "__main__":

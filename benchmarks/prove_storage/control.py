@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from benchmarks.prove_loop.rows import Difference, Key, compare_counts, compare_decayed
-from benchmarks.prove_storage.product import HALF_LIFE, KEPT
+from benchmarks.prove_storage.product import ALLOWED, HALF_LIFE, KEPT, PARTITIONS, START, WINDOW
+from streams import partition_of
 
 Events = Sequence[Mapping[str, Any]]
 
@@ -46,6 +47,19 @@ def trend(events: Events, frame: pl.DataFrame) -> Difference:
         scores["all", event["item"]] += 2.0 ** ((event["at"] - newest) / HALF_LIFE)
     rows = {(key, member): score for key, member, score in frame.select("key", "member", "score").iter_rows()}
     return compare_decayed(scores, rows)
+
+
+def on_time(events: Events, frame: pl.DataFrame) -> Difference:
+    """Per window and film the number of events, without those that were late on their partition."""
+    newest: dict[int, datetime] = {}
+    wanted: Counter[tuple[str, str]] = Counter()
+    for event in events:
+        partition, at = partition_of(event["user"].encode(), PARTITIONS), event["at"]
+        if at >= newest.get(partition, at) - ALLOWED:
+            wanted[event["item"], str(START + (at - START) // WINDOW * WINDOW)] += 1
+        newest[partition] = max(at, newest.get(partition, at))
+    found = frame.select("key", "window", "value").iter_rows()
+    return compare_counts(wanted, {(key, str(window)): value for key, window, value in found})
 
 
 def histories(events: Events, frame: pl.DataFrame) -> Difference:
@@ -85,4 +99,5 @@ _COMPARED = {
     "trend": trend,
     "histories": histories,
     "last_events": last_events,
+    "on_time": on_time,
 }

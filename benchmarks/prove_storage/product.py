@@ -11,15 +11,16 @@ from typing import Any
 
 import polars as pl
 
-from learners import EventLearner, FrameLearner, stream
+from learners import EventLearner, FrameLearner, Late, stream
 from schemas import Event, EventType, Record
-from storage import Counters, Format, Ranking, Records
+from storage import Counters, Format, Ranking, Records, Tumbling
 from storage.technologies import kind
 from streams import Batch
 
 PARTITIONS = 4
 HALF_LIFE = timedelta(hours=1)
 KEPT = 20
+ALLOWED, WINDOW = timedelta(seconds=30), timedelta(minutes=10)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -82,6 +83,17 @@ class Trend(FrameLearner):
         self.trend.add(batch.frame.with_columns(pl.lit("all").alias("list")), key="list", member="item", at="at")
 
 
+class OnTime(FrameLearner):
+    """Ratings per film by window of event time, without those that are late: a watermark that is forgotten shows."""
+
+    ratings = stream("ratings", key="user", late=Late(ALLOWED))
+    on_time = Counters("on_time", window=Tumbling(WINDOW))
+
+    def learn(self, batch: Batch) -> None:
+        """Add one for each."""
+        self.on_time.add(batch.frame, key="item", at="at")
+
+
 class LastEvents(FrameLearner):
     """Every viewer's last event: rows that need nothing but the event, for a technology that only takes such."""
 
@@ -108,7 +120,7 @@ def learners(topic: str, technology: str, derived: str | None = None) -> list[ty
     if derived is not None:
         found = [Histories]
     elif "load" not in kind(technology).lacks:
-        found = [StarCounts, Histories, Trend, LastEvents]
+        found = [StarCounts, Histories, Trend, OnTime, LastEvents]
     return [_moved(learner, topic, technology, derived or technology) for learner in found]
 
 
@@ -117,11 +129,12 @@ def _moved(learner: type[Any], topic: str, technology: str, derived: str) -> typ
     storages = {name: copy.copy(value) for name, value in vars(learner).items() if isinstance(value, Format)}
     for storage in storages.values():
         storage.technology = technology if storage.format == "records" else derived
-    return type(learner.__name__, (learner,), {"ratings": stream(topic), **storages})
+    declared = replace(vars(learner).get("ratings", stream(topic)), topic=topic)
+    return type(learner.__name__, (learner,), {"ratings": declared, **storages})
 
 
 def rating_events(seed: int, users: int = 2_000, items: int = 200) -> Iterator[dict[str, Any]]:
-    """Random ratings in order of time, without end."""
+    """Random ratings without end, in order of time but for one in seven, which is up to two minutes behind."""
     chance, number = random.Random(seed), 0
     while True:
         yield {
@@ -129,6 +142,6 @@ def rating_events(seed: int, users: int = 2_000, items: int = 200) -> Iterator[d
             "item": f"i{chance.randrange(items)}",
             "stars": chance.randint(1, 5),
             "number": number,
-            "at": START + timedelta(seconds=number),
+            "at": START + timedelta(seconds=number - (number * 7_919 % 120 if number % 7 == 3 else 0)),
         }
         number += 1

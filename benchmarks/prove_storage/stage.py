@@ -178,5 +178,5 @@ def _rows(homes: Homes, ends: Mapping[int, int]) -> Iterator[tuple[str, pl.DataF
         return {state.unit.partition: state.next for state in homes.units(version)} == ends
 
     until(level, CATCH_UP, f"{declaration.name} reaching the end of the log")
-    for storage, descriptor in zip(declaration.storages.values(), declaration.descriptors(version), strict=True):
+    for storage, descriptor in zip(declaration.storages.values(), declaration.descriptors(version), strict=False):
         yield storage.name, to_frame(storage, homes.technologies[homes.places[storage.storage]], descriptor)

@@ -59,6 +59,7 @@ def status(output: OutputOption = Output.TABLE) -> None:
 
     Learners that stand still, as too many events were bad or one cannot be read, are said with the reason; see millrace
     dead-letters resume.
+    Of learners that say which events are late: up to which event time they have folded, and how many were late.
 
     Example: millrace status --output json | jq -r .kafka.address
     """
@@ -67,10 +68,15 @@ def status(output: OutputOption = Output.TABLE) -> None:
 
     settings = Settings.load()
     found = Stack(settings).status()
-    stopped = _stopped(settings) if found["kafka"]["state"] in ("running", "elsewhere") else []
+    runs = found["kafka"]["state"] in ("running", "elsewhere")
+    stopped, times = (_stopped(settings), _event_times(settings)) if runs else ([], [])
     if stopped and output is Output.JSON:
         found["learners"] = {"state": f"{len(stopped)} stopped", "stops": stopped}
+    if times and output is Output.JSON:
+        found["event_time"] = {"state": f"{sum(row['late'] for row in times)} late", "learners": times}
     _show(found, output)
+    for row in times if output is Output.TABLE else ():
+        say("{learner} has folded {topic} up to {watermark}; late events: {late:,}".format_map(row))
     for stop in stopped if output is Output.TABLE else ():
         warn(printable("{learner} stands still on {partition} since {since}: {reason}".format_map(stop)))
 
@@ -85,6 +91,18 @@ def _stopped(settings: Settings) -> list[dict[str, Any]]:
         return [stop(item) for item in standing(settings, 2.0)]
     except MillraceError as error:
         warn(printable(f"Whether learners stand still is not known: {error}"))
+        return []
+
+
+def _event_times(settings: Settings) -> list[dict[str, Any]]:
+    """How far learners have come that say what is late; nothing of storages that do not answer."""
+    from millrace.event_time import learners_times
+    from schemas.errors import MillraceError
+
+    try:
+        return learners_times(settings)
+    except MillraceError as error:
+        warn(printable(f"How far learners have come is not known: {error}"))
         return []
 
 

@@ -11,7 +11,8 @@ from millrace.commands.output import Output, OutputOption, say, warn, write_json
 
 if TYPE_CHECKING:
     from millrace.schema_check import Verdict
-    from schemas import EventType, RegistryClient
+    from schemas import EventType
+    from schemas.registry_keeper import RegistryKeeper
 
 NONE = "NONE"
 """The level that demands nothing."""
@@ -30,9 +31,9 @@ def register(
     Example: millrace schemas register events/click.avsc
     """
     from millrace.settings import Settings
-    from schemas import RegistryClient
+    from schemas.registry_keeper import RegistryKeeper
 
-    client = RegistryClient(Settings.load().registry_url)
+    client = RegistryKeeper(Settings.load().registry_url)
     try:
         verdicts = _verdicts(place, client)
         free = {item.event_type.subject for item in verdicts if force or client.level(item.event_type.subject) == NONE}
@@ -61,9 +62,9 @@ def check(place: Place, output: OutputOption = Output.TABLE) -> None:
     Example: millrace schemas check events/
     """
     from millrace.settings import Settings
-    from schemas import RegistryClient
+    from schemas.registry_keeper import RegistryKeeper
 
-    client = RegistryClient(Settings.load().registry_url)
+    client = RegistryKeeper(Settings.load().registry_url)
     try:
         verdicts = _verdicts(place, client)
     finally:
@@ -84,11 +85,11 @@ def readers(output: OutputOption = Output.TABLE) -> None:
     """
     from millrace.schema_check import documents_of
     from millrace.settings import Settings
-    from schemas import RegistryClient
     from schemas.graph import Graph
+    from schemas.registry_keeper import RegistryKeeper
 
     settings = Settings.load()
-    client = RegistryClient(settings.registry_url)
+    client = RegistryKeeper(settings.registry_url)
     try:
         graph = Graph.of(documents_of(settings, client))
     finally:
@@ -118,11 +119,11 @@ def asyncapi(out: Annotated[Path | None, typer.Option(help="Write it here; left 
 
     from millrace.schema_check import documents_of
     from millrace.settings import Settings
-    from schemas import RegistryClient
+    from schemas.registry_keeper import RegistryKeeper
     from serving.registered import Registered
 
     settings = Settings.load()
-    client = RegistryClient(settings.registry_url)
+    client = RegistryKeeper(settings.registry_url)
     try:
         rows = documents_of(settings, client)
         document = Registered(client, lambda: rows, settings.kafka, settings.registry_url).asyncapi()
@@ -165,9 +166,9 @@ def list_schemas(output: OutputOption = Output.TABLE) -> None:
     Example: millrace schemas list --output json
     """
     from millrace.settings import Settings
-    from schemas import RegistryClient
+    from schemas.registry_keeper import RegistryKeeper
 
-    client = RegistryClient(Settings.load().registry_url)
+    client = RegistryKeeper(Settings.load().registry_url)
     try:
         rows = []
         for subject in client.subjects():
@@ -179,7 +180,7 @@ def list_schemas(output: OutputOption = Output.TABLE) -> None:
     write_rows(rows, output, "No schema is registered; register one: millrace schemas register FILE")
 
 
-def _verdicts(place: Path, client: RegistryClient) -> list[Verdict]:
+def _verdicts(place: Path, client: RegistryKeeper) -> list[Verdict]:
     from millrace.schema_check import documents_of, verdict
     from millrace.settings import Settings
     from schemas.graph import Graph

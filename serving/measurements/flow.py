@@ -13,6 +13,7 @@ from serving.measurements.sample import Connection, Ends, Partition
 from serving.measurements.storages import LearnerFigures, StorageFigures, learner_figures, storage_figures
 from serving.measurements.topics import TopicFigures
 from serving.measurements.units import UnitFigures
+from storage.event_times import UnitTime
 from streams.stops import Stop
 
 
@@ -22,7 +23,7 @@ class Flow:
 
     `storages` are the versions that are read by their name or written by a learner, `superseded` all others.
     `decisions` are the decision log's counts, `dropped` is how many of them were lost within the last minute. `stops`
-    are the units that stand still, as too many events were bad."""
+    are the units that stand still, as too many events were bad, `event_times` watermarks and late events."""
 
     at: float
     ends_at: float | None
@@ -37,6 +38,7 @@ class Flow:
     decisions: Mapping[str, int] = field(default_factory=dict)
     dropped: int = 0
     stops: tuple[Stop, ...] = ()
+    event_times: tuple[UnitTime, ...] = ()
 
     @property
     def units(self) -> list[UnitFigures]:
@@ -81,6 +83,7 @@ def flow(history: History, facts: Sequence[EndpointFacts], order: Sequence[str] 
         decisions=newest.decisions,
         dropped=_dropped(history),
         stops=tuple(newest.stops),
+        event_times=tuple(newest.event_times),
     )
 
 

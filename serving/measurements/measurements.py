@@ -23,13 +23,15 @@ from serving.measurements.sample import AnswerCounts, Connection, Ends, Sample
 from serving.measurements.source import Source
 from serving.measurements.topics import DEAD_LETTERS
 from storage import Alias, Catalogue, Descriptor, UnitId, UnitState
+from storage.event_times import event_times
 from streams.stops import Stop
 
 PATIENCE = 0.4
 """Seconds that one source may delay a sample."""
 
 LOOK = 5.0
-"""Seconds between two looks at the counts by group of units: some thousands for each experiment."""
+"""Seconds between two looks at the counts by group of units, some thousands for each experiment, and at what was late.
+"""
 
 
 STOPS = 2.0
@@ -92,6 +94,7 @@ class Measurements:
         self._counts = Source("Counts", lambda: counted.totals(self._experiments))
         self._measures = Source("Measures", lambda: counted.measures(self._experiments), every=LOOK, fresh=60.0)
         self._stops = Source("Stops", partial(asyncio.to_thread, stops), every=STOPS, fresh=60.0)
+        self._times = Source("Event time", lambda: event_times(catalogue), every=LOOK, fresh=60.0)
         self._looked: object = None
         self._courses, self._file = LiftCourses(), LiftFile(kept)
         self._probes: list[Source[object]] = [
@@ -108,7 +111,7 @@ class Measurements:
                 await asyncio.sleep(max(0.05, self._interval - (time.monotonic() - began)))
         finally:
             closing = [self._amounts.close(), self._names.close(), self._ends.close(), self._counts.close()]
-            closing += [self._measures.close(), self._stops.close()]
+            closing += [self._measures.close(), self._stops.close(), self._times.close()]
             keeping.cancel()
             await asyncio.gather(*closing, *(probe.close() for probe in self._probes), asyncio.wait([keeping]))
 
@@ -119,7 +122,7 @@ class Measurements:
         never shown smaller than it is.
         """
         probing = [self._names.refresh(0.0), self._amounts.refresh(), *(probe.refresh(0.0) for probe in self._probes)]
-        probing.append(self._stops.refresh(0.0))
+        probing += [self._stops.refresh(0.0), self._times.refresh(0.0)]
         await asyncio.gather(self._catalogue.refresh(PATIENCE), *probing)
         counts = (self._counts.refresh(PATIENCE), self._measures.refresh(PATIENCE))
         await asyncio.gather(self._ends.refresh(PATIENCE), *counts)
@@ -139,6 +142,7 @@ class Measurements:
                 connections=[self._ends.connection(now), *self._technologies(), *self._probed(now)],
                 decisions=self._decisions(),
                 stops=self._stops.current or (),
+                event_times=self._times.current or (),
             )
         )
         self._flow = self._figures = None

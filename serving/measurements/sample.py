@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from storage import Alias, Descriptor, UnitId, UnitState
+from storage.event_times import UnitTime
 from streams.stops import Stop
 
 Partition = tuple[str, int]
@@ -99,3 +100,5 @@ class Sample:
     """What became of all answers' decisions: `DecisionLog.counts`."""
     stops: Sequence[Stop] = ()
     """Units that stand still, as too many events were bad."""
+    event_times: Sequence[UnitTime] = ()
+    """Watermarks and late events of units whose learners say what is late."""

@@ -54,6 +54,11 @@ def described(
     if before is None:
         schema = (given.schema or _inferred(name, file, first, given)) if format == "records" else None
         return blank(technology, format, name, _options(format, first, given), schema)
+    if "window_ms" in before.options:
+        raise FormatRefused(
+            f"{before.title} is kept by window of event time, which a learner fills: a file has no watermark, by which "
+            "windows end and go. Load into a storage of another name."
+        )
     if format == "vectors" and given.metric not in (None, before.options["metric"]):
         raise FormatRefused(
             f"{before.title} has the metric {before.options['metric']}, which a load keeps: {given.metric} changes"

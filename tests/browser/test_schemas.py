@@ -10,8 +10,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from schemas import EventType, MemoryRecordLog, Registry, RegistryClient, registry_app
+from schemas import EventType, MemoryRecordLog, Registry, registry_app
 from schemas.readers import Reader, Readers
+from schemas.registry_keeper import RegistryKeeper
 from serving import Watched
 from serving.registered import Registered
 from serving.telling import Telling
@@ -47,11 +48,11 @@ def readers() -> Readers:
 
 
 @pytest.fixture
-def registry(serve: Serve, readers: Readers) -> Iterator[RegistryClient]:
+def registry(serve: Serve, readers: Readers) -> Iterator[RegistryKeeper]:
     """A registry with two versions of clicks, of which the newer is read by all, and a topic that nobody reads."""
     app = registry_app(Registry(MemoryRecordLog(), readers))
     app.state.stopping = lambda: None
-    with closing(RegistryClient(serve(app))) as client:
+    with closing(RegistryKeeper(serve(app))) as client:
         client.register(EventType("clicks", click(USER, ITEM, AT, CITY, ("old", ["null", "int"]))), readers=False)
         client.register(EventType("clicks", click(USER, ITEM, AT, DECISION, LINES)))
         client.register(EventType("views", click(USER)))
@@ -59,7 +60,7 @@ def registry(serve: Serve, readers: Readers) -> Iterator[RegistryClient]:
 
 
 @pytest.fixture
-def base(serve: Serve, registry: RegistryClient, readers: Readers) -> str:
+def base(serve: Serve, registry: RegistryKeeper, readers: Readers) -> str:
     shop = Shop()
     shop.learner()
     watched = Watched(
@@ -105,7 +106,7 @@ def test_versions_say_what_each_changed_and_show_their_schema(page: Page, base: 
     expect(newest.locator("pre")).to_contain_text('"logicalType": "timestamp-micros"')
 
 
-def test_what_was_forced_says_who_cannot_read_it(page: Page, base: str, registry: RegistryClient) -> None:
+def test_what_was_forced_says_who_cannot_read_it(page: Page, base: str, registry: RegistryKeeper) -> None:
     registry.register(EventType("clicks", click(ITEM, AT, DECISION, LINES)), readers=False)
     opened(page, base, "schemas?subject=clicks-value")
     expect(page.locator(".note.bad")).to_contain_text(["popular@2 of shop could not read", "towns@1 of travel"])
@@ -115,7 +116,7 @@ def test_what_was_forced_says_who_cannot_read_it(page: Page, base: str, registry
 def test_a_registry_that_is_away_is_said_and_the_page_and_the_document_stay(
     page: Page, serve: Serve, readers: Readers
 ) -> None:
-    with closing(RegistryClient("http://127.0.0.1:1")) as client:
+    with closing(RegistryKeeper("http://127.0.0.1:1")) as client:
         base = serve(Shop().service(watched=Watched(registered=Registered(client, readers.documents))).app())
         opened(page, base, "schemas")
         expect(page.get_by_role("alert")).to_contain_text("does not answer")

@@ -20,6 +20,7 @@ from storage import (
     Ranking,
     RankingReader,
     RecordsReader,
+    Tumbling,
     VectorsReader,
     technologies,
     versions,
@@ -276,3 +277,10 @@ def test_parameters_cannot_be_loaded(sides: Sides, tmp_path: Path) -> None:
     must_hold(sides, "parameters")
     with pytest.raises(FormatRefused, match="what a learner has trained"):
         loaded(sides, written(tmp_path, "csv", RANKED), "parameters")
+
+
+def test_windows_are_filled_by_learners_alone(sides: Sides, tmp_path: Path) -> None:
+    must_hold(sides, "ranking")
+    sides.technology.declare(Ranking("it", window=Tumbling(hours=1)).describe("hourly", 1, 1, "clicks"))
+    with pytest.raises(FormatRefused, match="is kept by window of event time, which a learner fills"):
+        loaded(sides, written(tmp_path, "csv", RANKED))

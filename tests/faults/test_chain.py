@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from benchmarks.prove_chain.attack import STEPS, Plan, attack
 
 KILLS = int(os.environ.get("MILLRACE_KILLS", "4"))
 MANY = KILLS // 20
-PLAN = Plan(rounds=1 + MANY, frozen=STEPS * MANY or ("sending", "sent"), kills=KILLS // 2)
+PLAN = Plan(STEPS * MANY or ("sending", "acknowledged"), STEPS * MANY or ("sent",), KILLS // 4)
 
 
 @pytest.mark.slow
@@ -24,4 +25,4 @@ def test_whatever_is_killed_along_a_chain_each_event_counts_once(
     print(found)
     assert (found.lost, found.doubled, found.wrong) == (0, 0, [])
     assert found.repeats > 0, "Nothing was emitted twice, so no mark was tried."
-    assert set(found.ended) == set(STEPS)
+    assert found.ended >= Counter([*PLAN.killed, *PLAN.frozen])

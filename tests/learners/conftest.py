@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -61,12 +61,21 @@ class Stage:
         self.log.paused = False
         self.log.place = self.partition.start()
 
-    def step(self, count: int = 1_000) -> None:
-        """One pass of the worker's loop."""
+    def step(self, count: int = 1_000, patience: float = 10.0) -> None:
+        """One pass of the worker's loop.
+
+        Args:
+            patience: seconds for which it waits for commits where events wait for them.
+        """
         fetched = self.log.poll(count)
         self.partition.polled()
         if fetched is not None:
             self.partition.receive(fetched)
+        until = time.monotonic() + patience
+        while flights := self.partition.held_up:
+            if not wait(flights, max(0.0, until - time.monotonic()), FIRST_COMPLETED).done:
+                break
+            self.partition.go_on()
         self.partition.work(self.log)
 
     def run(self, count: int = 1_000, patience: float = 20.0) -> None:

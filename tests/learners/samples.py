@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -138,7 +139,7 @@ def rejected(offset: int, unreadable: bool = False) -> Rejected:
 
 class Unlucky(Memory):
     """A memory whose commits go wrong as told, one word per commit: `ok`, `lost` (never arrives), `late` (applied, but
-    nobody hears of it), `stolen` (another worker claims before)."""
+    nobody hears of it), `stolen` (another worker claims before), `slow` (events wait for it)."""
 
     def __init__(self, fate: Sequence[str] = ()) -> None:
         super().__init__()
@@ -148,6 +149,8 @@ class Unlucky(Memory):
     def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
         word = self.fate.popleft() if self.fate else "ok"
         self.sent.append((expected, new, writes.rows))
+        if word == "slow":
+            time.sleep(0.005)
         if word == "lost":
             raise UnknownOutcome("lost on its way")
         if word == "stolen":

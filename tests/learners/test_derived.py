@@ -19,7 +19,6 @@ from learners.repartition import Repartition, with_repartitions
 from learners.unit import State
 from schemas import Record
 from storage import Counters, Memory, Records
-from storage.errors import StorageConflict
 from streams import Batch, Source
 from streams.sources import sources_of
 from tests.learners.conftest import MakeUnit
@@ -166,12 +165,12 @@ def test_a_learner_that_does_not_know_that_its_topic_is_emitted_to_stands_still(
 
 def test_the_partitions_of_an_emitted_topic_cannot_change() -> None:
     memory = Memory()
-    for count in (4, 4, 8):
-        [likes] = declarations([Likes], TYPES)
+    for version, count in ((1, 4), (1, 4), (1, 8), (2, 8), (2, 4)):
+        [likes] = declarations([type("Likes", (Likes,), {"version": version})], TYPES)
         assert likes.emitted is not None
         likes.emitted.partitions["liked"] = count
         if count == 8:
-            with pytest.raises(StorageConflict, match="likes_emitted"):
+            with pytest.raises(LearnerRefused, match=r"had 4 when likes@1 began.* Emit to a new topic"):
                 Homes.single(likes, memory).declare()
         else:
             Homes.single(likes, memory).declare()

@@ -37,7 +37,7 @@ def check(stage: Stage) -> None:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(st.sampled_from(["ok", "ok", "lost", "late", "stolen"]), max_size=12),
+    st.lists(st.sampled_from(["ok", "slow", "lost", "late", "stolen"]), max_size=12),
     st.lists(st.tuples(st.integers(1, 90), st.booleans()), max_size=12),
     st.sets(st.integers(0, 299), max_size=5),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 from learners import EventLearner, FrameLearner, Late, LearnerRefused, Replay, stream
 from learners.checks import check
 from learners.declaration import Declaration
+from learners.homes import Homes
 from schemas import decode_record
-from storage import FormatRefused, PutRefused, Sessions, SessionWindow, SessionWindows, WriteRefused
+from storage import Counters, FormatRefused, PutRefused, Sessions, SessionWindow, SessionWindows, WriteRefused
+from storage.technologies import opened
 from streams import Batch
 from tests.learners.samples import EVENT_TYPES, START, Rating
 
@@ -153,6 +156,25 @@ def test_only_the_topics_key_has_sessions_and_only_integers_are_added() -> None:
         with pytest.raises(Exception) as caught:
             Replay([learner], EVENT_TYPES).fold("ratings", Rating.event_type.frame(events_of([("u1", 0, 0)])))
         assert isinstance(caught.value.__cause__, error)
+
+
+def test_sessions_are_where_the_state_is_and_rows_are_read_back(tmp_path: Path) -> None:
+    stores = {
+        "relational": opened("relational", f"sqlite:///{tmp_path}/a.db"),
+        "search": opened("search", "http://127.0.0.1:9"),
+    }
+
+    def placed(technology: str) -> Homes:
+        class Placed(FrameLearner):
+            ratings = stream("ratings")
+            visits = Sessions("visits", gap=GAP, retention=RETENTION, technology=technology)
+            counts = Counters("counts", technology="relational")
+
+        return Homes.of(Declaration.of(Placed, EVENT_TYPES), stores)
+
+    assert placed("relational").places["records/visits"] == 0
+    with pytest.raises(LearnerRefused, match=r"merges the sessions of records/visits, which are in search"):
+        placed("search")
 
 
 def test_sessions_are_shown_as_a_frame() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Event
 
@@ -9,12 +10,13 @@ import pytest
 
 from learners import FrameLearner, stream
 from learners.plan import ROWS_PER_COMMIT
-from learners.unit import State
-from storage import Claim, Counters, Memory, Writes
+from learners.unit import State, Unit
+from storage import Claim, Counters, Memory, StorageUnavailable, Writes
 from storage.unit import Outcome
 from streams import Batch
 from tests.learners.conftest import MakeUnit, Stage
 from tests.learners.samples import Histories, ItemCounts, Log, expected_histories, learned, ratings
+from tests.waiting import until
 
 
 class Slow(Memory):
@@ -43,6 +45,27 @@ class Wide(FrameLearner):
             self.wide.add_one("all", f"{offset:050000}")
 
 
+class Each(FrameLearner):
+    """A row for each event."""
+
+    ratings = stream("ratings")
+    each = Counters("each")
+
+    def learn(self, batch: Batch) -> None:
+        for offset in batch.offsets.tolist():
+            self.each.add_one("all", str(offset))
+
+
+class Sums(FrameLearner):
+    """How many events there were."""
+
+    ratings = stream("ratings")
+    sums = Counters("sums")
+
+    def learn(self, batch: Batch) -> None:
+        self.sums.add_one("all", "events", batch.rows)
+
+
 def batch(count: int, first: int = 0) -> Batch:
     return Batch.of(ratings(first + count)[first:], "ratings", 0, first)
 
@@ -60,23 +83,27 @@ def test_while_a_commit_is_on_its_way_the_next_is_folded(make_unit: MakeUnit) ->
     assert unit.committed == 200
 
 
+def test_a_drain_ends_when_its_time_is_over(make_unit: MakeUnit) -> None:
+    memory = Slow()
+    unit = make_unit(memory, ItemCounts)
+    unit.claim()
+    unit.advance(batch(10))
+    unit.drain(until=0.0)
+    assert (unit.position, unit.committed, unit.state) == (10, None, State.ACTIVE)
+    memory.open.set()
+    unit.drain()
+    assert unit.committed == 10
+
+
 def test_a_full_commit_behind_a_slow_one_is_not_folded_further_and_loses_nothing(
     make_stage: Callable[..., Stage],
 ) -> None:
     # Given a learner with a row for each event, and commits that do not arrive
-    class Each(FrameLearner):
-        ratings = stream("ratings")
-        each = Counters("each")
-
-        def learn(self, batch: Batch) -> None:
-            for offset in batch.offsets.tolist():
-                self.each.add_one("all", str(offset))
-
     memory = Slow()
     stage = make_stage(Log(ratings(20_000)), memory, [Each, Histories])
     # When pass after pass is made (which never blocks)
     for _ in range(20):
-        stage.step(1_000)
+        stage.step(1_000, patience=0)
     # Then it has folded two commits' worth at most, nothing more is read, and later all is learned once
     assert stage.log.paused
     assert all((unit.position or 0) <= 2 * ROWS_PER_COMMIT + 1_000 for unit in stage.units)
@@ -87,6 +114,50 @@ def test_a_full_commit_behind_a_slow_one_is_not_folded_further_and_loses_nothing
     assert {user: row["items"] for user, row in learned(memory, Histories).items() if user != "all"} == (
         expected_histories(frame)
     )
+
+
+def test_what_waits_is_folded_in_its_order_whenever_a_commit_arrives(
+    make_stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given two batches that wait for a commit, which arrives while they are offered to the unit
+    memory = Slow()
+    stage = make_stage(Log(ratings(12_000)), memory, [Each])
+    [unit], advance = stage.units, Unit.advance
+    first, second = stage.log.poll(6_000), stage.log.poll(6_000)
+    assert first is not None
+    assert second is not None
+    stage.partition.receive(first)
+
+    def advance_and_land(self: Unit, batch: Batch) -> None:
+        advance(self, batch)
+        memory.open.set()
+        assert unit.flight is not None
+        unit.flight.result(20)
+
+    monkeypatch.setattr(Unit, "advance", advance_and_land)
+    stage.partition.receive(second)
+    monkeypatch.setattr(Unit, "advance", advance)
+    # Then each event is learned once
+    stage.run()
+    assert learned(memory, Each) == {"all": {str(n): 1 for n in range(12_000)}}
+
+
+def test_what_waits_is_given_up_when_another_unit_must_read_from_further_back(
+    make_stage: Callable[..., Stage],
+) -> None:
+    memory = Slow()
+    stage = make_stage(Log(ratings(20_000)), memory, [Each, Sums])
+    while not stage.log.paused:
+        stage.step(1_000, patience=0)
+    _, sums = stage.units
+    sums.postpone(StorageUnavailable("its store went away"))
+    until(lambda: time.monotonic() > sums.due)
+    stage.step(1_000, patience=0)
+    assert (sums.state, sums.position, stage.log.place) == (State.ACTIVE, None, None)
+    memory.open.set()
+    stage.run(1_000)
+    assert learned(memory, Each) == {"all": {str(n): 1 for n in range(20_000)}}
+    assert sum(learned(memory, Sums)["all"].values()) == 20_000
 
 
 def test_a_learner_that_reads_rows_back_does_not_wait_for_a_slow_commit_within_a_fold(make_unit: MakeUnit) -> None:
@@ -106,7 +177,7 @@ def test_commits_are_cut_by_bytes_too_and_what_is_not_committed_is_known_in_byte
     memory = Slow()
     stage = make_stage(Log(ratings(400)), memory, [Wide])
     for _ in range(20):
-        stage.step(200)
+        stage.step(200, patience=0)
     assert stage.partition.size == pytest.approx(8 * 1024 * 1024, rel=0.5)
     memory.open.set()
     stage.run(200)

@@ -49,15 +49,5 @@ def doubled(kind: str) -> dict[str, Any]:
 def test_types_that_name_one_another_many_times_are_judged_in_a_moment() -> None:
     assert unreadable(doubled("long"), doubled("int")) == []
     said = unreadable(doubled("int"), doubled("long"))
-    assert 1 <= len(said) < 1_000
-    assert all(sentence.endswith(".x is long, and the reader takes int") for sentence in said)
-
-
-def test_a_type_that_differs_is_named_at_each_of_its_places() -> None:
-    def twice(kind: str) -> dict[str, Any]:
-        inner = record({"name": "x", "type": kind}) | {"name": "I"}
-        return record({"name": "a", "type": inner}, {"name": "b", "type": "I"})
-
-    assert unreadable(twice("int"), twice("long")) == [
-        f"field {place}.x is long, and the reader takes int" for place in ("a", "b")
-    ]
+    assert 1 <= len(said) <= 100
+    assert all(reason.endswith(".x is long, and the reader takes int") for reason in said)

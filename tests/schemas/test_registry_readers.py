@@ -16,13 +16,13 @@ from schemas import (
     IncompatibleSchema,
     MemoryRecordLog,
     Registry,
-    RegistryClient,
     RegistryUnavailable,
     registry_app,
 )
 from schemas.compatibility import CompatibilityLevel
 from schemas.graph import Graph
 from schemas.readers import Reader, Readers, Reading
+from schemas.registry_keeper import RegistryKeeper
 from tests.listening import listening
 
 
@@ -72,7 +72,7 @@ def test_over_http_a_broken_reader_is_a_409_that_names_it_and_a_client_hears_it(
     readers.learn("shop", [Reader("likes", 2, "views", product="shop", schema=record("user"))])
     with (
         served(registry_app(Registry(MemoryRecordLog(), readers))) as address,
-        closing(RegistryClient(address)) as client,
+        closing(RegistryKeeper(address)) as client,
     ):
         client.register(EventType("views", record("user")))
         wanted = EventType("views", record(item=""))
@@ -93,7 +93,7 @@ def test_over_http_a_broken_reader_is_a_409_that_names_it_and_a_client_hears_it(
 def test_another_registry_knows_no_readers_and_one_that_is_away_is_said_to_be() -> None:
     app = registry_app(Registry(MemoryRecordLog()))
     app.router.routes[:] = [route for route in app.routes if getattr(route, "path", "") != "/readers"]
-    with served(app) as address, closing(RegistryClient(address)) as client:
+    with served(app) as address, closing(RegistryKeeper(address)) as client:
         assert client.readers() is None
-    with closing(RegistryClient("http://127.0.0.1:1")) as client, pytest.raises(RegistryUnavailable):
+    with closing(RegistryKeeper("http://127.0.0.1:1")) as client, pytest.raises(RegistryUnavailable):
         client.readers()

@@ -96,7 +96,7 @@ def test_an_event_that_its_agent_fails_at_ends_the_worker_and_is_read_again(
         assert second.wait(60) == 0
 
 
-def test_an_event_that_faust_hands_on_to_another_partition_keeps_its_bytes_and_is_sent_by_the_key_given() -> None:
+async def test_an_event_that_faust_hands_on_to_another_partition_keeps_its_bytes_and_is_sent_by_the_key_given() -> None:
     numbers = EventType("numbers", {"type": "record", "name": "Number", "fields": FIELDS}, "key")
     handed_on = (
         mr.faust_app("app", mr.Settings()).events(numbers).as_future_message(key="d", value=b"\x00bytes").message

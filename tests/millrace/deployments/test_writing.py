@@ -36,6 +36,23 @@ class More(Popular):
     clicks = mr.Counters("clicks", technology="memory")
 
 
+class OnTime(Popular):
+    """The same without late events: what tells them is one more row of the learner."""
+
+    name: ClassVar[str] = "on_time"
+    clicks = mr.stream("clicks", late=mr.Late(timedelta(minutes=5)))
+    popular = mr.Ranking("on_time", technology="memory")
+
+
+async def test_a_learner_that_keeps_more_than_its_storages_is_looked_at_as_well() -> None:
+    memory = Memory()
+    catalogue = Catalogue({"memory": MemoryReads(memory)})
+    [declaration] = declarations([OnTime], {"clicks": Click.event_type})
+    memory.declare(declaration.descriptors(1)[1])
+    await catalogue.refresh()
+    assert unwritable([declaration], Placement("memory"), catalogue) == []
+
+
 async def test_what_would_mean_other_rows_or_miss_what_was_folded_needs_another_version() -> None:
     # Given the storage of a learner that has folded an event
     memory, types = Memory(), {"clicks": Click.event_type}

@@ -1,0 +1,59 @@
+"""How long and how often is measured: the proof, the report of `make bench`, or just whether every part works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Extent:
+    """One size of everything.
+
+    Attributes:
+        events: in the topic whose events are counted.
+        rounds: so often our worker and all that it is compared with in events/s take turns.
+        seconds: of steady state in each round.
+        peer_rounds, peer_seconds: the same of other products, which are slower and start more slowly.
+        warm: seconds after the first progress that are not measured.
+        fence_rounds: turns of the worker with and without its fence.
+        memory: events after which the memory is compared, few and many.
+        load_seconds: at each load while the freshness is measured.
+        kills: of a worker, for the recovery.
+        chain_kills: of the workers of a chain.
+        chain_rate: events per second that flow through it meanwhile.
+        faust_events: that go through the example with Faust.
+    """
+
+    events: int = 8_000_000
+    rounds: int = 3
+    seconds: float = 8.0
+    peer_rounds: int = 2
+    peer_seconds: float = 20.0
+    warm: float = 2.0
+    fence_rounds: int = 4
+    memory: tuple[int, int] = (1_000_000, 10_000_000)
+    load_seconds: float = 25.0
+    kills: int = 5
+    chain_kills: int = 12
+    chain_rate: float = 4_000.0
+    faust_events: int = 9_000
+
+
+PROOF = Extent()
+BENCH = Extent(rounds=7, peer_rounds=4, fence_rounds=8, load_seconds=60.0, kills=15)
+QUICK = Extent(
+    events=400_000,
+    rounds=1,
+    seconds=4.0,
+    peer_rounds=1,
+    peer_seconds=3.0,
+    warm=0.5,
+    fence_rounds=1,
+    memory=(50_000, 400_000),
+    load_seconds=3.0,
+    kills=1,
+    chain_kills=2,
+    chain_rate=500.0,
+    faust_events=1_000,
+)
+"""Says whether every part works; its figures mean nothing."""

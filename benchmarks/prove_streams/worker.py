@@ -1,0 +1,69 @@
+"""A worker that counts per user, with its fence or with that left out: `worker KAFKA REGISTRY REDIS TRACE fenced`.
+
+Without the fence a commit is the plain writes of `prove_storage.fenced`: the same rows, grouped in the same way, in one
+pipeline, without a check of who writes and without a position.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import redis
+
+from benchmarks.prove_storage.fenced import plain
+from benchmarks.prove_streams.product.events import Play
+from benchmarks.prove_streams.product.user import PlaysOfUser
+from learners import Worker
+from millrace.told_to_stop import told_to_stop
+from schemas import Codec, RegistryClient
+from storage import Claim, Technology, Writes
+from storage.technologies import opened
+from storage.unit import Outcome
+from streams import DeadLetters, Kafka, Producer
+
+
+class Unfenced:
+    """Wraps Redis; a commit is plain writes, all else is passed on."""
+
+    def __init__(self, technology: Technology, url: str) -> None:
+        self._technology = technology
+        self._client = redis.Redis.from_url(url, protocol=2)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._technology, name)
+
+    def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
+        """Write, whoever has the unit."""
+        plain(self._client, writes)
+        return Outcome.OK
+
+
+def main() -> None:
+    """Fold until SIGTERM."""
+    kafka, registry, url, trace, fence = sys.argv[1:]
+    run(kafka, registry, url, Path(trace), fence == "fenced", told_to_stop())
+
+
+def run(kafka: str, registry: str, url: str, trace: Path, fenced: bool, stop: Event) -> None:
+    """Fold until told to stop."""
+    broker, schemas = Kafka(kafka), RegistryClient(registry)
+    technology: Any = opened("redis", url)
+    with Producer(broker, schemas) as producer:
+        Worker(
+            kafka=broker,
+            codec=Codec(schemas),
+            technologies={"redis": technology if fenced else Unfenced(technology, url)},
+            learners=[PlaysOfUser],
+            event_types={Play.event_type.topic: Play.event_type},
+            dead_letters=DeadLetters(producer),
+            group="fence",
+            member="fence-0",
+            trace=trace,
+        ).run(stop)
+
+
+if __name__ == "__main__":
+    main()

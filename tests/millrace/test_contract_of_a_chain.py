@@ -1,0 +1,58 @@
+"""`millrace check` tries a learner that reads what another emits on what that one emits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from millrace.contract import check_product
+
+EVENTS = """
+import millrace as mr
+
+class Click(mr.Event, topic="clicks", key="user"):
+    user: str
+    item: str
+
+class Visit(mr.Event, topic="visits", key="item"):
+    item: str
+    user: str
+"""
+LEARNERS = """
+import millrace as mr
+from .events import Click, Visit
+
+class Careless(mr.FrameLearner):  # counts batches
+    visits = mr.stream("visits")
+    batches = mr.Counters("batches")
+
+    def learn(self, batch):
+        self.batches.add_one("all")
+
+class Visits(mr.EventLearner[Click]):
+    visits = mr.emit(Visit)
+
+    def learn(self, event):
+        self.visits.emit_one(Visit(event.item, event.user))
+
+class Clicked(mr.EventLearner[Visit]):
+    clicked = mr.Counters("clicked")
+
+    def learn(self, event):
+        self.clicked.add_one(event.item)
+"""
+DATASET = """
+from .events import Click
+
+def events(shifted=True):
+    return [Click(f"u{number % 3}", f"i{number % 5}") for number in range(100)]
+"""
+
+
+def test_a_reader_of_emitted_events_is_tried_on_them(tmp_path: Path) -> None:
+    folder = tmp_path / "chain_of_two"
+    folder.mkdir()
+    for name, text in (("events", EVENTS), ("learners", LEARNERS), ("dataset", DATASET)):
+        (folder / f"{name}.py").write_text(text)
+    found = dict(check_product(folder))
+    assert {name for name, broken in found.items() if broken} == {"careless"}
+    assert any("'count'" in problem for problem in found["careless"])
