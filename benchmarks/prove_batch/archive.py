@@ -58,5 +58,7 @@ def _archived(folder: Path, settings: Settings, number: int, events: int) -> flo
 
 def _rate(table: ArchiveTable) -> float:
     commits = table.commits()
+    if len(commits) < 2:
+        raise RuntimeError("Everything was archived in one commit; a rate needs more events.")
     (first, _), (last, _) = commits[0], commits[-1]
     return sum(rows for _, rows in commits[1:]) / (last - first).total_seconds()
