@@ -17,7 +17,7 @@ from learners import Learner, Replay
 from learners.declaration import Declaration
 from millrace.backtest_curve import curve
 from millrace.backtest_evaluation import Evaluation, Tally
-from millrace.backtest_events import read_events
+from millrace.backtest_events import Extent, read_events
 from millrace.backtest_question import Question
 from millrace.product import Product
 from schemas import Event
@@ -25,7 +25,7 @@ from serving import EndpointType
 from storage import Catalogue, MemoryReads
 
 
-def run_backtest(folder: Path, source: str, limit: int | None, plot: Path | None, as_json: bool) -> None:
+def run_backtest(folder: Path, source: str, extent: Extent, plot: Path | None, as_json: bool) -> None:
     """Predict each positive event before it is learned, and print the hit rate of each implementation. Blocks.
 
     Nothing outside this process is read or written but the events' source and `plot`.
@@ -36,7 +36,7 @@ def run_backtest(folder: Path, source: str, limit: int | None, plot: Path | None
     """
     product = Product.load(folder)
     question = Question.of(product)
-    events = read_events(product, source, question.event, limit)
+    events = read_events(product, source, question.event, extent)
     asked = [event for event in events if event.event_type.topic == question.event]
     positive = question.positives(product.event_types[question.event], asked)
     tally = asyncio.run(_evaluate(product, question, events, positive))

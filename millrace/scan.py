@@ -22,6 +22,7 @@ def scan(
     until: datetime | None = None,
     *,
     fresh: bool = True,
+    archived: bool = True,
     settings: Settings | None = None,
 ) -> pl.LazyFrame:
     """Every event of a topic, once: what is archived, and what is still in Kafka alone.
@@ -33,6 +34,7 @@ def scan(
         topic: its name, or a class of events.
         since, until: by the time at which the log took the events, with a time zone; until is excluded.
         fresh: False = the archive alone; Kafka is not asked.
+        archived: False = Kafka's log alone; no archive is needed.
         settings: where everything is; read from `millrace.toml` and the environment when left out.
 
     Returns:
@@ -48,14 +50,14 @@ def scan(
         if moment is not None and moment.tzinfo is None:
             raise MillraceError(f"{moment} has no time zone; write it with one, such as tzinfo=UTC.")
     settings = settings or Settings.load()
-    shelf = shelf_of(settings)
-    from streams import archive
-
     name = _name(topic)
     with closing(Platform(settings)) as platform:
         event_type = event_type_of(platform.registry, name)
+        shelf = shelf_of(settings)
+        from streams import archive
+
         kafka = platform.kafka if fresh else None
-        return archive.scan(shelf.table(name), event_type, kafka, platform.codec, since, until)
+        return archive.scan(shelf.table(name), event_type, kafka, platform.codec, since, until, archived=archived)
 
 
 def _name(topic: str | type[object]) -> str:

@@ -34,18 +34,34 @@ def replay(
 @app.command()
 def backtest(
     folder: Folder,
-    source: Annotated[str, typer.Option("--from", help="A file of events (NDJSON, CSV, Parquet), or `dataset`.")],
+    source: Annotated[
+        str, typer.Option("--from", help="A file of events (NDJSON, CSV, Parquet); `dataset`; `archive`, or `kafka`.")
+    ],
     limit: Annotated[int | None, typer.Option(help="Only so many events.")] = None,
+    since: Annotated[str | None, typer.Option(help="Of an archive: taken since then: 30d ago, or 2026-11-26.")] = None,
+    until: Annotated[str | None, typer.Option(help="Of an archive: taken before then.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write the learning curve here, as SVG.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Progressive evaluation through the code that serves: each event is predicted, then learned.
 
+    `--from archive` takes the topic's archived events and those that are still in Kafka alone; `--from kafka` what the
+    log holds.
+
+    \b
     Example: millrace backtest examples/movies --from dataset
+    Example: millrace backtest examples/movies --from archive --since 30d
     """
     from millrace.backtest import run_backtest
+    from millrace.backtest_events import Extent
+    from millrace.commands.span import moment_of
 
-    run_backtest(folder, source, limit=limit, plot=plot, as_json=output is Output.JSON)
+    extent = Extent(
+        limit,
+        None if since is None else moment_of("--since", since),
+        None if until is None else moment_of("--until", until),
+    )
+    run_backtest(folder, source, extent, plot=plot, as_json=output is Output.JSON)
 
 
 @app.command()

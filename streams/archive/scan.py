@@ -33,6 +33,7 @@ def scan(
     since: dt.datetime | None = None,
     until: dt.datetime | None = None,
     timeout: float = 10.0,
+    archived: bool = True,
 ) -> pl.LazyFrame:
     """Each event of the topic that was in the log when this was called, once.
 
@@ -42,6 +43,7 @@ def scan(
     Args:
         event_type: as it is registered now; older events get null in fields that they did not have.
         kafka: None = the archive alone.
+        archived: False = the log alone, from its beginning.
         since, until: by the log's time, with a time zone; until is excluded.
 
     Returns:
@@ -56,7 +58,7 @@ def scan(
     columns = event_type.frame_schema
     schema = pl.Schema(archived_schema(columns, event_type.topic))
     parts = []
-    if table.look():
+    if archived and table.look():
         assert table.snapshot is not None
         parts.append(restored(_bounded(pl.scan_delta(table.snapshot), since, until), columns))
     elif kafka is None:
