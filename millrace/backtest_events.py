@@ -39,8 +39,8 @@ def read_events(product: Product, source: str, topic: str, extent: Extent = EVER
 
     Args:
         source: `dataset`, the product's module with `events(shifted=False)`, which may give other topics' events;
-            or a file of this topic's events in time order: .parquet, .csv, or lines of JSON; or `archive`, all that
-            is archived or still in Kafka alone, or `kafka`, what the log holds, each in the order in which it was taken.
+            or a file of this topic's events in time order: .parquet, .csv, or lines of JSON; or `archive`, all that is
+            archived or still in Kafka alone, or `kafka`, what the log holds, each in the order in which it was taken.
         extent: a limit leaves whatever comes before the events of the topic.
 
     Raises:
