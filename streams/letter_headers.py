@@ -96,11 +96,13 @@ def headers_in(message: Message) -> tuple[Header, ...]:
     """A message's headers; none where a name is no UTF-8, which the client cannot read.
 
     It then returns a list with holes and leaves the exception behind, which may surface anywhere later, or end the
-    process. `map` calls it in a way in which Python looks at once.
+    process. `map` calls it in a way in which Python looks at once. The message keeps that list and would give it out
+    without an exception the next time, so it is given another.
     """
     try:
         (found,) = map(Message.headers, (message,))
     except (SystemError, UnicodeDecodeError):
+        message.set_headers([])
         return ()
     return tuple((str(name), value.encode() if isinstance(value, str) else value) for name, value in list(found or ()))
 

@@ -91,7 +91,8 @@ def test_a_header_whose_name_no_client_can_read_holds_nothing_up(
     for number in range(20):  # Python calls more directly what it has called some times
         raw_record.put(cluster.bootstrap, clicks.topic, b"%d" % number, [(b"\xff\xfe", b"x"), (b"trace", b"7")])
     raw_record.put(cluster.bootstrap, clicks.topic, b"worse", [(b"trace", b"7")])
-    refused = [item for found in polled(start(Positions()), 21) for item in found.rejected]
+    fetched = polled(start(Positions()), 21)
+    refused = [item for found in fetched for item in found.rejected]
     *unreadable, last = [(item.value, item.headers) for item in refused]
     assert unreadable == [(b"%d" % number, ()) for number in range(20)]
     assert last == (b"worse", (("trace", b"7"),))
