@@ -26,6 +26,8 @@ GAPS_IN_A_ROW = 3
 LARGEST_FOLD = 16_384
 SMALLEST_LIMIT, LARGEST_LIMIT = 256, 20_000
 SLOW_PASS, QUICK_PASS = 0.200, 0.050
+BUSY_MACHINE = 4
+"""A pass may take so many times as long as the CPU that it may take."""
 SLOW_COMMIT = 0.200
 """Seconds for which folding waits for a commit; who is slower is read for no further until it has arrived."""
 
@@ -151,12 +153,17 @@ class FoldSize:
         return FoldSize(max(1, self.events // 8), self.rows_per_event)
 
 
-def next_limit(limit: int, seconds: float) -> int:
-    """How many messages the next poll may bring, after a pass over `limit` of them that took `seconds`.
+def next_limit(limit: int, busy: float, passed: float) -> int:
+    """How many messages the next poll may bring, after a pass over `limit` of them.
 
-    A pass that is too long delays heartbeats of the group, stops and other partitions; one that is too short wastes
-    the columns.
+    A pass that is too long delays stops and other partitions; one that is too short wastes the columns. So a pass that
+    took long because the machine is busy with others is forgiven, up to a point.
+
+    Args:
+        busy: seconds of CPU that the pass took.
+        passed: seconds that it took.
     """
+    seconds = max(busy, passed / BUSY_MACHINE)
     if seconds > SLOW_PASS:
         return max(SMALLEST_LIMIT, limit // 2)
     if seconds < QUICK_PASS:

@@ -182,7 +182,7 @@ class Worker:
         except KafkaUnavailable as error:
             log.warning("%s", error)
             fetched = []
-        started = time.monotonic()
+        started, busy = time.monotonic(), time.thread_time()
         for partition in self._partitions.values():
             partition.polled()
         for item in fetched:
@@ -199,7 +199,7 @@ class Worker:
             self._standstills.look([unit for partition in self._partitions.values() for unit in partition.units])
             self._newcomers = [item for item in self._newcomers if not item.takes_over(self._topics)]
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
-            self._limit = next_limit(self._limit, time.monotonic() - started)
+            self._limit = next_limit(self._limit, time.thread_time() - busy, time.monotonic() - started)
 
     def _wait_for_commits(self) -> None:
         """Where events wait for a commit, wait too: what a paused partition has fetched is fetched again. Whoever is

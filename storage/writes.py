@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sized
 from itertools import chain, islice
 from math import isfinite
 
-from storage.address import Address
+from storage.address import Address, addresses
 from storage.errors import WriteRefused
 
 BYTES_AROUND = 200
@@ -18,23 +18,69 @@ EXACT = 2**53
 """The largest integer that every technology tells from its neighbours."""
 
 
-@dataclass(slots=True)
+COUNT = "count"
+"""The field of counters that have only one."""
+
+
 class Writes:
     """Rows to write in one commit. A commit holds about 2,000 of them, as `rows` counts, which is its caller's duty.
 
     Attributes:
         puts: rows replaced.
-        sums: integers added to a row's fields.
         scores: weights added to a row's members.
         ranks: scores of a row's members replaced. A member is never in `scores` and `ranks` of the same commit.
         newest: storage -> newest event time written to it, in ms since 1970; for decayed rankings.
     """
 
-    puts: dict[Address, bytes] = field(default_factory=dict)
-    sums: dict[Address, dict[str, int]] = field(default_factory=dict)
-    scores: dict[Address, dict[str, float]] = field(default_factory=dict)
-    ranks: dict[Address, dict[str, float]] = field(default_factory=dict)
-    newest: dict[str, int] = field(default_factory=dict)
+    __slots__ = "_counts", "_sums", "newest", "puts", "ranks", "scores"
+
+    def __init__(
+        self,
+        puts: dict[Address, bytes] | None = None,
+        sums: dict[Address, dict[str, int]] | None = None,
+        scores: dict[Address, dict[str, float]] | None = None,
+        ranks: dict[Address, dict[str, float]] | None = None,
+        newest: dict[str, int] | None = None,
+    ) -> None:
+        self.puts = {} if puts is None else puts
+        self.scores = {} if scores is None else scores
+        self.ranks = {} if ranks is None else ranks
+        self.newest = {} if newest is None else newest
+        self._sums = {} if sums is None else sums
+        self._counts: dict[str, Counter[str]] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Writes) and self._parts == other._parts
+
+    def __repr__(self) -> str:
+        return "Writes({!r}, {!r}, {!r}, {!r}, {!r})".format(*self._parts)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def sums(self) -> dict[Address, dict[str, int]]:
+        """Integers added to a row's fields, whichever way they came."""
+        self._merge()
+        return self._sums
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Storage -> key -> what is added to the row's only field, `COUNT`, where nothing else is added; then `sums`,
+        which takes an object for each row, need not be asked for. Once it was, there are none here."""
+        if self._sums:
+            self._merge()
+        return self._counts
+
+    def count(self, storage: str, keys: Iterable[str], amounts: Iterable[int] | None = None) -> None:
+        """Add integers, or one each, to the field `COUNT` of rows; a key may come more than once."""
+        found = self._counts.get(storage)
+        if found is None:
+            found = self._counts[storage] = Counter()
+        if amounts is None:
+            found.update(keys)
+            return
+        for key, amount in zip(keys, amounts, strict=True):
+            found[key] = found.get(key, 0) + amount
 
     @property
     def rows(self) -> int:
@@ -45,17 +91,19 @@ class Writes:
         moves among the others.
         """
         ranked = len(self.scores) + len(self.ranks) + 2 * (_items(self.scores) + _items(self.ranks))
-        return len(self.puts) + len(self.sums) + _items(self.sums) + ranked
+        counted = 2 * _items(self.counts)
+        return len(self.puts) + counted + len(self._sums) + _items(self._sums) + ranked
 
     @property
     def items(self) -> int:
         """How many values it has: rows put, fields of counters, and members of rankings."""
-        return len(self.puts) + _items(self.sums) + _items(self.scores) + _items(self.ranks)
+        counted = _items(self.counts) + _items(self._sums)
+        return len(self.puts) + counted + _items(self.scores) + _items(self.ranks)
 
     @property
     def size(self) -> int:
         """About how many bytes of memory it takes."""
-        added = _texts(self.sums) + _texts(self.scores) + _texts(self.ranks)
+        added = len(COUNT) * _items(self.counts) + _texts(self._sums) + _texts(self.scores) + _texts(self.ranks)
         return sum(map(len, self.puts.values())) + added + BYTES_AROUND * self.items
 
     def see(self, storage: str, at_ms: int) -> None:
@@ -65,12 +113,16 @@ class Writes:
 
     def clear(self) -> None:
         """Forget all of it."""
-        for rows in (self.puts, self.sums, self.scores, self.ranks, self.newest):
+        for rows in (self.puts, self._sums, self._counts, self.scores, self.ranks, self.newest):
             rows.clear()
 
     def check(self) -> None:
         """Raise WriteRefused for a value that cannot be held, whatever the storage holds."""
-        for address, amounts in self.sums.items():
+        for counts in self.counts.values():
+            if counts and not -EXACT <= min(counts.values()) <= max(counts.values()) <= EXACT:
+                self._merge()
+                break
+        for address, amounts in self._sums.items():
             for item, amount in amounts.items():
                 if not isinstance(amount, int) or not -EXACT <= amount <= EXACT:
                     raise _refused(address, item, amount, "an integer within 2^53")
@@ -78,6 +130,18 @@ class Writes:
             for member, score in scores.items():
                 if not isfinite(score):
                     raise _refused(address, member, score, "finite")
+
+    def _merge(self) -> None:
+        """Make the counts sums like others."""
+        for storage, counts in self._counts.items():
+            for address, amount in zip(addresses(storage, counts), counts.values(), strict=False):
+                row = self._sums.setdefault(address, {})
+                row[COUNT] = row.get(COUNT, 0) + amount
+        self._counts.clear()
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return self.puts, self.sums, self.scores, self.ranks, self.newest
 
 
 def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRefused:
@@ -91,5 +155,5 @@ def _texts(rows: Mapping[Address, Mapping[str, float]]) -> int:
     return step * sum(map(len, chain.from_iterable(islice(rows.values(), 0, None, step))))
 
 
-def _items(rows: Mapping[Address, Sized]) -> int:
+def _items(rows: Mapping[Address, Sized] | Mapping[str, Sized]) -> int:
     return sum(map(len, rows.values()))

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from benchmarks.prove_chain.product import PARTITIONS, Chain
 from learners import Emitter, Worker
-from learners.emission import Flight
 from learners.outbox import Outgoing
 from schemas import Codec, RegistryClient
 from storage import UnitId
@@ -65,7 +64,7 @@ class StepEmitter(Emitter):
         self._step, self._fate, self._calls, self._trace = step, fate, 0, trace
         self._left = 0
 
-    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Flight:
+    def emit(self, unit: UnitId, events: Sequence[Outgoing], commit: Callable[[], Future[None]]) -> Future[None]:
         """Emit, and perhaps die."""
         self._calls += 1
         if self._calls < self.CALLS or not self._step:

@@ -80,5 +80,5 @@ def writes(technology: str, learner: str, start: int, end: int) -> Writes:
     """The record holds all events so far, and each event is counted. On a cluster the two rows are in shards apart."""
     found = Writes(puts={Address(f"records/{learner}", "all"): bytes(range(end))})
     if "counters" not in KINDS[technology].refuses:
-        found.sums = {Address(f"counters/{learner}", "every"): {str(event): 1 for event in range(start, end)}}
+        found.sums[Address(f"counters/{learner}", "every")] = {str(event): 1 for event in range(start, end)}
     return found

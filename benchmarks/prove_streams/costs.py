@@ -86,13 +86,13 @@ def _costs(learner: type[Learner], url: str) -> Costs:
             if number % 2:  # a profile makes what it looks at slower
                 profile.runcall(fold.fold, batch)
                 writes = fold.session.take()
-                profile.runcall(packed, Keys.of(unit), writes)
+                profile.runcall(packed, Keys.of(unit), writes, at_once=True)
             else:
                 at = [time.process_time()]
                 fold.fold(batch)
                 writes = fold.session.take()
                 at.append(time.process_time())
-                packed(Keys.of(unit), writes)
+                packed(Keys.of(unit), writes, at_once=True)
                 at.append(time.process_time())
                 spent["fold"] += 2 * (at[1] - at[0])
                 spent["pack"] += 2 * (at[2] - at[1])

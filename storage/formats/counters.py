@@ -14,11 +14,12 @@ from storage.errors import WriteRefused
 from storage.formats.columns import integer_column, text_column, time_column
 from storage.formats.format import Format
 from storage.formats.window import Windows, prefix, since_1970, window_options
+from storage.writes import COUNT
 
-COUNT = "count"
-"""The field of counters that have only one."""
 FEW = 1_000
 """So many rows are added up sooner by a loop than by polars."""
+MANY = 20_000
+"""The same of rows that are only counted."""
 
 
 class Counters(Format):
@@ -71,12 +72,15 @@ class Counters(Format):
         if self.window is not None:
             self._add_by_window(self.window, frame, keys, fields, amounts, at)
             return
-        if frame.height > FEW:
+        if frame.height > (MANY if fields is None and amounts is None else FEW):
             keys, fields, amounts = _grouped(keys, fields, amounts)
-        names = repeat(COUNT) if fields is None else fields.to_list()
-        numbers = repeat(1) if amounts is None else amounts.to_list()
+        numbers = None if amounts is None else amounts.to_list()
+        if fields is None:
+            self.session.writes.count(self.storage, keys.to_list(), numbers)
+            return
         sums = self.session.writes.sums
-        for address, name, number in zip(addresses(self.storage, keys.to_list()), names, numbers, strict=False):
+        rows = zip(addresses(self.storage, keys.to_list()), fields.to_list(), numbers or repeat(1), strict=False)
+        for address, name, number in rows:
             row = sums.get(address)
             if row is None:
                 sums[address] = {name: number}

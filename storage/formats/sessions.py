@@ -19,9 +19,9 @@ import polars as pl
 from schemas import Record
 from storage.errors import FormatRefused, WriteRefused
 from storage.formats.columns import integer_column, text_column, time_column
-from storage.formats.counters import COUNT
 from storage.formats.records import Records
 from storage.formats.window import since_1970
+from storage.writes import COUNT
 
 MOST = 1_000
 """So many gaps a key's sessions may be kept for, so that its row stays small."""

@@ -11,7 +11,7 @@ import msgspec
 from storage.address import Address
 from storage.errors import as_text
 from storage.redis.keys import Keys
-from storage.writes import Writes
+from storage.writes import COUNT, Writes
 
 ITEMS = 1_000
 """Items in one command: Lua spreads at most some 7,900 arguments."""
@@ -29,8 +29,13 @@ class _Storage(msgspec.Struct, omit_defaults=True):
     at_ms: int | None = None
 
 
-class _Numbers(msgspec.Struct):
-    """The numbers of a commit. Rows are pairs: a storage's number, and how many items the row has in the texts."""
+class _Numbers(msgspec.Struct, omit_defaults=True):
+    """The numbers of a commit. Rows are pairs: a storage's number, and how many items the row has in the texts.
+
+    Attributes:
+        counts: pairs too: a storage's number, and how many rows of it follow.
+        field: the only item of each of those.
+    """
 
     storages: list[_Storage]
     puts: list[int]
@@ -38,16 +43,20 @@ class _Numbers(msgspec.Struct):
     sums: list[int]
     scores: list[int]
     amounts: list[float]
+    counts: list[int] = []
+    field: str = ""
 
 
-def packed(keys: Keys, writes: Writes, buckets: Mapping[str, int] | None = None) -> list[Text]:
+def packed(keys: Keys, writes: Writes, buckets: Mapping[str, int] | None = None, at_once: bool = False) -> list[Text]:
     """The numbers of the writes, as MessagePack, then their texts as they are: arguments of `commit.lua`.
 
     Texts are row by row the row's key and its items: of a put field and record, of a rank score and member, each; of
-    what is added the items alone, and its amounts, in the same order, are numbers.
+    what is added the items alone, and its amounts, in the same order, are numbers. Counts come last: of each the row's
+    key alone.
 
     Args:
         buckets: storage -> newest bucket, where rows of other shards may have newer ones.
+        at_once: they are for a script of this release, and are not kept for others, which may not know counts.
 
     Raises:
         WriteRefused: a value that cannot be held.
@@ -55,9 +64,12 @@ def packed(keys: Keys, writes: Writes, buckets: Mapping[str, int] | None = None)
     writes.check()
     packing = _Packing(keys)
     puts, ranks = packing.puts(writes.puts), packing.ranks(writes.ranks)
-    sums, scores = packing.added(writes.sums), packing.added(writes.scores)
+    counted = writes.counts if at_once else {}
+    sums = [] if counted else packing.added(writes.sums)
+    scores = packing.added(writes.scores)
+    counts = packing.counts(counted)
     storages = packing.changed(writes.newest, buckets or {})
-    numbers = _Numbers(storages, puts, ranks, sums, scores, packing.amounts)
+    numbers = _Numbers(storages, puts, ranks, sums, scores, packing.amounts, counts, COUNT if counts else "")
     with as_text():
         return [msgspec.msgpack.encode(numbers), *packing.texts]
 
@@ -74,7 +86,7 @@ def packed_keys(wanted: Sequence[tuple[str, Sequence[str]]]) -> bytes:
 
 def only_puts(writes: Writes) -> bool:
     """Whether a commit puts records, and does nothing else."""
-    return bool(writes.puts) and not (writes.sums or writes.scores or writes.ranks or writes.newest)
+    return bool(writes.puts) and not (writes.counts or writes.sums or writes.scores or writes.ranks or writes.newest)
 
 
 def fields_by_hash(keys: Keys, rows: Mapping[Address, bytes]) -> dict[str, list[list[Text]]]:
@@ -125,6 +137,16 @@ class _Packing:
             found += number, len(part)
             self.texts += (key, *part)
             self.amounts += part.values()
+        return found
+
+    def counts(self, rows: Mapping[str, Mapping[str, int]]) -> list[int]:
+        """Rows of one item, which is the same for all."""
+        found: list[int] = []
+        for storage, counts in rows.items():
+            found += self._number(storage), len(counts)
+            prefix = self._keys.prefix(storage, None)
+            self.texts += [prefix + key for key in counts]
+            self.amounts += counts.values()
         return found
 
     def changed(self, newest: Mapping[str, int], buckets: Mapping[str, int]) -> list[_Storage]:

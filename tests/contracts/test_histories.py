@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -117,18 +115,20 @@ class Run:
 
 def owned(writes: Writes, partition: int) -> Writes:
     """The same with keys of the partition for rows that are replaced, as each of them belongs to one unit."""
-    return replace(
-        writes,
-        puts={own(row, partition): record for row, record in writes.puts.items()},
-        ranks={own(row, partition): scores for row, scores in writes.ranks.items()},
+    return Writes(
+        {own(row, partition): record for row, record in writes.puts.items()},
+        writes.sums,
+        writes.scores,
+        {own(row, partition): scores for row, scores in writes.ranks.items()},
+        writes.newest,
     )
 
 
 def held(technology: Technology, writes: Writes) -> Writes:
     """Of writes what a technology can hold."""
     if not holds(technology, "counters"):
-        writes = replace(writes, sums={})
-    return writes if holds(technology, "ranking") else replace(writes, scores={}, ranks={}, newest={})
+        writes = Writes(writes.puts, {}, writes.scores, writes.ranks, writes.newest)
+    return writes if holds(technology, "ranking") else Writes(writes.puts, writes.sums)
 
 
 def own(row: Address, partition: int) -> Address:

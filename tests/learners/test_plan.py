@@ -137,11 +137,16 @@ def test_a_failing_event_is_alone_in_its_fold_after_a_few_failures() -> None:
 
 
 def test_a_poll_brings_less_after_a_slow_pass_and_more_after_a_quick_one() -> None:
-    assert next_limit(1_000, 0.5) == 500
-    assert next_limit(1_000, 0.1) == 1_000
-    assert next_limit(1_000, 0.01) == 2_000
-    assert next_limit(SMALLEST_LIMIT, 9) == SMALLEST_LIMIT
-    assert next_limit(LARGEST_LIMIT, 0.001) == LARGEST_LIMIT
+    assert next_limit(1_000, 0.5, 0.5) == 500
+    assert next_limit(1_000, 0.1, 0.1) == 1_000
+    assert next_limit(1_000, 0.01, 0.01) == 2_000
+    assert next_limit(SMALLEST_LIMIT, 9, 9) == SMALLEST_LIMIT
+    assert next_limit(LARGEST_LIMIT, 0.001, 0.001) == LARGEST_LIMIT
+
+
+def test_a_busy_machine_makes_polls_no_smaller_but_a_pass_that_waits_too_long_does() -> None:
+    assert next_limit(1_000, 0.1, 0.6) == 1_000
+    assert next_limit(1_000, 0.01, 1) == 500
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,8 @@ ROWS = {
     PLACES: KEYS.row(Address(PLACES, "k")),
 }
 
+OTHERS = "counters/others"
+
 
 def everything() -> Writes:
     """A write of each kind."""
@@ -88,6 +90,51 @@ def test_a_sum_that_somebody_has_made_no_number_is_suspect(technology: Redis, ra
     before = picture(raw)
     with pytest.raises(SuspectGeneration, match="no number"):
         technology.commit(claim, None, 1, everything(), None)
+    assert picture(raw) == before
+
+
+def counted() -> Writes:
+    """The same as `everything`, with sums that are counts, as frames add them."""
+    found = everything()
+    found.sums.clear()
+    found.count(COUNTS, ["k", "l", "k"])
+    found.count(OTHERS, ["k", "m"], [-3, 2**40])
+    assert found.counts
+    return found
+
+
+def test_counts_are_written_as_the_same_sums_are(technology: Redis, raw: redis.Redis) -> None:
+    pictures = []
+    for summed in (False, True):
+        raw.flushall()
+        claim = technology.claim(unit(), "a")
+        for expected, new in [(None, 1), (1, 2)]:
+            writes = counted()
+            assert not summed or writes.sums  # whoever asks for sums has no counts any more
+            assert bool(writes.counts) is not summed
+            assert technology.commit(claim, expected, new, writes, None) is Outcome.OK
+        raw.hdel(KEYS.unit("clicks/0"), "committed")
+        pictures.append(picture(raw))
+    assert pictures[0] == pictures[1]
+    assert raw.hgetall(ROWS[COUNTS]) == {b"count": b"4"}
+    assert raw.hgetall(KEYS.row(Address(OTHERS, "m"))) == {b"count": str(2**41).encode()}
+    assert raw.hget(KEYS.storage(OTHERS), "rows") == b"2"
+
+
+@pytest.mark.parametrize("wrong", ["type", "no number", "too large"])
+def test_a_count_that_cannot_be_added_to_is_found_before_anything_is_written(
+    technology: Redis, raw: redis.Redis, wrong: str
+) -> None:
+    claim = technology.claim(unit(), "a")
+    row = KEYS.row(Address(OTHERS, "m"))  # the last of all
+    if wrong == "type":
+        raw.lpush(row, "x")
+    else:
+        raw.hset(row, "count", "many" if wrong == "no number" else 2**53)
+    before = picture(raw)
+    with pytest.raises(WriteRefused if wrong == "too large" else SuspectGeneration, match="m"):
+        technology.commit(claim, None, 1, counted(), None)
+    assert bool(raw.hget(KEYS.unit("clicks/0"), "suspect")) is (wrong != "too large")
     assert picture(raw) == before
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from schemas import Record
 from storage import Address, Counters, FormatRefused, PutRefused, Ranking, Records, Session, WriteRefused
+from storage.writes import Writes
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -35,6 +36,29 @@ def test_amounts_past_64_bits_are_refused_or_exact_but_never_wrapped() -> None:
     except WriteRefused:
         return
     assert one.writes.sums == {Address("counters/c", "a"): {"count": 2**64}}
+
+
+def test_counts_of_frames_and_what_is_added_else_are_the_same_rows() -> None:
+    one = session()
+    counters = Counters("c").bind(one)
+    counters.add(pl.DataFrame({"k": ["a", "b", "a"]}), key="k")
+    assert one.writes.counts == {"counters/c": {"a": 2, "b": 1}}
+    assert (one.writes.rows, one.writes.items) == (4, 2)
+    counters.add_one("a", "x", 5)
+    counters.add(pl.DataFrame({"k": ["a", "c"], "n": [7, -1]}), key="k", amount="n")
+    assert (one.writes.rows, one.writes.items) == (7, 4)
+    assert not one.writes.counts
+    rows = {"a": {"count": 9, "x": 5}, "b": {"count": 1}, "c": {"count": -1}}
+    assert one.writes == Writes(sums={Address("counters/c", key): row for key, row in rows.items()})
+
+
+def test_a_count_past_what_is_exact_is_refused_before_it_is_sent() -> None:
+    for amount in (2**53, -(2**53)):
+        one = session()
+        for _ in range(2):
+            Counters("c").bind(one).add(pl.DataFrame({"k": ["a"], "n": [amount]}), key="k", amount="n")
+        with pytest.raises(WriteRefused, match="within 2\\^53"):
+            one.writes.check()
 
 
 def test_a_member_is_added_to_or_put_but_never_both() -> None:
