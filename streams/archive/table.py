@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from streams.archive.columns import DATE, archived_schema, plain_type
 from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
@@ -131,7 +131,7 @@ class ArchiveTable:
                 self._commit(self._table, rows, moves)
                 self._known |= after
                 return
-            except (DeltaError, OSError) as error:
+            except Exception as error:  # not all that Delta's writer raises is a DeltaError
                 said = error
             self._table = None  # whether it got through is seen in a new snapshot
             self.look()
@@ -194,9 +194,16 @@ class ArchiveTable:
         write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=properties)
 
     def _check_types(self, table: DeltaTable, rows: pl.DataFrame) -> None:
-        """Delta's writer would turn values into the table's type as well as it can: 1.5 into 1."""
+        """Delta's writer would turn values into the table's type as well as it can: 1.5 into 1. It refuses names that
+        differ in their case, as if that could pass."""
         there = columns_of(table)
+        known = {name.lower(): name for name in there}
         for name, kind in rows.schema.items():
+            other = known.get(name.lower(), name)
+            if other != name:
+                raise ArchiveRefused(
+                    f"{self.topic}.{name} differs from the archive's column {other!r} in its case alone; rename it."
+                )
             if name in there and not _fits(kind, there[name]):
                 raise ArchiveRefused(
                     f"{self.topic}.{name} is {kind} now and {there[name]} in the archive, which keeps one type of each "
@@ -210,7 +217,7 @@ class ArchiveTable:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (DeltaError, OSError) as error:
+        except Exception as error:  # not all that it raises is a DeltaError
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> ArchiveUnavailable:
