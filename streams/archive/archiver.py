@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from zlib import crc32
 
 from schemas import Codec, EventType
 from schemas.codec import SchemaSource
@@ -148,12 +149,15 @@ class Archiver:
         """Read until others are wanted, or one of these turns out not to be archivable."""
         known, types = self._known, {topic: desk.event_type for topic, desk in self._desks.items()}
         self._stood, self._lost, self._waiting, self._held_back = {}, {}, set(), False
-        consumer = Consumer(self._kafka, Codec(self._writers), self._group, self._member, types, self)
+        # Kafka hands a static member that comes back its old share, also where it asks for other topics than before.
+        member = f"{self._member}-{crc32(' '.join(sorted(types)).encode()):08x}"
+        consumer = Consumer(self._kafka, Codec(self._writers), self._group, member, types, self)
         try:
             while not stop.is_set() and self._known == known and not self._refused.keys() & types.keys():
                 self._pass(consumer)
                 self._look(time.monotonic())
             self._finish(consumer)
+            consumer.leave()
         finally:
             consumer.close()
 
@@ -239,15 +243,15 @@ class Archiver:
         self._lost_due = now + LOOK
         for at, stood in list(self._lost.items()):
             topic, partition = at
+            desk = self._desks[topic]
             try:
-                found = self._desks[topic].begin([partition])[partition]
+                if (desk.archived(partition) or 0) > stood:  # so what was gathered of it is in the archive too
+                    found = desk.begin([partition])[partition]
+                    LOGGER.info("%s partition %d is archived again, from %s on.", topic, partition, found)
+                    del self._lost[at], self._stood[at]
+                    consumer.seek(topic, partition, found)
             except (ArchiveUnavailable, ArchiveRefused) as error:
                 LOGGER.info("%s", error)
-                continue
-            if found != stood:
-                LOGGER.info("%s partition %d is archived again, from %s on.", topic, partition, found)
-                del self._lost[at], self._stood[at]
-                consumer.seek(topic, partition, found)
 
     def _hold_back(self, consumer: Consumer) -> None:
         """Read nothing more while what is in memory waits for the archive, nor of a topic that waits for its own."""

@@ -84,6 +84,10 @@ class Desk:
         self._say(str(why), LOGGER.warning)
         return dict.fromkeys(partitions)
 
+    def archived(self, partition: int) -> int | None:
+        """Where the archive of a partition stands now. Blocks."""
+        return self._table.position(partition) if self._table.look() else None
+
     def end(self, partition: int) -> None:
         """Somebody else archives this partition from now on."""
         self._gathered.drop(partition)
