@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,10 @@ from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
 Moves = Mapping[int, tuple[int | None, int]]
 """By partition, the position before a commit (None: it has none yet) and the one after it."""
 TRIES = 5
+_ASKED = {"connect_timeout": "5s", "timeout": "30s", "max_retries": "3", "retry_timeout": "20s"}
+"""How long an object store is asked, unless the options say otherwise. By its client's own choice one request may last
+minutes, in which nobody hears what is wrong, no other topic is archived and no process ends; we ask again anyway."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class ArchiveTable:
 
     def __init__(self, place: str, topic: str, options: Mapping[str, str] | None = None) -> None:
         self.place, self.topic = place, topic
-        self._options = dict(options or {}) or None
+        said = {name.lower() for name in options or {}}
+        asked = {name: value for name, value in _ASKED.items() if "://" in place and name not in said}
+        self._options = {**asked, **(options or {})} or None
         self._table: DeltaTable | None = None
         self._known: dict[int, int | None] = {}  # positions in this snapshot; to ask for one reads the table's log
 
@@ -221,7 +228,8 @@ class ArchiveTable:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> ArchiveUnavailable:
-        return ArchiveUnavailable(f"The archive of {self.topic} at {self.place} does not answer: {error}")
+        why = " ".join(_COLOUR.sub("", str(error)).split())  # the object store's client draws a tree in colours
+        return ArchiveUnavailable(f"The archive of {self.topic} at {self.place} does not answer: {why}")
 
 
 def columns_of(table: DeltaTable) -> pl.Schema:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import socket
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +215,29 @@ def test_a_disk_that_takes_nothing_is_told_and_the_same_commit_gets_through_late
     table.create(COLUMNS)
     table.append(some(0, 2), {0: (None, 2)})
     assert offsets_in(table) == [0, 1]
+
+
+def test_an_object_store_that_answers_no_more_is_told_soon_and_in_one_line_without_its_keys() -> None:
+    came = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection = server.accept()[0]
+                    came.append(connection.recv(1 << 16))
+                    connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        keys = {"AWS_ACCESS_KEY_ID": "known-to-us", "AWS_SECRET_ACCESS_KEY": "known-to-us"}
+        options = {"AWS_ENDPOINT_URL": url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1", **keys}
+        shelf = Shelf("s3://bucket/archive", options)
+        with pytest.raises(ArchiveUnavailable, match=f"clicks.* does not answer: [^\x1b\n]*{url}") as raised:
+            shelf.table("clicks").look()
+
+    assert 1 <= len(came) <= 4
+    assert "known-to-us" not in f"{raised.value} {raised.value.__cause__} {shelf}"
 
 
 def test_what_the_log_has_lost_is_skipped_when_told_to(table: ArchiveTable) -> None:
