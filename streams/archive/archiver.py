@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from zlib import crc32
 
 from schemas import Codec, EventType
 from schemas.codec import SchemaSource
@@ -78,8 +79,11 @@ class Archiver:
         self._desks: dict[str, Desk] = {}
         self._stood: dict[Partition, str] = {}  # why a partition is not archived
         self._refused: dict[str, tuple[str, str]] = {}  # by topic, the schema and why it cannot be archived
+        self._lost: dict[Partition, int] = {}  # positions that the log does not hold
+        self._waiting: set[Partition] = set()  # nothing is read of these just now
+        self._begun: set[str] = set()
         self._held_back = False
-        self._look_due = 0.0
+        self._look_due = self._lost_due = 0.0
         self._known: dict[str, EventType] = {}
 
     @property
@@ -94,7 +98,7 @@ class Archiver:
         with ThreadPoolExecutor(COMMITS_AT_ONCE, thread_name_prefix="archive") as executor:
             while not stop.is_set():
                 self._look(time.monotonic())
-                self._desks = self._begun(executor)
+                self._desks = self._opened(executor)
                 if self._desks:
                     self._archive(stop)
                 else:
@@ -105,32 +109,38 @@ class Archiver:
         starts: dict[Partition, int | None] = {}
         for topic in {topic for topic, _ in partitions}:
             mine = [partition for at, partition in partitions if at == topic]
+            desk = self._desks[topic]
             try:
-                found = self._desks[topic].begin(mine)
+                found = desk.begin(mine)
             except ArchiveRefused as error:
-                self._refuse(self._desks[topic].event_type, error)
+                self._refuse(desk.event_type, error)
                 found = dict.fromkeys(mine)  # nothing of it is gathered
+            except ArchiveUnavailable as error:  # the other topics need not wait for this one
+                found = desk.put_off(mine, error, time.monotonic())
             starts |= {(topic, partition): position for partition, position in found.items()}
         return starts
 
     def revoked(self, partitions: list[Partition]) -> None:
         """Drop what is gathered of these: whoever is next reads it again."""
         for topic, partition in partitions:
+            at = (topic, partition)
             self._desks[topic].end(partition)
-            self._stood.pop((topic, partition), None)
+            self._stood.pop(at, None)
+            self._lost.pop(at, None)
+            self._waiting.discard(at)
 
     def lost(self, partitions: list[Partition]) -> None:
         """The same."""
         self.revoked(partitions)
 
-    def _begun(self, executor: ThreadPoolExecutor) -> dict[str, Desk]:
+    def _opened(self, executor: ThreadPoolExecutor) -> dict[str, Desk]:
         """A desk for each topic that asks for it and has events which an archive can hold."""
         desks: dict[str, Desk] = {}
         for topic, event_type in self._known.items():
             if self._refused.get(topic, ("", ""))[0] != event_type.text:
                 self._refused.pop(topic, None)
                 try:
-                    desks[topic] = Desk(event_type, self._shelf, executor)
+                    desks[topic] = Desk(event_type, self._shelf, executor, self._begun)
                 except (ArchiveRefused, SchemaError) as error:
                     self._refuse(event_type, error)
         return desks
@@ -138,17 +148,21 @@ class Archiver:
     def _archive(self, stop: Event) -> None:
         """Read until others are wanted, or one of these turns out not to be archivable."""
         known, types = self._known, {topic: desk.event_type for topic, desk in self._desks.items()}
-        self._stood, self._held_back = {}, False
-        consumer = Consumer(self._kafka, Codec(self._writers), self._group, self._member, types, self)
+        self._stood, self._lost, self._waiting, self._held_back = {}, {}, set(), False
+        # Kafka hands a static member that comes back its old share, also where it asks for other topics than before.
+        member = f"{self._member}-{crc32(' '.join(sorted(types)).encode()):08x}"
+        consumer = Consumer(self._kafka, Codec(self._writers), self._group, member, types, self)
         try:
             while not stop.is_set() and self._known == known and not self._refused.keys() & types.keys():
                 self._pass(consumer)
                 self._look(time.monotonic())
             self._finish(consumer)
+            consumer.leave()
         finally:
             consumer.close()
 
     def _pass(self, consumer: Consumer) -> None:
+        self._find_again(consumer, time.monotonic())
         items = self._polled(consumer)
         if self._writers.news:
             before, self._look_due = self._known, 0.0
@@ -158,9 +172,10 @@ class Archiver:
                 return  # what was read is read again, from where the archive stands
             self._writers.news = False
         for item in items:
-            readable = self._readable(consumer, item)
+            desk = self._desks[item.batch.topic]
+            readable = None if desk.waits else self._readable(consumer, item)
             if readable is not None and self._kept(consumer, readable):
-                self._desks[item.batch.topic].receive(readable, time.monotonic())
+                desk.receive(readable, time.monotonic())
         self._work(consumer, self._patience)
         self._hold_back(consumer)
         self._upkeep.look(self._desks.values(), time.monotonic())
@@ -186,7 +201,7 @@ class Archiver:
             at = (error.topic, error.partition)
             if at not in self._stood:
                 LOGGER.error("%s is archived no more: %s", error.topic, _outside(error))
-            self._stood[at] = _outside(error)
+            self._stood[at], self._lost[at] = _outside(error), error.position
         except (RegistryUnavailable, KafkaUnavailable, TopicMissing, ArchiveUnavailable) as error:
             LOGGER.warning("%s", error)
             time.sleep(0.1)
@@ -221,18 +236,38 @@ class Archiver:
             return False
         return True
 
+    def _find_again(self, consumer: Consumer, now: float) -> None:
+        """Read on where somebody has moved the archive past what its log has lost."""
+        if not self._lost or now < self._lost_due:
+            return
+        self._lost_due = now + LOOK
+        for at, stood in list(self._lost.items()):
+            topic, partition = at
+            desk = self._desks[topic]
+            try:
+                if (desk.archived(partition) or 0) > stood:  # so what was gathered of it is in the archive too
+                    found = desk.begin([partition])[partition]
+                    LOGGER.info("%s partition %d is archived again, from %s on.", topic, partition, found)
+                    del self._lost[at], self._stood[at]
+                    consumer.seek(topic, partition, found)
+            except (ArchiveUnavailable, ArchiveRefused) as error:
+                LOGGER.info("%s", error)
+
     def _hold_back(self, consumer: Consumer) -> None:
-        """Read nothing more while what is in memory waits for the archive."""
+        """Read nothing more while what is in memory waits for the archive, nor of a topic that waits for its own."""
         size = sum(desk.size for desk in self._desks.values())
-        places = [(topic, partition) for topic, desk in self._desks.items() for partition in desk.positions]
-        if size > self._memory and not self._held_back:
-            self._held_back = True
-            for place in places:
-                consumer.pause(*place)
-        elif self._held_back and size <= self._memory // 2:
-            self._held_back = False
-            for place in places:
-                consumer.resume(*place)
+        self._held_back = size > (self._memory // 2 if self._held_back else self._memory)
+        waiting = {
+            (topic, partition)
+            for topic, desk in self._desks.items()
+            if self._held_back or desk.waits
+            for partition in desk.positions
+        }
+        for place in waiting - self._waiting:
+            consumer.pause(*place)
+        for place in self._waiting - waiting:
+            consumer.resume(*place)
+        self._waiting = waiting
 
     def _finish(self, consumer: Consumer) -> None:
         """Archive what is gathered, unless that takes too long: then it is read again."""

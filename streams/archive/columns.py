@@ -19,6 +19,8 @@ OWN: Mapping[str, pl.DataType] = {
 }
 """The columns that each row of an archive has besides its event's: where it was in the log, when the log took it, and
 that day in UTC, by which the table is partitioned."""
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""The years 1 to 9999 in milliseconds since 1970."""
 
 
 def archived(kind: pl.DataType) -> pl.DataType:
@@ -44,22 +46,32 @@ def archived_schema(events: Mapping[str, pl.DataType], topic: str) -> dict[str, 
         events: those of its events.
 
     Raises:
-        ArchiveRefused: an event has a field with the name of a column of the archive's own, or two fields whose names
-            differ in their case alone.
+        ArchiveRefused: an event has a field with the name of a column of the archive's own, two fields whose names
+            differ in their case alone, or a record without fields.
     """
-    taken = set(OWN).intersection(events)
-    if taken:
-        raise ArchiveRefused(
-            f"Events of {topic} have a field {taken.pop()!r}, which an archive has for itself; rename it."
-        )
+    taken = next((name for name in events if name.lower() in OWN), None)
+    if taken is not None:
+        raise ArchiveRefused(f"Events of {topic} have a field {taken!r}, which an archive has for itself; rename it.")
+    _check_names(events, topic)
+    return {**{name: archived(kind) for name, kind in events.items()}, **OWN}
+
+
+def _check_names(fields: Mapping[str, pl.DataType], topic: str) -> None:
     names: dict[str, str] = {}
-    for name in events:
+    for name, kind in fields.items():
         other = names.setdefault(name.lower(), name)
         if other != name:
             raise ArchiveRefused(
                 f"Events of {topic} have the fields {other!r} and {name!r}; in an archive they are one."
             )
-    return {**{name: archived(kind) for name, kind in events.items()}, **OWN}
+        while isinstance(kind, pl.List):
+            kind = plain_type(kind.inner)
+        if isinstance(kind, pl.Struct):
+            if not kind.fields:
+                raise ArchiveRefused(
+                    f"Events of {topic} have {name!r}, a record without fields, which no file holds; give it one."
+                )
+            _check_names({field.name: plain_type(field.dtype) for field in kind.fields}, topic)
 
 
 def rows(
@@ -70,9 +82,12 @@ def rows(
     Args:
         frame: one row per event.
         offsets: of each in the log.
-        timestamps: the log's time of each, in milliseconds since 1970.
+        timestamps: the log's time of each, in milliseconds since 1970. It may be the producer's, and any number: one
+            outside of the years 1 to 9999, which few readers have, is brought to their ends.
     """
-    moments = pl.Series(TIMESTAMP, timestamps).cast(pl.Datetime("ms", "UTC")).cast(OWN[TIMESTAMP])
+    moments = (
+        pl.Series(TIMESTAMP, timestamps.clip(_FIRST_MS, _LAST_MS)).cast(pl.Datetime("ms", "UTC")).cast(OWN[TIMESTAMP])
+    )
     return frame.cast({name: archived(kind) for name, kind in frame.schema.items()}).with_columns(
         pl.lit(partition, pl.Int64).alias(PARTITION),
         pl.Series(OFFSET, offsets),

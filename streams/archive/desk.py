@@ -23,12 +23,15 @@ AGAIN = 1.0
 class Desk:
     """One commit of a topic is under way at a time. For one thread, but for the commit itself.
 
+    Args:
+        begun: the topics whose archive was there once, for all desks of a process.
+
     Attributes:
         positions: of the partitions that it reads, the next offset to gather; None = the beginning of the log.
         problem: why nothing is archived, if so.
     """
 
-    def __init__(self, event_type: EventType, shelf: Shelf, executor: Executor) -> None:
+    def __init__(self, event_type: EventType, shelf: Shelf, executor: Executor, begun: set[str]) -> None:
         self.event_type, self._shelf = event_type, shelf
         # One for this thread, and one for the commits.
         self._table, self._written = shelf.table(event_type.topic), shelf.table(event_type.topic)
@@ -40,7 +43,7 @@ class Desk:
         self._under_way: Future[None] | None = None
         self._kept_up: Future[None] | None = None
         self._due = 0.0
-        self._seen = self._fenced = False
+        self._begun, self._fenced = begun, False
 
     @property
     def size(self) -> int:
@@ -52,21 +55,38 @@ class Desk:
         """Whether all that was gathered is archived."""
         return self._commit is None and self._gathered.since is None
 
+    @property
+    def waits(self) -> bool:
+        """Whether nothing is gathered until `work` has found out where the archive stands."""
+        return self._fenced
+
     def begin(self, partitions: list[int]) -> dict[int, int | None]:
         """Read these partitions from where the archive stands; says where that is. Blocks."""
         if not self._table.look():
-            if self._seen:
+            if self.event_type.topic in self._begun:
                 raise ArchiveUnavailable(
                     f"The archive of {self.event_type.topic} at {self._table.place} is gone. Put it back, or start "
                     "again to begin another."
                 )
             self._table.create(self.event_type.frame_schema)
-        self._seen = True
+        self._begun.add(self.event_type.topic)
         found = {partition: self._table.position(partition) for partition in partitions}
         for partition in partitions:
             self._gathered.drop(partition)
         self.positions.update(found)
         return found
+
+    def put_off(self, partitions: list[int], why: Exception, now: float) -> dict[int, int | None]:
+        """Begin these partitions later, since the archive does not answer; says from where to read until then, which is
+        not gathered."""
+        self.positions.update(dict.fromkeys(partitions))
+        self._fenced, self._due = True, now + AGAIN
+        self._say(str(why), LOGGER.warning)
+        return dict.fromkeys(partitions)
+
+    def archived(self, partition: int) -> int | None:
+        """Where the archive of a partition stands now. Blocks."""
+        return self._table.position(partition) if self._table.look() else None
 
     def end(self, partition: int) -> None:
         """Somebody else archives this partition from now on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from streams.archive.columns import DATE, archived_schema, plain_type
 from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
@@ -19,6 +20,10 @@ from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
 Moves = Mapping[int, tuple[int | None, int]]
 """By partition, the position before a commit (None: it has none yet) and the one after it."""
 TRIES = 5
+_ASKED = {"connect_timeout": "5s", "timeout": "30s", "max_retries": "3", "retry_timeout": "20s"}
+"""How long an object store is asked, unless the options say otherwise. By its client's own choice one request may last
+minutes, in which nobody hears what is wrong, no other topic is archived and no process ends; we ask again anyway."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class ArchiveTable:
 
     def __init__(self, place: str, topic: str, options: Mapping[str, str] | None = None) -> None:
         self.place, self.topic = place, topic
-        self._options = dict(options or {}) or None
+        said = {name.lower() for name in options or {}}
+        asked = {name: value for name, value in _ASKED.items() if "://" in place and name not in said}
+        self._options = {**asked, **(options or {})} or None
         self._table: DeltaTable | None = None
         self._known: dict[int, int | None] = {}  # positions in this snapshot; to ask for one reads the table's log
 
@@ -131,7 +138,7 @@ class ArchiveTable:
                 self._commit(self._table, rows, moves)
                 self._known |= after
                 return
-            except (DeltaError, OSError) as error:
+            except Exception as error:  # not all that Delta's writer raises is a DeltaError
                 said = error
             self._table = None  # whether it got through is seen in a new snapshot
             self.look()
@@ -194,9 +201,16 @@ class ArchiveTable:
         write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=properties)
 
     def _check_types(self, table: DeltaTable, rows: pl.DataFrame) -> None:
-        """Delta's writer would turn values into the table's type as well as it can: 1.5 into 1."""
+        """Delta's writer would turn values into the table's type as well as it can: 1.5 into 1. It refuses names that
+        differ in their case, as if that could pass."""
         there = columns_of(table)
+        known = {name.lower(): name for name in there}
         for name, kind in rows.schema.items():
+            other = known.get(name.lower(), name)
+            if other != name:
+                raise ArchiveRefused(
+                    f"{self.topic}.{name} differs from the archive's column {other!r} in its case alone; rename it."
+                )
             if name in there and not _fits(kind, there[name]):
                 raise ArchiveRefused(
                     f"{self.topic}.{name} is {kind} now and {there[name]} in the archive, which keeps one type of each "
@@ -210,11 +224,12 @@ class ArchiveTable:
     def _answering(self) -> Iterator[None]:
         try:
             yield
-        except (DeltaError, OSError) as error:
+        except Exception as error:  # not all that it raises is a DeltaError
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> ArchiveUnavailable:
-        return ArchiveUnavailable(f"The archive of {self.topic} at {self.place} does not answer: {error}")
+        why = " ".join(_COLOUR.sub("", str(error)).split())  # the object store's client draws a tree in colours
+        return ArchiveUnavailable(f"The archive of {self.topic} at {self.place} does not answer: {why}")
 
 
 def columns_of(table: DeltaTable) -> pl.Schema:

@@ -53,7 +53,7 @@ class Upkeep:
             if self._keep_days:
                 delta.delete(f"{DATE} < '{_today() - dt.timedelta(days=self._keep_days)}'")
             delta.optimize.compact(target_size=FILE)
-            delta.vacuum(READ_FOR, dry_run=False, enforce_retention_duration=False)
+            delta.vacuum(READ_FOR, dry_run=False, enforce_retention_duration=False, full=True)
             delta.create_checkpoint()
             delta.cleanup_metadata()
         except DeltaError as error:

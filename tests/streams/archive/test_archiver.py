@@ -8,9 +8,11 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas import Codec, EventType, RegistryClient
-from streams import Kafka, Producer
+from streams import Consumer, Kafka, Producer, Topics
 from streams.archive import ArchiveTable, Shelf, scan
 from streams.errors import ArchiveBehind
 from tests.streams.archive.conftest import Running
@@ -161,6 +163,89 @@ def test_a_disk_that_is_gone_for_a_while_costs_nothing_but_time(
         until(lambda: not archiver.problems)
 
     assert numbers(scan(shelf.table(clicks.topic), clicks, None, Codec(registry))) == list(range(20))
+
+
+def test_the_archive_of_one_topic_that_cannot_be_read_holds_up_no_other(
+    registry: RegistryClient, topics: Topics, producer: Producer, clicks: EventType, shelf: Shelf, running: Running
+) -> None:
+    broken, table = EventType(f"{clicks.topic}-broken", CLICK, key="user"), shelf.table(clicks.topic)
+    topics.ensure(broken.topic, 2)
+    sent(producer, clicks, range(10))
+    sent(producer, broken, range(10))
+    log = Path(shelf.url) / broken.topic / "_delta_log"
+    log.mkdir(parents=True)
+    (log / f"{0:020}.json").write_text("no commit")
+    with running({clicks.topic: clicks, broken.topic: broken}) as archiver:
+        until(lambda: archived(table) == 10)
+        assert broken.topic in archiver.problems
+        (log / f"{0:020}.json").unlink()
+        until(lambda: not archiver.problems and archived(shelf.table(broken.topic)) == 10)
+
+    assert numbers(scan(shelf.table(broken.topic), broken, None, Codec(registry))) == list(range(10))
+
+
+def test_a_topic_that_asks_for_it_later_is_archived_too_also_after_a_kill(
+    topics: Topics, producer: Producer, clicks: EventType, shelf: Shelf, running: Running
+) -> None:
+    others = [EventType(f"{clicks.topic}-{name}", CLICK, key="user") for name in ("second", "third")]
+    wanted = {clicks.topic: clicks}
+    for other in others:
+        topics.ensure(other.topic, 2)
+        sent(producer, other, range(10))
+    with running(wanted), pytest.MonkeyPatch.context() as patch:
+        until(lambda: shelf.table(clicks.topic).look())
+        wanted[others[0].topic] = others[0]
+        until(lambda: archived(shelf.table(others[0].topic)) == 10)
+        patch.setattr(Consumer, "leave", lambda consumer: None)  # a process that is killed does not
+        wanted[others[1].topic] = others[1]
+        until(lambda: archived(shelf.table(others[1].topic)) == 10)
+
+
+def test_an_archive_that_is_gone_is_not_begun_anew_when_other_topics_are_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+    topics: Topics,
+    producer: Producer,
+    clicks: EventType,
+    shelf: Shelf,
+    running: Running,
+) -> None:
+    monkeypatch.setattr("streams.archive.archiver.PATIENCE", 0.1)
+    other, wanted, table = EventType(f"{clicks.topic}-other", CLICK, key="user"), {clicks.topic: clicks}, clicks.topic
+    topics.ensure(other.topic, 2)
+    sent(producer, clicks, range(10))
+    with running(wanted) as archiver:
+        until(lambda: archived(shelf.table(table)) == 10)
+        (Path(shelf.url) / table).rename(Path(shelf.url) / "away")
+        wanted[other.topic] = other
+        sent(producer, other, range(10))
+        sent(producer, clicks, range(10, 20))
+        until(lambda: archived(shelf.table(other.topic)) == 10)
+        until(lambda: "is gone" in archiver.problems.get(table, ""))
+        assert not (Path(shelf.url) / table).exists()
+        (Path(shelf.url) / "away").rename(Path(shelf.url) / table)
+        until(lambda: archived(shelf.table(table)) == 20)
+
+
+def test_it_goes_on_behind_a_hole_as_soon_as_that_is_skipped(
+    cluster: Kafka, registry: RegistryClient, producer: Producer, clicks: EventType, shelf: Shelf, running: Running
+) -> None:
+    table = shelf.table(clicks.topic)
+    sent(producer, clicks, range(10), users=1)
+    with running({clicks.topic: clicks}):
+        until(lambda: archived(table) == 10)
+    partition = next(at for at in range(4) if table.position(at))
+    sent(producer, clicks, range(10, 30), users=1)
+    admin = AdminClient(cluster.client({}, {}))
+    for done in admin.delete_records([TopicPartition(clicks.topic, partition, 20)]).values():
+        done.result()
+    with running({clicks.topic: clicks}) as archiver:
+        until(lambda: archiver.problems)
+        assert "its log begins at 20" in " ".join(archiver.problems.values())
+        assert shelf.table(clicks.topic).skip(partition, 20) == 10
+        until(lambda: archived(table) == 20)
+        assert not archiver.problems
+
+    assert numbers(scan(table, clicks, cluster, Codec(registry))) == [*range(10), *range(20, 30)]
 
 
 def test_a_hole_between_archive_and_log_is_told_and_never_passed_over(

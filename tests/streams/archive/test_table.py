@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -111,11 +116,27 @@ def test_a_wider_number_fits_and_another_type_is_refused_before_it_is_bent(table
     assert rows_in(table)["number"].to_list() == [0, 2**40]
 
 
+def test_a_new_field_that_differs_from_a_column_in_its_case_alone_is_refused(table: ArchiveTable) -> None:
+    with pytest.raises(
+        ArchiveRefused, match=r"clicks\.User differs from the archive's column 'user' in its case alone"
+    ):
+        table.append(some(0, 1, User=pl.Series(["u"])), {0: (None, 1)})
+
+
+def test_whatever_keeps_the_writer_from_writing_is_told_as_the_archives(table: ArchiveTable) -> None:
+    twins = pl.Series([{"a": 1, "A": 2}])
+    with pytest.raises(ArchiveUnavailable, match="clicks"):
+        table.append(some(0, 1, seen=twins), {0: (None, 1)})
+
+
 @pytest.mark.parametrize(
     ("columns", "why"),
     [
         ({"_offset": pl.Int64()}, "_offset"),
+        ({"_Offset": pl.Int64()}, "_Offset"),
         ({"User": pl.String(), "user": pl.String()}, "'User' and 'user'"),
+        ({"seen": pl.List(pl.Struct({"At": pl.Int64(), "at": pl.Int64()}))}, "'At' and 'at'"),
+        ({"seen": pl.Struct({})}, "'seen', a record without fields"),
     ],
 )
 def test_events_that_an_archive_cannot_hold_are_refused(
@@ -142,6 +163,36 @@ def test_tidying_leaves_rows_and_positions_and_removes_what_is_too_old(table: Ar
     assert offsets_in(table) == list(range(3, 10))
 
 
+def test_files_of_writers_that_died_before_their_commit_are_removed_a_day_later(tmp_path: Path) -> None:
+    table = Shelf(str(tmp_path)).table("clicks")
+    table.create(COLUMNS)
+    table.append(some(0, 3), {0: (None, 3)})
+    old, new = (next(Path(table.place).glob("_date=*")) / f"{name}.parquet" for name in ("old", "new"))
+    for file, hours in ((old, 25), (new, 23)):
+        some(0, 3).write_parquet(file)
+        moment = time.time() - 3_600 * hours
+        os.utime(file, (moment, moment))
+
+    Upkeep().done(table)
+
+    assert (old.exists(), new.exists()) == (False, True)
+    assert offsets_in(table) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("moment", [-(2**62), -99_999_999_999_999, -1, 1_764_000_000_000_000, 2**62])
+def test_a_time_that_no_log_can_have_taken_an_event_at_stops_no_archive(tmp_path: Path, moment: int) -> None:
+    table = Shelf(str(tmp_path)).table("clicks")
+    table.create(COLUMNS)
+    frame = pl.DataFrame({"user": ["u"], "number": [1]})
+    table.append(rows(frame, 0, np.array([0]), np.array([moment])), {0: (None, 1)})
+    Upkeep().done(table)
+
+    found = rows_in(table)
+    assert found["_offset"].to_list() == [0]
+    assert 1 <= found["_timestamp"].item().year <= 9_999
+    assert table.size()["first_day"] == found["_date"].item()
+
+
 def test_a_writer_goes_on_while_files_are_joined(table: ArchiveTable, shelf: Shelf) -> None:
     writer = shelf.table("clicks")
     for at in range(4):
@@ -164,6 +215,29 @@ def test_a_disk_that_takes_nothing_is_told_and_the_same_commit_gets_through_late
     table.create(COLUMNS)
     table.append(some(0, 2), {0: (None, 2)})
     assert offsets_in(table) == [0, 1]
+
+
+def test_an_object_store_that_answers_no_more_is_told_soon_and_in_one_line_without_its_keys() -> None:
+    came = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection = server.accept()[0]
+                    came.append(connection.recv(1 << 16))
+                    connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        keys = {"AWS_ACCESS_KEY_ID": "known-to-us", "AWS_SECRET_ACCESS_KEY": "known-to-us"}
+        options = {"AWS_ENDPOINT_URL": url, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1", **keys}
+        shelf = Shelf("s3://bucket/archive", options)
+        with pytest.raises(ArchiveUnavailable, match=f"clicks.* does not answer: [^\x1b\n]*{url}") as raised:
+            shelf.table("clicks").look()
+
+    assert 1 <= len(came) <= 4
+    assert "known-to-us" not in f"{raised.value} {raised.value.__cause__} {shelf}"
 
 
 def test_what_the_log_has_lost_is_skipped_when_told_to(table: ArchiveTable) -> None:
