@@ -10,7 +10,7 @@ import pytest
 
 from learners import FrameLearner, stream
 from learners.plan import ROWS_PER_COMMIT
-from learners.unit import State, Unit
+from learners.unit import Bury, State, Unit
 from storage import Claim, Counters, Memory, StorageUnavailable, Writes
 from storage.unit import Outcome
 from streams import Batch
@@ -128,8 +128,8 @@ def test_what_waits_is_folded_in_its_order_whenever_a_commit_arrives(
     assert second is not None
     stage.partition.receive(first)
 
-    def advance_and_land(self: Unit, batch: Batch) -> None:
-        advance(self, batch)
+    def advance_and_land(self: Unit, batch: Batch, bury: Bury) -> None:
+        advance(self, batch, bury)
         memory.open.set()
         assert unit.flight is not None
         unit.flight.result(20)
