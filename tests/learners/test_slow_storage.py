@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Event
 
 import pytest
+from confluent_kafka import Message
 
 from learners import FrameLearner, stream
 from learners.plan import ROWS_PER_COMMIT
@@ -184,6 +186,19 @@ def test_commits_are_cut_by_bytes_too_and_what_is_not_committed_is_known_in_byte
     assert stage.partition.size == 0
     assert max(memory.sizes) < 8 * 1024 * 1024
     assert sum(map(len, learned(memory, Wide)["all"])) == 400 * 50_000
+
+
+def test_messages_that_wait_with_their_events_are_counted_too(make_stage: Callable[..., Stage]) -> None:
+    memory = Slow()
+    stage = make_stage(Log(ratings(12_000)), memory, [Each])
+    first, second = stage.log.poll(6_000), stage.log.poll(6_000)
+    assert first is not None
+    assert second is not None
+    stage.partition.receive(first)
+    messages = [Message(value=bytes(1_000))] * second.batch.rows
+    stage.partition.receive(replace(second, batch=replace(second.batch, messages=messages)))
+    assert stage.partition.size > 6_000 * 1_000
+    memory.open.set()
 
 
 def test_without_memory_for_more_events_nothing_is_read(make_stage: Callable[..., Stage]) -> None:
