@@ -22,7 +22,8 @@ from storage.formats.emitted import Emitted
 from storage.formats.marks import Marks
 from storage.formats.seen import Seen
 from storage.formats.sessions import Sessions
-from storage.formats.watermark import SUFFIX, Watermark
+from storage.formats.watermark import Watermark
+from storage.kept import EMITTED, EVENT_TIME, MARKS, SEEN
 
 
 class Contract(Protocol):
@@ -112,22 +113,23 @@ class Declaration:
         event_type = _split(learner, declared, source)
         time_field = _time_field(learner, declared, event_type)
         _check_sessions(learner, declared, storages)
+        derived, late = event_type is not source, declared.late
         return cls(
             learner,
             event_type,
             storages,
-            _events(learner, event, event_type) if learner.by_event else None,
-            time_field,
-            declared.order == "total",
-            declared.stop_at,
-            _seen(learner, declared, event_type) if declared.drop_repeats else None,
-            _marks(learner) if declared.emitted or declared.topic in emitted or event_type is not source else None,
-            emits,
-            Emitted(f"{learner.name}_emitted") if emits else None,
-            None if event_type is source else source,
-            declared.emitted,
-            declared.late,
-            Watermark(learner.name + SUFFIX, declared.late.allowed_ms) if declared.late is not None else None,
+            events=_events(learner, event, event_type) if learner.by_event else None,
+            time_field=time_field,
+            total_order=declared.order == "total",
+            stop_at=declared.stop_at,
+            seen=_seen(learner, declared, event_type) if declared.drop_repeats else None,
+            marks=_marks(learner) if declared.emitted or declared.topic in emitted or derived else None,
+            emits=emits,
+            emitted=Emitted(learner.name + EMITTED) if emits else None,
+            source=source if derived else None,
+            source_emitted=declared.emitted,
+            late=late,
+            watermark=None if late is None else Watermark(learner.name + EVENT_TIME, late.allowed_ms),
         )
 
     def in_one_order(self) -> Declaration:
@@ -150,6 +152,11 @@ class Declaration:
     def kept(self) -> list[Format]:
         """What is kept of its streams beside its storages, where the state is: no `learn` sees it."""
         return [form for form in (self.seen, self.marks, self.watermark, self.emitted) if form is not None]
+
+    @property
+    def placed(self) -> list[Format]:
+        """What says where it lives: its storages, or what is kept where it has none, as its position is there."""
+        return list(self.storages.values()) or self.kept
 
     def descriptors(self, generation: int) -> list[Descriptor]:
         """What its storages say of themselves when their rows are of this generation."""
@@ -265,7 +272,7 @@ def _split(learner: type[Contract], declared: Stream, source: EventType) -> Even
 
 
 def _marks(learner: type[Contract]) -> Marks:
-    return Marks(f"{learner.name}_marks")
+    return Marks(learner.name + MARKS)
 
 
 def _check_sessions(learner: type[Contract], declared: Stream, storages: Mapping[str, Format]) -> None:
@@ -306,7 +313,7 @@ def _seen(learner: type[Contract], declared: Stream, event_type: EventType) -> S
             "be on two partitions; give the event type a key, which may be its id."
         )
     try:
-        return Seen(f"{learner.name}_seen_ids", declared.drop_repeats)
+        return Seen(learner.name + SEEN, declared.drop_repeats)
     except FormatRefused as error:
         raise LearnerRefused(f"Learner {learner.name} cannot drop repeats so: {error}") from error
 

@@ -8,11 +8,20 @@ from dataclasses import dataclass, replace
 from learners.declaration import Declaration
 from learners.errors import LearnerRefused
 from learners.placement import Placement
-from storage import Address, Descriptor, Technology, UnitState
+from storage import Address, Descriptor, Format, Technology, UnitState
 from storage.compound import Compound
+from storage.formats.marks import Marks
+from storage.formats.seen import Seen
 from storage.formats.sessions import Sessions
+from storage.formats.watermark import Watermark
 from storage.technologies import kind
 from storage.technology import Commits
+
+_KEEPS: Mapping[type[Format], str] = {
+    Seen: "drops repeated events and keeps their ids",
+    Marks: "reads what learners emit and keeps how far it has folded each",
+    Watermark: "keeps its watermark",
+}
 
 
 @dataclass(frozen=True)
@@ -43,8 +52,7 @@ class Homes:
             LearnerRefused: a technology is not set up, or the learner's `state` is none of them.
         """
         placement = placement or Placement()
-        homes = declaration.storages.values() or declaration.kept  # who only emits has a position all the same
-        places = {form.storage: placement.of(form) for form in homes}
+        places = {form.storage: placement.of(form) for form in declaration.placed}
         names = list(dict.fromkeys(places.values()))
         for name in names:
             if name not in technologies:
@@ -59,7 +67,7 @@ class Homes:
         _must_hold_sessions(declaration, places, state)
         for form in declaration.kept:
             if form.reads_back:
-                _must_read_back(declaration, state)
+                _must_read_back(declaration, form, state)
             numbers[form.storage] = 0
         return cls(declaration, tuple(technologies[name] for name in ordered), numbers)
 
@@ -155,13 +163,12 @@ class Homes:
         return self.places[address.storage]
 
 
-def _must_read_back(declaration: Declaration, state: str) -> None:
-    """Raise LearnerRefused where the ids of events, or its watermarks, cannot be kept beside the state."""
+def _must_read_back(declaration: Declaration, form: Format, state: str) -> None:
+    """Raise LearnerRefused where what is kept of its streams cannot be beside the state."""
     if why := kind(state).lacks.get("load"):
-        what = "drops repeated events and keeps their ids" if declaration.seen else "keeps its watermark"
         raise LearnerRefused(
-            f"Learner {declaration.name} {what} where its state is, in {state}, from which no row is read back while "
-            f"folding: {why}. Give it a storage in another technology, and name that as its `state`."
+            f"Learner {declaration.name} {_KEEPS[type(form)]} where its state is, in {state}, from which no row "
+            f"is read back while folding: {why}. Give it a storage in another technology, and name that as its `state`."
         )
 
 

@@ -14,6 +14,8 @@ from schemas import EventType
 from streams import MOST_EMITTED
 
 _NONE = np.empty(0, np.int64)
+_AROUND = 200
+"""Bytes that Python's objects around one event take, about."""
 
 
 class Outgoing(NamedTuple):
@@ -41,10 +43,12 @@ class Outbox:
 
     Attributes:
         at: the offset of the event being folded, where events are folded one by one.
+        size: about how many bytes of memory its events take.
     """
 
     def __init__(self) -> None:
         self.at: int | None = None
+        self.size = 0
         self._offsets = _NONE
         self._numbers: Counter[tuple[str, int]] = Counter()
         self._collected: dict[str, list[Outgoing]] = {}
@@ -74,11 +78,12 @@ class Outbox:
 
     def add(self, event: Outgoing) -> None:
         """One more event."""
+        self.size += len(event.body) + _AROUND
         self._collected.setdefault(event.event_type.topic, []).append(event)
 
     def take(self) -> list[Outgoing]:
         """Hand all over, those of each topic in the order of what they were emitted for."""
-        found, self._collected = self._collected, {}
+        found, self._collected, self.size = self._collected, {}, 0
         return list(_in_order(found))
 
 

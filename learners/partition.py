@@ -68,8 +68,7 @@ class Partition:
     @property
     def size(self) -> int:
         """About how many bytes of memory is read and not committed."""
-        waiting = sum(int(item.batch.frame.estimated_size()) for item in self._waiting)
-        return waiting + sum(unit.size for unit in self.units)
+        return sum(map(_memory, self._waiting)) + sum(unit.size for unit in self.units)
 
     @property
     def held_up(self) -> list[Future[None]]:
@@ -220,3 +219,8 @@ class Partition:
         positions = [unit.position for unit in self._active()]
         known = [position for position in positions if position is not None]
         return min(known) if known and len(known) == len(positions) else None
+
+
+def _memory(item: Fetched) -> int:
+    """Bytes of a frame, and of the messages that are kept for late events, or to be passed on."""
+    return int(item.batch.frame.estimated_size()) + sum(map(len, item.messages or item.batch.messages))

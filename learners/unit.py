@@ -282,8 +282,9 @@ class Unit:
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
         self._bury_late()
-        self._pending = self._fold.session.writes.size
-        self._weight = weight(self._fold.session.writes.rows, self._pending) + len(self._fold.outbox)
+        writes, outbox = self._fold.session.writes, self._fold.outbox
+        self._pending = writes.size + outbox.size
+        self._weight = weight(writes.rows + len(outbox), self._pending)
         if self._hurdle is None:
             self._size = self._size.after(part.rows, max(0, self._weight - before))
 
@@ -331,7 +332,7 @@ class Unit:
             return
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
-        self._full, self._flying = False, commit.writes.size
+        self._full, self._flying = False, commit.writes.size + self._fold.outbox.size
         self._weight = self._pending = 0
         self._reads_back, self._reads = self._reads, False
         send, emitted = partial(self._send, commit), self._fold.outbox.take()

@@ -62,7 +62,7 @@ class LagMeter:
         self._derived = any(item.source is not None for item in learners)
         self._runner = asyncio.Runner()  # Ctrl-C cancels what it runs, and leaves no task behind
         placed = placement(product, platform.settings)
-        self._technologies = {placed.of(form) for item in learners for form in item.storages.values() or item.kept}
+        self._technologies = {placed.of(form) for item in learners for form in item.placed}
         self._opened = AsyncExitStack()
         self._catalogue = self._runner.run(self._opened.enter_async_context(platform.catalogue()))
 

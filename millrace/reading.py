@@ -60,9 +60,9 @@ def _reader(product: str, declaration: Declaration, storages: list[str]) -> Read
     return Reader(
         learner=declaration.name,
         version=declaration.learner.version,
-        topic=declaration.topic,
+        topic=declaration.asked,  # whose bytes a derived topic has
         storages=tuple(storages),
         emits=tuple(item.topic for item in declaration.emits.values()),
         product=product,
-        schema=dict(declaration.event_type.schema),
+        schema=dict((declaration.source or declaration.event_type).schema),
     )

@@ -23,7 +23,7 @@ class Reader(msgspec.Struct, frozen=True):
 
     Attributes:
         learner, version: its name, and which version of it.
-        topic: what it folds.
+        topic: what it folds, or what that is derived from.
         storages: what it writes, "redis/ranking/popular"; a storage's versions come and go, so without one.
         emits: topics that it sends events to.
         product: whose learner it is.

@@ -99,8 +99,8 @@ class RegistryClient:
             readers: whether our registry counts those who read the topic now too.
         """
         place = f"/compatibility/subjects/{quote(event_type.subject, safe='')}/versions?verbose=true"
+        place += "" if readers else "&readers=false"
         try:
-            place += "" if readers else "&readers=false"
             return self._ask("POST", place, _broken, {"schema": event_type.text})
         except UnknownSchema:
             return []  # some registries know no compatibility with a subject that does not exist
@@ -114,7 +114,7 @@ class RegistryClient:
         try:
             return self._ask("POST", place, lambda answer: int(answer["id"]), {"schema": event_type.text})
         except IncompatibleSchema as error:
-            reasons = [reason for reason in self.check(event_type) if reason != _UNSAID]
+            reasons = [reason for reason in self.check(event_type, readers) if reason != _UNSAID]
             raise IncompatibleSchema(event_type.subject, reasons or error.messages) from None
 
     def _version(self, subject: str, number: str) -> Version | None:

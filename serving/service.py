@@ -146,7 +146,7 @@ class Service:
         self.answering = Answering(*known, self.admission, remembered)
         self._following = Following(catalogue, self.endpoints, provenance)
         counted = (self.metrics, self.decisions, self.answering.shadowing)
-        self._health = HealthRoutes(self.endpoints, *counted, catalogue, self._refused)
+        self._health = HealthRoutes(self.endpoints, *counted, catalogue, self._events_text)
         self.storages = Storages(catalogue, technologies or {}, self._changed)
         self._retention = retention or Retention()
         self.measurements = Measurements(
@@ -216,7 +216,7 @@ class Service:
         ]
         return [*routes, *docs(self._openapi), *self._console(Trials(self.endpoints, answering))]
 
-    def _refused(self) -> str:
+    def _events_text(self) -> str:
         """What was refused, and what came late, for Prometheus."""
         flow = self.measurements.flow()
         return refused_text(flow) + event_time_text(flow)
@@ -241,26 +241,19 @@ class Service:
         return {name: found.document for name, found in self.answering.shadowing.comparisons.items()}
 
     def _console(self, trials: Trials) -> list[BaseRoute]:
-        page = ExperimentsPage(self.experiments, self.served, lambda: self.endpoints.fit, self._compared)
-        login = Login(self.access, self.audit)
         watched = self._watched
         tails = None if watched.looking is None else Tails(watched.looking)
-        refused = None if watched.refused is None else StreamsPage(watched.refused, tails)
-        found = None if watched.looking is None else FlowPage(watched.looking)
-        schemas = None if watched.registered is None else SchemasPage(watched.registered)
         return console(
-            *(
-                self.measurements,
-                watched.pages,
-                self.storages,
-                self._retention,
-                trials,
-                page,
-                login,
-                refused,
-                schemas,
-                found,
-            )
+            self.measurements,
+            watched.pages,
+            self.storages,
+            self._retention,
+            trials,
+            ExperimentsPage(self.experiments, self.served, lambda: self.endpoints.fit, self._compared),
+            Login(self.access, self.audit),
+            streams=None if watched.refused is None else StreamsPage(watched.refused, tails),
+            schemas=None if watched.registered is None else SchemasPage(watched.registered),
+            flow=None if watched.looking is None else FlowPage(watched.looking),
         )
 
     @asynccontextmanager

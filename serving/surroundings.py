@@ -43,9 +43,19 @@ class Events:
 
 @dataclass(frozen=True)
 class Watched:
-    """What the console shows beside answers and storages: topics and their ends, other servers, products' pages, and
-    the file that keeps how lifts went, what became of events that were refused, what is registered and who reads it,
-    the logs that it looks into; and where this service tells what it reads itself."""
+    """What the console shows beside answers and storages.
+
+    Attributes:
+        topics: and where they end.
+        names: of the topics that are shown, in their order; the others are not.
+        probes: of other servers, by their names.
+        pages: of products.
+        lifts: the file that keeps how lifts went.
+        refused: what became of events that were refused.
+        registered: what is registered, and who reads it.
+        told: where this service tells what it reads itself.
+        looking: the logs that it looks into.
+    """
 
     topics: Topics = field(default_factory=NoTopics)
     names: Sequence[str] = ()

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from schemas import MillraceError, decode_record
 from storage.catalogue import Catalogue
 from storage.descriptor import Descriptor
-from storage.formats.watermark import SUFFIX, EventTime
+from storage.formats.watermark import EventTime
+from storage.kept import EVENT_TIME, kept
 from storage.unit import UnitId
 
 
@@ -30,16 +31,12 @@ async def event_times(catalogue: Catalogue) -> list[UnitTime]:
     found: list[UnitTime] = []
     for item in catalogue.storages():
         alias = catalogue.alias(item)
-        if _is_kept(item) and alias is not None and alias.version == item.version:
+        if kept(item) == EVENT_TIME and alias is not None and alias.version == item.version:
             try:
                 found += await _of(catalogue, item)
             except MillraceError:
                 continue
     return found
-
-
-def _is_kept(item: Descriptor) -> bool:
-    return item.format == "records" and item.name.endswith(SUFFIX) and "allowed_ms" in item.options
 
 
 async def _of(catalogue: Catalogue, item: Descriptor) -> list[UnitTime]:

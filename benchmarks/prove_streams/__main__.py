@@ -6,22 +6,15 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.course import Figures, Part, measured, sized
 from benchmarks.prove_streams import chained, faust_example, freshness, memory, rates, recovery
 from benchmarks.prove_streams.extent import PROOF, QUICK, Extent
-from benchmarks.report import attempt, conclude, say, shortcomings
+from benchmarks.report import conclude, shortcomings
 
-Figures = Mapping[str, float | None]
-Part = Callable[[Path, Extent], Figures]
-"""Measures in a folder of its own, starts and ends all that it needs there, and returns what it has measured."""
-
-PARTS: Mapping[str, Part] = {
+PARTS: Mapping[str, Part[Extent]] = {
     "rates": rates.measure,
     "memory": memory.measure,
     "freshness": freshness.measure,
@@ -59,18 +52,8 @@ MOST = {
 
 def main(arguments: Sequence[str]) -> None:
     """Run the parts that are named, or all, and print their figures; the exit code is 1 where they prove too little."""
-    names = [name for name in arguments if name != "--quick"]
-    extent = PROOF if len(names) == len(arguments) else QUICK
-    figures: dict[str, float | None] = dict.fromkeys(KEYS)
-    with tempfile.TemporaryDirectory(prefix="millrace-proof-") as place:
-        for name in names or PARTS:
-            begun, folder = time.monotonic(), Path(place) / name
-            found: Figures = attempt(partial(PARTS[name], folder, extent), {})
-            unknown = found.keys() - figures.keys()
-            if unknown:
-                raise KeyError(f"{name} answers for what is no key of the proof: {', '.join(unknown)}")
-            figures |= found
-            say(f"{name}: {dict(found)} ({time.monotonic() - begun:.0f} s)")
+    names, extent = sized(arguments, PROOF, QUICK)
+    figures = measured(PARTS, names, KEYS, extent)
     least = LEAST | {"faust_events": extent.faust_events}
     conclude(nested(figures), shortcomings(figures, least, MOST))
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from schemas.errors import MillraceError
 from serving.measurements import Flow, Found, Measurements
 from serving.threads import Threads
+from storage.kept import SEEN, kept
 from streams.letter import hex_dump
 from streams.logged import Told, as_json
 from streams.looking import Answer, Known, Looking, Search
@@ -22,8 +23,6 @@ PATIENCE = 20.0
 """Seconds that a page waits for what is found."""
 DUMPED = 256
 """Bytes that are shown of an event that cannot be read."""
-SEEN = "_seen_ids"
-"""The records in which a learner that drops repeats keeps ids, after its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +111,9 @@ def _shown(flow: Flow, found: Found, known: Known) -> Shown:
         return Shown(None, "", "", known)
     folded = {passage.learner.title: passage.learner.name for passage in found.passages if passage.folded}
     written = [item for item in flow.storages if item.descriptor.writer in folded]
-    drops = {item.descriptor.name.removesuffix(SEEN) for item in written if item.descriptor.name.endswith(SEEN)}
+    drops = {item.descriptor.name.removesuffix(SEEN) for item in written if kept(item.descriptor) == SEEN}
     names = sorted(set(folded.values()))
-    own = [item for item in written if not item.descriptor.name.endswith(SEEN)] if event.event.key_text else []
+    own = [item for item in written if not kept(item.descriptor)] if event.event.key_text else []
     return Shown(
         event,
         as_json(event.value, 2) if event.value is not None else "",

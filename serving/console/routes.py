@@ -56,17 +56,16 @@ def console(
     trials: Trials | None = None,
     experiments: ExperimentsPage | None = None,
     login: Login | None = None,
-    refused: StreamsPage | None = None,
+    streams: StreamsPage | None = None,
     schemas: SchemasPage | None = None,
-    found: FlowPage | None = None,
+    flow: FlowPage | None = None,
 ) -> list[BaseRoute]:
     """Routes of the console: mounted at /console, with `/` leading to its Flow page.
 
     `storages` are looked at and changed on their page, and `retention` is the rule that it tells of; without them it
     shows only what is measured. By `trials` endpoint types are asked on theirs; on that of `experiments` these are
-    changed. `login` is where its readers show their keys. On the page of `refused` dead letters are looked at and put
-    back, on that of `found` events are looked for.
-    `schemas` is the page over what is registered, where there is a registry.
+    changed. `login` is where its readers show their keys. `streams` shows dead letters and puts them back, `schemas`
+    what is registered; `flow` is Flow with a search for events.
 
     `measurements` must be running (`Measurements.run`) for anything to be live. `pages` are those of data products; a
     page's template is read at every request, so that its author sees a saved change on the next reload.
@@ -74,9 +73,9 @@ def console(
     browsed = [] if storages is None else [StoragesPage(storages, retention or Retention()).page()]
     asked = [] if trials is None else [endpoints_page.EndpointsPage(trials).page()]
     changed = [] if experiments is None else [experiments.page()]
-    replayed = [] if refused is None else [refused.page()]
+    replayed = [] if streams is None else [streams.page()]
     registered = [] if schemas is None else [schemas.page()]
-    looked = [] if found is None else [found.page()]
+    looked = [] if flow is None else [flow.page()]
     own = {
         page.path: page
         for page in (*PAGES[:2], *registered, *PAGES[2:], *looked, *replayed, *browsed, *asked, *changed)

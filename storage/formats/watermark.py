@@ -13,8 +13,6 @@ from storage.address import Address
 from storage.formats.records import Records
 from storage.session import Session
 
-SUFFIX = "_event_time"
-"""What the name of such a storage ends with, after its learner's."""
 BEGINNING = -(2**62)
 """Before every event, in ms since 1970."""
 

@@ -81,7 +81,7 @@ def stage(logs: Logs, tails: Tails) -> Stage:
     stage.topics.highs[logs.clicks.topic, 0] = 5
     stage.learner("popular", 3, logs.clicks.topic)
     pages = StreamsPage(logs.refused, tails), FlowPage(logs.looking)
-    stage.routes = console(stage.measurements, (), stage.storages, refused=pages[0], found=pages[1])
+    stage.routes = console(stage.measurements, (), stage.storages, streams=pages[0], flow=pages[1])
     return stage
 
 

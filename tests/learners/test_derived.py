@@ -19,6 +19,7 @@ from learners.repartition import Repartition, with_repartitions
 from learners.unit import State
 from schemas import Record
 from storage import Counters, Memory, Records
+from storage.technologies import opened
 from streams import Batch, Source
 from streams.sources import sources_of
 from tests.learners.conftest import MakeUnit
@@ -174,6 +175,16 @@ def test_the_partitions_of_an_emitted_topic_cannot_change() -> None:
                 Homes.single(likes, memory).declare()
         else:
             Homes.single(likes, memory).declare()
+
+
+def test_marks_are_not_kept_where_no_row_is_read_back() -> None:
+    class Elsewhere(FrameLearner):
+        liked = stream("liked", emitted=True)
+        fans = Counters("fans", technology="search")
+
+    technologies = {"search": opened("search", "http://127.0.0.1:9")}
+    with pytest.raises(LearnerRefused, match=r"elsewhere reads what learners emit .* no row is read back"):
+        Homes.of(Declaration.of(Elsewhere, TYPES), technologies)
 
 
 def test_another_products_emissions_are_told_when_they_are_said_to_be() -> None:

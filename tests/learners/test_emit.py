@@ -177,17 +177,37 @@ class Slow:
         return emission
 
 
+class Tale(Event, topic="tales", key="item"):
+    """Something long was said of a film."""
+
+    item: str
+    text: str
+
+
+class Tales(EventLearner[Rating]):
+    """Emits 50,000 bytes for each event."""
+
+    tales = emit(Tale)
+
+    def learn(self, event: Rating) -> None:
+        self.tales.emit_one(Tale(event.item, "x" * 50_000))
+
+
 @pytest.fixture
 def emitting(committer: ThreadPoolExecutor) -> tuple[Unit, Slow, Memory]:
     """A claimed unit of `Likes`."""
     memory, slow = Memory(), Slow()
-    [declaration] = declarations([Likes], TYPES)
+    return made(Likes, committer, memory, slow), slow, memory
+
+
+def made(learner: type[Any], committer: ThreadPoolExecutor, memory: Memory, slow: Slow) -> Unit:
+    [declaration] = declarations([learner], TYPES)
     for descriptor in declaration.descriptors(1):
         memory.declare(descriptor)
-    unit_id = UnitId("likes", 1, 1, "ratings", 0)
+    unit_id = UnitId(learner.name, 1, 1, "ratings", 0)
     unit = Unit(unit_id, declaration, memory, committer, Trace(None), 0.0, slow)
     unit.claim()
-    return unit, slow, memory
+    return unit
 
 
 def batch(count: int) -> Batch:
@@ -208,6 +228,25 @@ def test_nothing_is_committed_before_kafka_has_all_that_was_emitted(emitting: tu
             acknowledge(None)
         slow.acknowledge.clear()
     assert (position, claims, unit.claims) == (20, 1, 1)
+
+
+def test_what_is_emitted_counts_in_bytes_too_and_no_more_is_held_than_two_commits(
+    committer: ThreadPoolExecutor,
+) -> None:
+    memory, slow = Memory(), Slow()
+    unit = made(Tales, committer, memory, slow)
+    unit.advance(batch(400))
+    assert unit.position is not None
+    assert 0 < unit.position < 400
+    assert unit.size < 10_000_000
+    while unit.committed != 400:
+        unit.advance(batch(400))
+        for acknowledge in slow.acknowledge:
+            acknowledge(None)
+        slow.acknowledge.clear()
+        unit.settle()
+        assert unit.size < 10_000_000
+    assert (len(slow.sent), unit.size, unit.claims) == (400, 0, 1)
 
 
 def test_what_kafka_has_not_taken_is_emitted_again_and_alike(emitting: tuple[Unit, Slow, Memory]) -> None:

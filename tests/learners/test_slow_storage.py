@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Event
 
 import pytest
+from confluent_kafka import Message
 
 from learners import FrameLearner, stream
 from learners.plan import ROWS_PER_COMMIT
-from learners.unit import State, Unit
+from learners.unit import Bury, State, Unit
 from storage import Claim, Counters, Memory, StorageUnavailable, Writes
 from storage.unit import Outcome
 from streams import Batch
@@ -128,8 +130,8 @@ def test_what_waits_is_folded_in_its_order_whenever_a_commit_arrives(
     assert second is not None
     stage.partition.receive(first)
 
-    def advance_and_land(self: Unit, batch: Batch) -> None:
-        advance(self, batch)
+    def advance_and_land(self: Unit, batch: Batch, bury: Bury) -> None:
+        advance(self, batch, bury)
         memory.open.set()
         assert unit.flight is not None
         unit.flight.result(20)
@@ -184,6 +186,19 @@ def test_commits_are_cut_by_bytes_too_and_what_is_not_committed_is_known_in_byte
     assert stage.partition.size == 0
     assert max(memory.sizes) < 8 * 1024 * 1024
     assert sum(map(len, learned(memory, Wide)["all"])) == 400 * 50_000
+
+
+def test_messages_that_wait_with_their_events_are_counted_too(make_stage: Callable[..., Stage]) -> None:
+    memory = Slow()
+    stage = make_stage(Log(ratings(12_000)), memory, [Each])
+    first, second = stage.log.poll(6_000), stage.log.poll(6_000)
+    assert first is not None
+    assert second is not None
+    stage.partition.receive(first)
+    messages = [Message(value=bytes(1_000))] * second.batch.rows
+    stage.partition.receive(replace(second, batch=replace(second.batch, messages=messages)))
+    assert stage.partition.size > 6_000 * 1_000
+    memory.open.set()
 
 
 def test_without_memory_for_more_events_nothing_is_read(make_stage: Callable[..., Stage]) -> None:

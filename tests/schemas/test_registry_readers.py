@@ -90,6 +90,20 @@ def test_over_http_a_broken_reader_is_a_409_that_names_it_and_a_client_hears_it(
         assert (client.versions("none-value"), client.level("views-value")) == ([], "BACKWARD")
 
 
+def test_what_is_refused_although_readers_do_not_count_is_not_said_to_break_them() -> None:
+    readers = Readers()
+    readers.learn("shop", [Reader("likes", 2, "views", product="shop", schema=record("user"))])
+    with (
+        served(registry_app(Registry(MemoryRecordLog(), readers))) as address,
+        closing(RegistryKeeper(address)) as client,
+    ):
+        client.register(EventType("views", record("user")))
+        with pytest.raises(IncompatibleSchema) as refused:
+            client.register(EventType("views", record("item")), readers=False)
+        assert "item is not written" in str(refused.value)
+        assert "likes" not in str(refused.value)
+
+
 def test_another_registry_knows_no_readers_and_one_that_is_away_is_said_to_be() -> None:
     app = registry_app(Registry(MemoryRecordLog()))
     app.router.routes[:] = [route for route in app.routes if getattr(route, "path", "") != "/readers"]
