@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from millrace.contract import check_product
+from millrace.product import ProductError
 
 EVENTS = """
 import millrace as mr
@@ -51,8 +54,11 @@ def events(shifted=True):
 def test_a_reader_of_emitted_events_is_tried_on_them(tmp_path: Path) -> None:
     folder = tmp_path / "chain_of_two"
     folder.mkdir()
-    for name, text in (("events", EVENTS), ("learners", LEARNERS), ("dataset", DATASET)):
+    for name, text in (("events", EVENTS), ("learners", LEARNERS)):
         (folder / f"{name}.py").write_text(text)
+    with pytest.raises(ProductError, match="that yields Click in order"):
+        list(check_product(folder))
+    (folder / "dataset.py").write_text(DATASET)
     found = dict(check_product(folder))
     assert {name for name, broken in found.items() if broken} == {"careless"}
     assert any("'count'" in problem for problem in found["careless"])

@@ -138,6 +138,11 @@ def test_nothing_is_registered_that_a_learner_cannot_read_unless_it_is_forced(st
     done = stage.ran("register", str(stage.events), "--force")
     assert (done.exit_code, stage.versions()) == (0, 2)
     assert f"learner {stage.name}_popular@1 of {stage.name}" in done.stdout
+    stage.change(user=None, other=None)
+    done = stage.ran("register", str(stage.events), "--force")
+    assert done.exit_code == 1
+    assert "the subject's level refuses it, and --force does not change that." in done.stderr
+    stage.change(user=None)
     assert stage.ran("register", str(stage.events)).exit_code == 1, "it is registered, and breaks them all the same"
 
 

@@ -167,6 +167,8 @@ def test_a_disk_that_takes_nothing_is_told_and_the_same_commit_gets_through_late
 
 
 def test_what_the_log_has_lost_is_skipped_when_told_to(table: ArchiveTable) -> None:
+    with pytest.raises(ArchiveRefused, match="has nothing yet: nothing to skip"):
+        table.skip(0, 25)
     table.append(some(0, 10), {0: (None, 10)})
 
     assert table.skip(0, 25) == 15
