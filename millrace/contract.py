@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -20,8 +21,22 @@ EVENTS = 3_000
 """Events of each topic that the learners are tried on."""
 
 
-def check_product(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """For each learner its name and the promises that it breaks, in words. Blocks for a few folds per learner.
+class Tried(NamedTuple):
+    """A learner, tried.
+
+    Attributes:
+        topic: whose events it was tried on, and `events` how many: of none nothing follows.
+        problems: the promises that it breaks, in words.
+    """
+
+    learner: str
+    topic: str
+    events: int
+    problems: list[str]
+
+
+def check_product(folder: Path) -> Iterator[Tried]:
+    """Each learner, tried. Blocks for a few folds per learner.
 
     Raises:
         ProductError: the product does not load, or has no `dataset` to try its learners on.
@@ -38,7 +53,8 @@ def check_product(folder: Path) -> Iterator[tuple[str, list[str]]]:
         if frame is None:
             frame = pl.DataFrame(schema=types[declaration.asked].frame_schema)
         found = check(declaration.learner, frame, types)
-        yield declaration.name, [f"{item.promise}: {item.problem}" for item in found if item.problem is not None]
+        problems = [f"{item.promise}: {item.problem}" for item in found if item.problem is not None]
+        yield Tried(declaration.name, declaration.asked, frame.height, problems)
 
 
 def _emitted(

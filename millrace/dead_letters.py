@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -11,6 +12,7 @@ from typing import Any, Self
 from millrace.commands.output import printable
 from streams import Group, Letter, Replayed, Stop
 from streams.letter import hex_dump
+from streams.logged import as_json
 
 SHOWN = 512
 """Bytes of a value that people are shown."""
@@ -70,7 +72,7 @@ def facts(document: dict[str, Any], item: Letter) -> list[dict[str, Any]]:
         "key": None if event.key is None else _text(event.key),
         **{f"header {name}": None if value is None else _text(value) for name, value in event.headers},
         "value": "none" if event.value is None else f"{len(event.value):,} bytes",
-        "decoded": document["decoded"] if document["not_decoded"] is None else f"no: {document['not_decoded']}",
+        "decoded": _read(document["decoded"]) if document["not_decoded"] is None else f"no: {document['not_decoded']}",
     }
     return [{"fact": name, "value": value if value is None else str(value)} for name, value in told.items()]
 
@@ -100,6 +102,8 @@ def outcome(done: Replayed, to: str, dry_run: bool) -> dict[str, Any]:
 
 def sentences(done: Replayed, to: str, dry_run: bool) -> list[str]:
     """A replay for people."""
+    if not any((done.sent, done.before, done.unsure, done.never_logged, done.late, done.left, done.failed)):
+        return ["No dead letter is meant by this; see which there are: millrace dead-letters list."]
     told = [f"{'Would put' if dry_run else 'Put'} {_letters(done.sent)} back to {to}."]
     if done.before:
         told.append(f"{_letters(done.before)} left out: put back there before (--again puts them back once more).")
@@ -173,6 +177,11 @@ def _letters(count: int) -> str:
 
 def _bytes(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode()
+
+
+def _read(value: Any) -> Any:
+    """What the bytes mean, as `millrace events` shows events."""
+    return as_json(value) if isinstance(value, Mapping) else value
 
 
 def _text(value: bytes) -> str:

@@ -102,7 +102,10 @@ def document(known: Known, units: list[UnitState], place: str, offset: int) -> d
         "refused": None if letter is None else f"{letter.title}: {letter.event.error}: {letter.event.reason}",
         "same_id_before": list(known.before),
         "same_id_again": list(known.again),
-        "learners": {f"{state.unit.learner}@{state.unit.version}": _passed(state.next or 0, offset) for state in units},
+        "learners": {
+            f"{state.unit.learner}@{state.unit.version}": _passed(state.next or 0, offset, letter is not None)
+            for state in units
+        },
         "answers_since": [asdict(answer) for answer in known.answers],
     }
 
@@ -129,10 +132,11 @@ async def _units(platform: Platform, topic: str, partition: int) -> tuple[list[U
     return sorted(mine, key=lambda state: (state.unit.learner, state.unit.version)), away
 
 
-def _passed(following: int, offset: int) -> str:
-    """What a unit that folds the offset `following` next has done with the event at an offset."""
+def _passed(following: int, offset: int, refused: bool) -> str:
+    """What a unit that folds the offset `following` next has done with the event at an offset: one that was refused may
+    not have been folded."""
     if following > offset:
-        return "folded"
+        return "passed, see refused" if refused else "folded"
     first = offset - following
     return f"not yet, {first:,} event{'s' * (first != 1)} first" if first else "not yet, it is next"
 

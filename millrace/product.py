@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from learners import EventLearner, FrameLearner, Goal, Learner
+from learners.declaration import emits_of
 from schemas import Event, EventType, Record, load
 from schemas.errors import MillraceError
 from serving import EndpointType, Experiment
@@ -118,11 +119,17 @@ class Product:
         except ProductError:
             events = None
         if events is None:
-            own = [item.python.__name__ for item in self.event_types.values() if item.python is not None]
+            emitted = {item.topic for learner in self.learners for item in emits_of(learner).values()}
+            own = [
+                item.python.__name__
+                for topic, item in self.event_types.items()
+                if item.python is not None and topic not in emitted
+            ]
             raise ProductError(
                 f"{self.name} has no data set. Write {self.folder / 'dataset.py'}, a function `events(shifted=True)` "
                 f"that yields {' and '.join(own) or 'events'} in order of time: `millrace check` tries the learners on "
-                "them, `millrace replay` emits them and `millrace backtest --from dataset` predicts them."
+                "them, `millrace replay` emits them and `millrace backtest --from dataset` predicts them at their "
+                "original times: shifted=False."
             )
         return iter(events(**options))
 

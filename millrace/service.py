@@ -122,7 +122,7 @@ async def _serve(product: Product, platform: Platform, access: Access) -> None:
             timeout_graceful_shutdown=FINISH,
         )
         settle()
-        await _Server(config, service, settings.leaving_ms / 1000).serve()
+        await _Server(config, service, settings.service_url, settings.leaving_ms / 1000).serve()
 
 
 def service_of(product: Product, platform: Platform, catalogue: Catalogue, access: Access | None = None) -> Service:
@@ -178,13 +178,20 @@ class _Server(uvicorn.Server):
     streams, waits for the requests under way, and ends the process after `END` in any case.
 
     Args:
+        address: where it listens, as people open it.
         leaving: seconds of that while. A second signal, or Ctrl-C, ends it.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, leaving: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, address: str, leaving: float) -> None:
         super().__init__(config)
+        self._address = address
         self._service, self._leaving, self._left = service, leaving, False
         self._loop = asyncio.get_running_loop()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            LOGGER.info("It answers at %s; that is the console's address too.", self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal."""

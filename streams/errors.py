@@ -40,7 +40,7 @@ class TopicMissing(StreamError):
     passes = True
 
     def __init__(self, topic: str) -> None:
-        super().__init__(f"Kafka has no topic {topic!r}; create it (Topics.ensure) or correct its name.")
+        super().__init__(f"Kafka has no topic {topic!r}; correct its name, or start who makes it.")
         self.topic = topic
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from streams.rejected import NO_POSITION, Rejected
 
-_NUMBER = re.compile(r"0x[0-9a-fA-F]+|(?<![A-Za-z]-)[0-9][0-9,]*")  # but UTF-8
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]+(?:\.[0-9]+)?(?:Z|[+-][0-9:]+)?")
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|(?<![A-Za-z]-)[0-9](?:[0-9,]*[0-9])?")  # but UTF-8
 _LONGEST = 200
 
 
@@ -37,8 +38,8 @@ class Letter:
 
     @property
     def why(self) -> str:
-        """The error and its reason with every number as N, so that letters refused alike have the same."""
-        return _NUMBER.sub("N", f"{self.event.error}: {self.event.reason}")[:_LONGEST]
+        """Error and reason with each number as N and each moment as TIME: letters refused alike have the same."""
+        return _NUMBER.sub("N", _TIME.sub("TIME", f"{self.event.error}: {self.event.reason}"))[:_LONGEST]
 
 
 def hex_dump(value: bytes) -> str:

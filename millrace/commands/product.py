@@ -98,10 +98,11 @@ def check(folder: Folder) -> None:
     from millrace.contract import check_product
 
     broken = 0
-    for name, problems in check_product(folder):
-        broken += bool(problems)
-        say(f"{name}: {'breaks the contract' if problems else 'holds'}")
-        for problem in problems:
+    for item in check_product(folder):
+        broken += bool(item.problems)
+        held = "holds" if item.events else f"not tried: the data set gives no event of {item.topic}"
+        say(f"{item.learner}: {'breaks the contract' if item.problems else held}")
+        for problem in item.problems:
             say(f"  {problem}")
     if broken:
         raise typer.Exit(1)

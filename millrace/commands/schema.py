@@ -42,8 +42,9 @@ def register(
             for line in item.lines():
                 say(line)
         if refused:
-            hint = "" if any(item.earlier for item in refused) else ": deploy these learners first, or use --force"
-            warn(f"Nothing was registered{hint}.")
+            levels = any(item.earlier for item in refused)
+            hint = "the subject's level refuses it" if levels else "deploy these learners first, or use --force"
+            warn(f"Nothing was registered: {hint}{', and --force does not change that' if levels and force else ''}.")
             raise typer.Exit(1)
         for item in verdicts:
             number = client.register(item.event_type, readers=not force)

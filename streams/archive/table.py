@@ -185,9 +185,8 @@ class ArchiveTable:
         """
         position = self.position(partition) if self.look() else None
         if self._table is None or position is None or position >= to:
-            raise ArchiveRefused(
-                f"The archive of {self.topic} partition {partition} stands at {position}: nothing to skip."
-            )
+            at = "has nothing yet" if position is None else f"stands at {position}, and the log begins at {to}"
+            raise ArchiveRefused(f"The archive of {self.topic} partition {partition} {at}: nothing to skip.")
         self.append(pl.DataFrame(schema=columns_of(self._table)), {partition: (position, to)})
         return to - position
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+from typer.testing import CliRunner
+
+from millrace.cli import app
 from millrace.contract import check_product
+from millrace.product import ProductError
 
 EVENTS = """
 import millrace as mr
@@ -51,8 +56,25 @@ def events(shifted=True):
 def test_a_reader_of_emitted_events_is_tried_on_them(tmp_path: Path) -> None:
     folder = tmp_path / "chain_of_two"
     folder.mkdir()
-    for name, text in (("events", EVENTS), ("learners", LEARNERS), ("dataset", DATASET)):
+    for name, text in (("events", EVENTS), ("learners", LEARNERS)):
         (folder / f"{name}.py").write_text(text)
-    found = dict(check_product(folder))
+    with pytest.raises(ProductError, match="that yields Click in order"):
+        list(check_product(folder))
+    (folder / "dataset.py").write_text(DATASET)
+    found = {item.learner: item.problems for item in check_product(folder)}
     assert {name for name, broken in found.items() if broken} == {"careless"}
     assert any("'count'" in problem for problem in found["careless"])
+
+
+def test_a_learner_of_whose_topic_there_is_no_event_is_not_said_to_hold(tmp_path: Path) -> None:
+    folder = tmp_path / "chain_of_none"
+    folder.mkdir()
+    for name, text in (
+        ("events", EVENTS),
+        ("learners", LEARNERS),
+        ("dataset", "def events(shifted=True):\n    return []"),
+    ):
+        (folder / f"{name}.py").write_text(text)
+    done = CliRunner().invoke(app, ["check", str(folder)])
+    assert "holds" not in done.stdout
+    assert "clicked: not tried: the data set gives no event of visits" in done.stdout

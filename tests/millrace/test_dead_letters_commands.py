@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 from millrace.cli import app
 from millrace.platform import Platform
 from millrace.settings import Settings
+from schemas import EventType
 from schemas.errors import MillraceError
 from streams import Rejected, Stop
 
@@ -69,9 +71,33 @@ def test_letters_are_listed_by_reason_and_one_is_shown_whole(topic: str) -> None
     assert (base64.b64decode(letter["value"]), base64.b64decode(letter["key"])) == (VALUE, b"ann")
     assert (letter["decoded"], "The first byte is 0x1b" in letter["not_decoded"]) == (None, True)
     assert found("show", f"{topic}@2")["decoded"] == '{"user": 1}'
+    assert ran("replay", f"{topic}-more").stdout.startswith("No dead letter is meant by this; see which")
     shown = ran("show", f"{topic}@1").stdout
     assert "1b 5b 33 31 6d 72 65 64 00 ff" in shown
     assert "\x1b" not in shown
+
+
+def test_the_moments_in_a_reason_count_as_one_and_the_fields_of_an_event_are_shown_as_json(
+    platform: Platform, topic: str
+) -> None:
+    schema = {
+        "type": "record",
+        "name": "At",
+        "fields": [{"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}}],
+    }
+    event_type = EventType(topic, schema, None)
+    number = platform.registry.register(event_type)
+    value = platform.codec.encode(number, event_type, {"at": datetime(2026, 11, 26, tzinfo=UTC)})
+    late = [
+        Rejected(
+            topic, 0, at, 1, None, value, "LateEvent", f"it happened at 2026-11-26T18:0{at}:00+00:00, 1,000 ms late."
+        )
+        for at in range(2)
+    ]
+    platform.dead_letters("millrace-shop", 1).send(late)
+    [group] = found("list", topic, "--reason", "LateEvent")
+    assert (group["reason"], group["letters"]) == ("LateEvent: it happened at TIME, N ms late.", 2)
+    assert '{"at": "2026-11-26T00:00:00+00:00"}' in ran("show", f"{topic}/0/1").stdout
 
 
 def test_letters_are_put_back_once_after_a_dry_run(platform: Platform, topic: str) -> None:

@@ -65,7 +65,7 @@ def test_the_newest_events_are_shown_decoded_and_without_secrets(topic: str) -> 
     assert bad["event"].startswith("cannot be read: MalformedEvent: The first byte is 0x1b")
 
 
-def test_an_event_is_found_and_where_it_went(topic: str) -> None:
+def test_an_event_is_found_and_where_it_went(platform: Platform, topic: str) -> None:
     found = documents("find", topic, "ann", "item=i2")
     assert (found["position"], found["key"], found["others"]) == (f"{topic}/0/1", "ann", [])
     assert found["learners"] == {"popular@1": "not yet, it is next"}
@@ -74,6 +74,10 @@ def test_an_event_is_found_and_where_it_went(topic: str) -> None:
     assert bad["refused"] == f"{topic}@0: MalformedEvent: no zero byte"
     assert bad["event"] is None
     assert bad["learners"] == {"popular@1": "not yet, 1 event first"}
+    storage = platform.technologies["relational"]
+    storage.commit(storage.claim(UnitId("popular", 1, 1, topic, 0), "worker-1"), 1, 3, Writes(), 1)
+    assert documents("find", f"{topic}/0/2")["learners"] == {"popular@1": "passed, see refused"}
+    assert documents("find", f"{topic}/0/1")["learners"] == {"popular@1": "folded"}
     shown = CliRunner().invoke(app, ["events", "find", f"{topic}/0/2"], catch_exceptions=False).output
     assert "no zero byte" in shown
     assert "\x1b" not in shown

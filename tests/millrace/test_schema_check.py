@@ -107,6 +107,27 @@ def test_a_check_names_learner_storage_and_endpoint_and_needs_nothing_but_the_re
     assert (done.exit_code, done.stdout) == (0, f"{stage.topic}-value: compatible\n  note: nobody reads shop\n")
 
 
+def test_a_learner_that_reads_the_topic_by_another_key_is_named_and_the_one_that_writes_the_derived_topic(
+    stage: Stage,
+) -> None:
+    product_folder.replace(
+        stage.folder,
+        "learners.py",
+        "    popular = mr",
+        f'    taps = mr.stream("{stage.topic}", key="item")\n    popular = mr',
+    )
+    stage.learn()
+    stage.change(user=None)
+    done = stage.ran("check", str(stage.events), "--output", "json")
+    [verdict] = json.loads(done.stdout)
+    [found] = verdict["breaks"]
+    derived, learner = f"{stage.name}.{stage.topic}.by-item", f"{stage.name}_popular@1 of {stage.name}"
+    assert (found["field"], found["emits"], found["learners"]) == ("item", [derived], [learner])
+    assert found["endpoints"] == {stage.name: ["popular"]}
+    [row] = [row for row in json.loads(stage.ran("readers", "--output", "json").stdout) if row["topic"] == derived]
+    assert row["product"] == stage.name
+
+
 def test_nothing_is_registered_that_a_learner_cannot_read_unless_it_is_forced(stage: Stage) -> None:
     stage.change(user=None)
     done = stage.ran("register", str(stage.events))
@@ -117,6 +138,11 @@ def test_nothing_is_registered_that_a_learner_cannot_read_unless_it_is_forced(st
     done = stage.ran("register", str(stage.events), "--force")
     assert (done.exit_code, stage.versions()) == (0, 2)
     assert f"learner {stage.name}_popular@1 of {stage.name}" in done.stdout
+    stage.change(user=None, other=None)
+    done = stage.ran("register", str(stage.events), "--force")
+    assert done.exit_code == 1
+    assert "the subject's level refuses it, and --force does not change that." in done.stderr
+    stage.change(user=None)
     assert stage.ran("register", str(stage.events)).exit_code == 1, "it is registered, and breaks them all the same"
 
 

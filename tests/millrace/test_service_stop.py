@@ -36,6 +36,7 @@ def test_it_is_not_ready_first_and_answers_on_and_loses_neither_requests_nor_dec
     answers: list[httpx.Response] = []
     with served(tmp_path, ENDPOINTS, MILLRACE_LEAVING_MS="60000") as service:
         assert service.get("/readyz").status_code == 200
+        until(lambda: f"It answers at {service.url};" in service.log.read_text())
         assert "connection" not in service.ask().headers
         service.process.send_signal(signal.SIGTERM)
         until(lambda: service.get("/readyz").status_code == 503)

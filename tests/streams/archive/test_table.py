@@ -241,6 +241,8 @@ def test_an_object_store_that_answers_no_more_is_told_soon_and_in_one_line_witho
 
 
 def test_what_the_log_has_lost_is_skipped_when_told_to(table: ArchiveTable) -> None:
+    with pytest.raises(ArchiveRefused, match="has nothing yet: nothing to skip"):
+        table.skip(0, 25)
     table.append(some(0, 10), {0: (None, 10)})
 
     assert table.skip(0, 25) == 15
