@@ -59,8 +59,7 @@ def scan(
     schema = pl.Schema(archived_schema(columns, event_type.topic))
     parts = []
     if archived and table.look():
-        assert table.snapshot is not None
-        parts.append(restored(_bounded(pl.scan_delta(table.snapshot), since, until), columns))
+        parts.append(restored(_bounded(table.frame(), since, until), columns))
     elif kafka is None:
         raise TopicMissing(event_type.topic)
     if kafka is not None:

@@ -76,6 +76,14 @@ class ArchiveTable:
         """What `look` or a commit found last."""
         return self._table
 
+    def frame(self) -> pl.LazyFrame:
+        """The rows of the snapshot that was looked at; nothing is read yet."""
+        if self._table is None:
+            raise ArchiveUnavailable(f"The archive of {self.topic} at {self.place} is gone.")
+        retries = (self._options or {}).get("max_retries")
+        # What reads the files wants a number where what writes them wants a text.
+        return pl.scan_delta(self._table, storage_options=None if retries is None else {"max_retries": int(retries)})
+
     def position(self, partition: int) -> int | None:
         """The next offset of a partition, in this snapshot; None where nothing of it is archived."""
         if self._table is None:

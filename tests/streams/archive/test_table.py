@@ -32,8 +32,7 @@ def some(first: int, after: int, partition: int = 0, day: int = 20_000, **more: 
 
 def rows_in(table: ArchiveTable) -> pl.DataFrame:
     assert table.look()
-    assert table.snapshot is not None
-    return pl.scan_delta(table.snapshot).sort("_partition", "_offset").collect()
+    return table.frame().sort("_partition", "_offset").collect()
 
 
 def offsets_in(table: ArchiveTable) -> list[int]:
