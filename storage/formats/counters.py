@@ -112,15 +112,19 @@ class Counters(Format):
     ) -> None:
         if at is None:
             raise WriteRefused(self._no_time)
-        found = pl.DataFrame(
-            {
-                "at": time_column(frame, at, self.storage) // 1000,
-                "key": keys,
-                "field": pl.repeat(COUNT, frame.height, eager=True) if fields is None else fields,
-                "amount": pl.repeat(1, frame.height, dtype=pl.Int64, eager=True) if amounts is None else amounts,
-            }
-        )
-        grouped = window.spread(found, "at").group_by("at", "key", "field").agg(pl.col("amount").sum())
+        found = {
+            "at": time_column(frame, at, self.storage) // 1000,
+            "key": keys,
+            "amount": pl.repeat(1, frame.height, dtype=pl.Int64, eager=True) if amounts is None else amounts,
+        }
+        by = ["at", "key"] if fields is None else ["at", "key", "field"]
+        if fields is not None:
+            found["field"] = fields
+        grouped = window.spread(pl.DataFrame(found), "at").group_by(by).agg(pl.col("amount").sum())
+        if fields is None:
+            rows = [prefix(start) + key for start, key in grouped.select(by).iter_rows()]
+            self.session.writes.count(self.storage, rows, grouped["amount"].to_list())
+            return
         for start, key, field, amount in grouped.iter_rows():
             self._add(prefix(start) + key, field, amount)
 
