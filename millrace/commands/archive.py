@@ -76,11 +76,14 @@ def skip(topic: Topic, partition: Annotated[int, typer.Argument(help="The partit
 
     Example: millrace archive skip clicks 3
     """
-    from millrace.archive import shelf_of
+    from millrace.archive import ArchiveMissing, shelf_of
 
     with _platform() as platform:
         table = shelf_of(platform.settings).table(topic)
-        low, _ = platform.topics.ends([topic])[topic, partition]
+        spans = platform.topics.ends([topic])
+        if (topic, partition) not in spans:
+            raise ArchiveMissing(f"{topic} has no partition {partition}; they are numbered from 0 to {len(spans) - 1}.")
+        low, _ = spans[topic, partition]
         lost = table.skip(partition, low)
     say(f"{lost} events of {topic} partition {partition} are in no archive; it goes on at {low}.")
 

@@ -77,7 +77,11 @@ class Finding:
         return (found.found[0].event.place if found.found else ""), found
 
     async def about(self, flow: Flow, found: Found) -> dict[str, Any]:
-        """What is known of an event that was found, for sought.html; why not, where that cannot be said."""
+        """What is known of an event that was found, for sought.html; why not, where that cannot be said.
+
+        Nothing of topics that the page does not have: among Kafka's others are the platform's own."""
+        if found.partition[0] not in {topic.name for topic in flow.topics}:
+            return {}
         place = *found.partition, found.offset
         try:
             async with asyncio.timeout(PATIENCE):
