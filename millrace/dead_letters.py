@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from millrace.commands.output import printable
 from streams import Group, Letter, Replayed, Stop
-from streams.letter import hex_dump
+from streams.dead_letters.letter import hex_dump
 
 SHOWN = 512
 """Bytes of a value that people are shown."""
@@ -162,7 +162,7 @@ class Bar:
         self._open.close()
 
     def seen(self, done: int, of: int) -> None:
-        """See `streams.replaying.Seen`."""
+        """See `streams.dead_letters.replaying.Seen`."""
         if self._progress is not None:
             self._progress.update(self._task, completed=done, total=of)
 
