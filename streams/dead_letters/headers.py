@@ -101,6 +101,7 @@ def headers_in(message: Message) -> tuple[Header, ...]:
     try:
         (found,) = map(Message.headers, (message,))
     except (SystemError, UnicodeDecodeError):
+        message.set_headers([])  # the client keeps that list, and whoever asks again would get it without an exception
         return ()
     return tuple((str(name), value.encode() if isinstance(value, str) else value) for name, value in list(found or ()))
 
