@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from millrace.commands.output import printable
 from streams import Group, Letter, Replayed, Stop
-from streams.letter import hex_dump
+from streams.dead_letters.letter import hex_dump
 from streams.logged import as_json
 
 SHOWN = 512
@@ -166,7 +166,7 @@ class Bar:
         self._open.close()
 
     def seen(self, done: int, of: int) -> None:
-        """See `streams.replaying.Seen`."""
+        """See `streams.dead_letters.replaying.Seen`."""
         if self._progress is not None:
             self._progress.update(self._task, completed=done, total=of)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from streams.letters import Letters
+from streams.dead_letters.letters import Letters
 from streams.stops import Stop
 
 

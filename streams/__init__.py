@@ -6,7 +6,13 @@ are given), then `consumer.py` and `producer.py`.
 
 from streams.batch import Batch
 from streams.consumer import Consumer
-from streams.dead_letters import DeadLetters, dead_letter_topic
+from streams.dead_letters.dead_letters import DeadLetters, dead_letter_topic
+from streams.dead_letters.groups import Group
+from streams.dead_letters.headers import Origin, headers_in
+from streams.dead_letters.letter import Letter
+from streams.dead_letters.letters import Counted, Letters
+from streams.dead_letters.replaying import Replayed, Wish
+from streams.dead_letters.selection import Selection
 from streams.deliveries import Deliveries, OnDelivery
 from streams.errors import (
     DeliveryFailed,
@@ -18,18 +24,12 @@ from streams.errors import (
 )
 from streams.fetched import Fetched
 from streams.kafka import Kafka
-from streams.letter import Letter
-from streams.letter_groups import Group
-from streams.letter_headers import Origin, headers_in
-from streams.letters import Counted, Letters
 from streams.looking import Looking
 from streams.murmur2 import partition_of
 from streams.owner import Owner
 from streams.producer import Producer
 from streams.record_log import KafkaRecordLog
 from streams.rejected import Rejected
-from streams.replaying import Replayed, Wish
-from streams.selection import Selection
 from streams.sources import MOST as MOST_EMITTED
 from streams.sources import Source, Sources, without_source
 from streams.stops import Stop, Stops

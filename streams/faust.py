@@ -14,13 +14,13 @@ from typing import Any
 import faust
 
 from schemas import Codec, Event, EventType, RegistryClient, RegistryUnavailable
-from streams.dead_letters import DeadLetters
+from streams.dead_letters.dead_letters import DeadLetters
+from streams.dead_letters.headers import Origin
 from streams.errors import StreamError
 from streams.faust_broker import broker_options
 from streams.faust_topic import EventTopic
 from streams.faust_transport import Transport
 from streams.kafka import LOGGER, Kafka
-from streams.letter_headers import Origin
 from streams.producer import Producer
 from streams.rejected import Rejected
 from streams.topics import Topics

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from schemas import BadPayload, Codec, Decoded, EventType
 from streams.batch import Batch
+from streams.dead_letters.headers import headers_in
 from streams.held import Stretch
-from streams.letter_headers import headers_in
 from streams.rejected import Rejected
 from streams.sources import is_emitted, sources_of
 

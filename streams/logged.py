@@ -14,7 +14,7 @@ from schemas.errors import MillraceError
 from schemas.event_type import ID
 from schemas.redaction import without_secrets
 from schemas.wire import schema_id_of
-from streams.letter_headers import headers_in
+from streams.dead_letters.headers import headers_in
 
 LONGEST = 20_000
 """Characters of an event's JSON that are kept."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from schemas import Codec, Decision
 from schemas.errors import MillraceError
-from streams.dead_letters import SUFFIX
+from streams.dead_letters.dead_letters import SUFFIX
+from streams.dead_letters.letter import Letter
+from streams.dead_letters.reader import LetterReader
 from streams.errors import TopicMissing
 from streams.kafka import Kafka
-from streams.letter import Letter
-from streams.letter_reader import LetterReader
 from streams.log_view import Limit, LogView
 from streams.logged import Logged, Told, told
 from streams.murmur2 import partition_of

@@ -10,7 +10,7 @@ import numpy as np
 from confluent_kafka import Message
 from numpy.typing import NDArray
 
-from streams.letter_headers import headers_in
+from streams.dead_letters.headers import headers_in
 
 SOURCE, POSITION = "millrace-source", "millrace-position"
 INDEX_BITS = 20

@@ -154,7 +154,7 @@ def resume(
 
 def _selection(reason: str, since: str | None, until: str | None, at: list[str] | None) -> Selection:
     from streams import Selection
-    from streams.selection import positions
+    from streams.dead_letters.selection import positions
 
     places, numbers = positions(at or [])
     return Selection(reason, _moment("--since", since), _moment("--until", until), places, numbers)
@@ -168,7 +168,7 @@ def _named(letter: str) -> tuple[str, Selection]:
     """The topic of a letter, and which one it is."""
     from schemas.errors import MillraceError
     from streams import Selection
-    from streams.selection import positions
+    from streams.dead_letters.selection import positions
 
     topic, mark, number = letter.partition("@")
     if not mark:

@@ -13,7 +13,7 @@ from schemas.errors import MillraceError
 from serving.measurements import Flow, Found, Measurements
 from serving.threads import Threads
 from storage.kept import SEEN, kept
-from streams.letter import hex_dump
+from streams.dead_letters.letter import hex_dump
 from streams.logged import Told, as_json
 from streams.looking import Answer, Known, Looking, Search
 from streams.wanted import wanted

@@ -20,10 +20,10 @@ from serving.measurements import Measurements
 from serving.problem import Problem
 from serving.refused import Refused
 from serving.threads import Threads
-from streams.letter import Letter, hex_dump
-from streams.letter_groups import OTHERS
-from streams.replaying import Replayed, Wish
-from streams.selection import Selection, positions
+from streams.dead_letters.groups import OTHERS
+from streams.dead_letters.letter import Letter, hex_dump
+from streams.dead_letters.replaying import Replayed, Wish
+from streams.dead_letters.selection import Selection, positions
 
 Query = Mapping[str, str]
 NEWEST = 10_000

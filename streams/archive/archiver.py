@@ -17,7 +17,7 @@ from streams.archive.table import Shelf
 from streams.archive.upkeep import Upkeep
 from streams.archive.writers import Writers
 from streams.consumer import Consumer
-from streams.dead_letters import DeadLetters
+from streams.dead_letters.dead_letters import DeadLetters
 from streams.errors import (
     ArchiveRefused,
     ArchiveUnavailable,

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.prove_loop.stage import Stage
 from schemas import Codec, wire
 from streams import Rejected
-from streams.letter_reader import LetterReader
+from streams.dead_letters.reader import LetterReader
 
 
 def rating(user: str, item: str, stars: int = 5) -> dict[str, Any]:

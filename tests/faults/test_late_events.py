@@ -21,7 +21,7 @@ from schemas import Codec, EventType, RegistryClient
 from storage import Counters, Technology, Tumbling, to_frame
 from storage.technologies import opened
 from streams import Batch, DeadLetters, Kafka, Producer, Topics
-from streams.letter_reader import LetterReader
+from streams.dead_letters.reader import LetterReader
 from tests.learners.samples import START, Rating
 from tests.waiting import until
 

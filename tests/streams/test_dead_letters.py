@@ -9,7 +9,7 @@ from confluent_kafka import Consumer as Reader
 
 from schemas import Codec, EventType, RegistryClient
 from streams import DeadLetters, Kafka, Origin, Producer, Rejected, Topics, dead_letter_topic
-from streams.letter_reader import LetterReader
+from streams.dead_letters.reader import LetterReader
 from tests.streams import raw_record
 from tests.streams.conftest import Positions, Starting, polled
 

@@ -14,8 +14,8 @@ from confluent_kafka.admin import AdminClient
 import millrace as mr
 from schemas import Codec, EventType, RegistryClient
 from streams import Kafka, Producer, StreamError, Topics, partition_of, read_topic
+from streams.dead_letters.reader import LetterReader
 from streams.faust_broker import broker_options
-from streams.letter_reader import LetterReader
 from tests.faust_process import worker
 from tests.waiting import until
 

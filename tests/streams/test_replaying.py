@@ -27,7 +27,7 @@ from streams import (
     Topics,
     Wish,
 )
-from streams.replays import Back, Replays
+from streams.dead_letters.replays import Back, Replays
 
 HEADERS = (("trace", b"\xff\x00"), ("__connect.errors.topic", b"x"), ("empty", None))
 

@@ -9,15 +9,15 @@ from typing import Any
 from schemas.codec import Codec
 from schemas.errors import MillraceError
 from schemas.table import Table
+from streams.dead_letters.groups import Group, groups
+from streams.dead_letters.letter import Letter
+from streams.dead_letters.reader import LetterReader
+from streams.dead_letters.replaying import Replayed, Replaying, Seen, Wish
+from streams.dead_letters.replays import Back, Known, Replays
+from streams.dead_letters.selection import Selection
 from streams.errors import StreamError
 from streams.kafka import Kafka
-from streams.letter import Letter
-from streams.letter_groups import Group, groups
-from streams.letter_reader import LetterReader
 from streams.producer import Producer
-from streams.replaying import Replayed, Replaying, Seen, Wish
-from streams.replays import Back, Known, Replays
-from streams.selection import Selection
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
+from streams.dead_letters.letter import Letter
+from streams.dead_letters.reader import LetterReader
+from streams.dead_letters.replays import Back, Replays
+from streams.dead_letters.selection import Selection
 from streams.deliveries import Deliveries
 from streams.errors import DeliveryFailed, StreamError
-from streams.letter import Letter
-from streams.letter_reader import LetterReader
 from streams.producer import BY_KEY, Producer
 from streams.rejected import LATE
-from streams.replays import Back, Replays
-from streams.selection import Selection
 from streams.sources import without_source
 
 AT_ONCE = 500

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Message
 
-from streams.letter import Letter
+from streams.dead_letters.letter import Letter
 from streams.rejected import NO_POSITION, Rejected
 
 Header = tuple[str, bytes | None]

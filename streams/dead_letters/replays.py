@@ -15,7 +15,7 @@ from itertools import pairwise
 import msgspec
 
 from schemas.table import Rows, Table
-from streams.selection import Span
+from streams.dead_letters.selection import Span
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -8,11 +8,11 @@ from functools import cached_property
 from confluent_kafka import Consumer as Client
 from confluent_kafka import Message, TopicPartition
 
-from streams.dead_letters import SUFFIX, dead_letter_topic
+from streams.dead_letters.dead_letters import SUFFIX, dead_letter_topic
+from streams.dead_letters.headers import letter_of
+from streams.dead_letters.letter import Letter
 from streams.errors import StreamError
 from streams.kafka import LOGGER, Kafka, log_client_error
-from streams.letter import Letter
-from streams.letter_headers import letter_of
 from streams.topic_reader import messages_until
 from streams.topics import Topics
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from streams.dead_letters.headers import Origin, headers_of, key_of
 from streams.deliveries import Deliveries
-from streams.letter_headers import Origin, headers_of, key_of
 from streams.producer import Producer
 from streams.rejected import Rejected
 from streams.topics import Topics

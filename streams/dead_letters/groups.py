@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from streams.letter import Letter
-from streams.replays import Known
+from streams.dead_letters.letter import Letter
+from streams.dead_letters.replays import Known
 
 MOST = 1_000
 """Reasons that are told apart; what comes after them is counted as `OTHERS`."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from schemas.errors import MillraceError
-from streams.letter import Letter
+from streams.dead_letters.letter import Letter
 
 Span = tuple[int, int]
 """The first and the last of some numbers that follow one another."""
