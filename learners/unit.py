@@ -315,7 +315,8 @@ class Unit:
             return
         self.pause(
             f"the event at offset {event.offset} cannot be read. {event.reason} Nothing is skipped: "
-            "give the learner an event type that reads it too",
+            "give the learner an event type that reads it too, or pass it over: millrace dead-letters resume "
+            f"{self.id.learner}",
             unreadable=True,
         )
 

@@ -45,7 +45,7 @@ async def run_golden(endpoints: Sequence[EndpointType[Any, Any]], catalogue: Cat
             for number, golden in enumerate(kind.golden, start=1):
                 problem = await golden_problem(kind, implementation, ask, golden)
                 if problem is not None:
-                    problems.append(f"{implementation.title}: golden request {number} {problem}.")
+                    problems.append(f"{implementation.title}: golden request {number} {problem.rstrip('.')}.")
     return problems
 
 

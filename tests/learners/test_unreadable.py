@@ -43,6 +43,7 @@ def test_what_comes_before_is_committed_and_the_rest_waits(make_stage: MakeStage
     for unit in stage.units:
         assert (unit.state, unit.position, unit.committed, unit.unreadable) == (State.PAUSED, FIRST, FIRST, True)
         assert "the event at offset 60 cannot be read. stars is text. Nothing is skipped" in (unit.problem or "")
+        assert (unit.problem or "").endswith(f"or pass it over: millrace dead-letters resume {unit.id.learner}")
     assert stage.buried == [5, 50]
     assert stage.log.paused
     assert sum(sum(row.values()) for row in learned(stage.memory, ItemCounts).values()) == FIRST - 2

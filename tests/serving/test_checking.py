@@ -36,6 +36,10 @@ async def raising(request: Recommend) -> Recommendations:
     raise KeyError("u1")
 
 
+async def saying(request: Recommend) -> Recommendations:
+    raise ValueError("There is no u1.")
+
+
 async def wrong(request: Recommend) -> Any:
     return ["a"]
 
@@ -69,6 +73,7 @@ async def test_what_answers_its_golden_requests_has_no_problem() -> None:
     ("function", "message"),
     [
         (raising, r"golden request 1 raised test_checking.py:\d+: KeyError: 'u1'"),
+        (saying, r"ValueError: There is no u1\.$"),
         (wrong, "golden request 1 was answered with list, not with Recommendations"),
         (leaving, r"golden request 1 raised test_checking.py:\d+: SystemExit: 0"),
         (leaving_thread, r"golden request 1 raised test_checking.py:\d+: SystemExit: 0"),
