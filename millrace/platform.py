@@ -162,12 +162,9 @@ class Platform:
             IncompatibleSchema: the registry refuses a changed event type; the message says what would break.
         """
         for event_type in (*all_event_types(product).values(), Audit.event_type):
-            self.prepare_topic(event_type, self.partitions_of(product, event_type.topic))
-
-    def partitions_of(self, product: Product, topic: str) -> int:
-        """How many partitions a topic of the product gets where it does not exist yet."""
-        asked = product.options.get("topics", {}).get(topic, {}).get("partitions")
-        return int(asked or self.settings.partitions)
+            self.prepare_topic(
+                event_type, product.options.get("topics", {}).get(event_type.topic, {}).get("partitions")
+            )
 
     def prepare_topic(self, event_type: EventType, partitions: int | None = None, readers: bool = True) -> int:
         """Register one event type and create its topic; see `prepare`. Returns the partitions that it has.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from learners.declaration import Declaration, declarations
-from learners.repartition import with_repartitions
-from millrace.platform import Platform, all_event_types, all_learners, placement, prefix_of
+from millrace.platform import Platform, all_event_types, all_learners, placement
 from millrace.product import Product
 from millrace.settings import Settings
 from schemas.errors import MillraceError
 from schemas.readers import PRODUCT, Reader, known
-from streams.errors import TopicMissing
 
 LOGGER = logging.getLogger("millrace.readers")
 
@@ -25,7 +22,7 @@ def tell_readers(product: Product, platform: Platform, counting: bool) -> None:
         LearnerRefused, ProductError: the learners cannot run as they are declared.
         RegistryUnavailable, KafkaUnavailable: one is away.
     """
-    readers = readers_of(product, platform.settings, counting, _partitions(platform, product))
+    readers = readers_of(product, platform.settings, counting)
     documents = platform.registry.readers()
     if documents is not None and known(documents, product.name, readers):
         return
@@ -45,36 +42,19 @@ def forget_readers(platform: Platform, product: str) -> None:
         LOGGER.warning("It stays known who read for %s (millrace schemas forget): %s", product, error)
 
 
-def readers_of(
-    product: Product, settings: Settings, counting: bool = True, partitions: Callable[[str], int] | None = None
-) -> list[Reader]:
-    """The product's learners as readers of their topics, and those that write the derived ones of these.
-
-    Args:
-        partitions: how many a topic has; left out, what the settings say.
+def readers_of(product: Product, settings: Settings, counting: bool = True) -> list[Reader]:
+    """The product's learners as readers of their topics; of a topic that is derived, as readers of what it is derived
+    from.
 
     Raises:
         LearnerRefused, ProductError: they cannot run as they are declared.
     """
     placed = placement(product, settings)
     found = declarations(all_learners(product, counting), all_event_types(product))
-    running = with_repartitions(found, prefix_of(product), partitions or (lambda _: settings.partitions))
     return [
         _reader(product.name, item, [f"{placed.of(form)}/{form.storage}" for form in item.storages.values()])
-        for item in running
+        for item in found
     ]
-
-
-def _partitions(platform: Platform, product: Product) -> Callable[[str], int]:
-    """How many partitions a topic has, or will have: this is told before topics are made."""
-
-    def of(topic: str) -> int:
-        try:
-            return platform.topics.partitions(topic)
-        except TopicMissing:
-            return platform.partitions_of(product, topic)
-
-    return of
 
 
 def _reader(product: str, declaration: Declaration, storages: list[str]) -> Reader:
