@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from learners import BadLimit, EventLearner, FrameLearner, Goal, Late, Learner, emit, stream
     from millrace.faust import faust_app
     from millrace.producer import Producer
-    from millrace.scan import scan
+    from millrace.scanning import scan
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
@@ -69,7 +69,7 @@ _HOME = {
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.faust": ("faust_app",),
     "millrace.producer": ("Producer",),
-    "millrace.scan": ("scan",),
+    "millrace.scanning": ("scan",),
     "millrace.settings": ("Settings",),
 }
 

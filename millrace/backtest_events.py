@@ -11,7 +11,7 @@ from typing import cast
 import polars as pl
 
 from millrace.product import Product
-from millrace.scan import scan
+from millrace.scanning import scan
 from schemas import Event, EventType, parse_json
 from schemas.errors import MalformedEvent, MillraceError
 

@@ -30,3 +30,10 @@ def test_the_list_the_lazy_table_and_the_typed_imports_agree() -> None:
 def test_an_unknown_name_says_so() -> None:
     with pytest.raises(AttributeError, match="no name 'Nothing'"):
         _ = millrace.Nothing
+
+
+@pytest.mark.parametrize("name", millrace.__all__)
+def test_no_module_has_the_name_of_what_is_exported_and_stands_in_its_place_once_it_is_imported(name: str) -> None:
+    folder = Path(millrace.__file__).parent
+    assert not (folder / f"{name}.py").exists()
+    assert not (folder / name).exists()
