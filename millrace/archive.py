@@ -12,7 +12,7 @@ from millrace.settings import Settings
 from millrace.told_to_stop import told_to_stop
 from schemas import EventType, RegistryClient
 from schemas.errors import MillraceError, SchemaError
-from schemas.event_type import registered
+from schemas.event_type import VALUE, registered
 
 if TYPE_CHECKING:
     from streams.archive import ArchiveTable, Shelf
@@ -43,7 +43,7 @@ def event_type_of(registry: RegistryClient, topic: str) -> EventType:
     Raises:
         ArchiveMissing: nothing is registered for the topic.
     """
-    found = registry.latest(f"{topic}-value")
+    found = registry.latest(topic + VALUE)
     if found is None:
         raise ArchiveMissing(f"No schema is registered for the topic {topic!r}; see `millrace schemas list`.")
     return registered(found.subject, found.schema)
@@ -60,7 +60,7 @@ def asking(registry: RegistryClient) -> dict[str, EventType]:
 
 def _registered(registry: RegistryClient) -> Iterator[EventType]:
     for subject in registry.subjects():
-        found = registry.latest(subject) if subject.endswith("-value") else None
+        found = registry.latest(subject) if subject.endswith(VALUE) else None
         if found is None:
             continue
         try:

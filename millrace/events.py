@@ -12,6 +12,7 @@ from typing import Any
 from millrace.dead_letters import moment
 from millrace.platform import Platform
 from schemas.errors import MillraceError
+from schemas.event_type import VALUE
 from storage import UnitState
 from streams.log_view import Limit
 from streams.logged import Told, as_json, told
@@ -22,7 +23,6 @@ LARGEST = 32_000_000
 """Bytes that are read for the newest events."""
 FAR, AT_ONCE = 10_000, 200
 """Events that are looked through for the newest with some words; and that are read each second while following."""
-SUBJECT = "-value"
 Place = tuple[str, int, int]
 
 
@@ -63,7 +63,7 @@ def following(platform: Platform, topic: str, words: str) -> Iterator[Told]:
 
 def sought(platform: Platform, text: str) -> tuple[Place | None, Search | None]:
     """The position of the event that is meant, and what a search for it has found; see `streams.wanted`."""
-    subjects = {name.removesuffix(SUBJECT) for name in platform.registry.subjects() if name.endswith(SUBJECT)}
+    subjects = {name.removesuffix(VALUE) for name in platform.registry.subjects() if name.endswith(VALUE)}
     topics = subjects.intersection(platform.topics.names())
     meant = wanted(text, topics)
     if meant.place is not None:

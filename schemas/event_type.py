@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 TOPIC, KEY, ID, ARCHIVE = "millrace.topic", "millrace.key", "millrace.id", "millrace.archive"
+VALUE = "-value"
+"""How the subjects of topics' values end."""
 _KEYS = {"string", "long", "int", "bytes"}
 
 
@@ -73,7 +75,7 @@ class EventType:
     @property
     def subject(self) -> str:
         """The registry's name for it."""
-        return f"{self.topic}-value"
+        return self.topic + VALUE
 
     @property
     def name(self) -> str:
@@ -200,7 +202,7 @@ def registered(subject: str, text: str) -> EventType:
     schema = of_text(text)
     if not isinstance(schema, dict):
         raise SchemaError(f"The subject {subject} holds no record schema.")
-    return EventType(str(schema.get(TOPIC) or subject.removesuffix("-value")), schema, schema.get(KEY))
+    return EventType(str(schema.get(TOPIC) or subject.removesuffix(VALUE)), schema, schema.get(KEY))
 
 
 def load(path: str | Path, topic: str | None = None) -> EventType:

@@ -16,14 +16,13 @@ from schemas import compatibility
 from schemas.avro import of_text
 from schemas.compatibility import CompatibilityLevel
 from schemas.errors import IncompatibleSchema, SchemaError, UnknownSchema
+from schemas.event_type import VALUE
 from schemas.graph import Graph
 from schemas.readers import Documents, Readers
 from schemas.record_log import RecordLog
 from schemas.version import Version
 
 _TRIES = 20
-VALUE = "-value"
-"""How the subjects of topics' values end."""
 DEFAULT_LEVEL = CompatibilityLevel.BACKWARD
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from schemas import SchemaError, Version
 from schemas.asyncapi import asyncapi
 from schemas.avro import of_text
+from schemas.event_type import VALUE
 from schemas.fields import Change, FieldUse, changes, field_uses
 from schemas.graph import Affected, Break, Graph
 from schemas.readers import Documents, Reader
 from schemas.redaction import redacted
-from schemas.registry import VALUE
 from schemas.registry_keeper import RegistryKeeper
 
 MOST = 500

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from schemas import BadPayload, Codec, Decoded, EventType
 from streams.batch import Batch
-from streams.dead_letters.headers import headers_in
 from streams.held import Stretch
+from streams.logged import logged
 from streams.rejected import Rejected
 from streams.sources import is_emitted, sources_of
 
@@ -110,16 +110,16 @@ def _without_future(decoded: Decoded, messages: Sequence[Message], event_type: E
 
 
 def _rejected(message: Message, bad: BadPayload) -> Rejected:
-    partition, offset = message.partition(), message.offset()
+    event = logged(message)
     return Rejected(
-        topic=message.topic() or "",
-        partition=-1 if partition is None else partition,
-        offset=-1 if offset is None else offset,
-        timestamp_ms=message.timestamp()[1],
-        key=message.key(),
-        value=message.value(),
+        topic=event.topic,
+        partition=event.partition,
+        offset=event.offset,
+        timestamp_ms=event.timestamp_ms,
+        key=event.key,
+        value=event.value,
         error=bad.error,
         reason=bad.reason,
-        headers=headers_in(message),
+        headers=event.headers,
         unreadable=bad.unreadable,
     )

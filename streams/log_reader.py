@@ -10,16 +10,15 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import KafkaUnavailable, StreamError, TopicMissing
 from streams.kafka import LOGGER, UNKNOWN_TOPIC, Kafka, log_client_error, passes_by_itself, said
+from streams.topic_reader import READING
 from streams.topics import Topics
 
 Take = Callable[[bytes, bytes | None], None]
 """Is given each record's key and value, in the order of the log."""
 
 _READING = {
-    "group.id": "millrace-record-log",  # required by the client; no group is joined
-    "enable.auto.commit": False,
-    "enable.partition.eof": True,
-    "auto.offset.reset": "earliest",
+    **READING,
+    "group.id": "millrace-record-log",
     "fetch.wait.max.ms": 10,
 }
 _PROMISES = {"isolation.level": "read_committed"}

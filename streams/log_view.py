@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from streams.errors import TopicMissing
 from streams.kafka import LOGGER, Kafka, log_client_error, said
 from streams.logged import Logged, logged
-from streams.topic_reader import messages_until
+from streams.topic_reader import READING, messages_until
 from streams.topics import Topics
 
 Spans = Mapping[int, tuple[int, int]]
@@ -21,10 +21,8 @@ AT_ONCE = 100
 BLOCK = 1_000
 """Messages of one partition that a search reads at once."""
 _READING = {
-    "group.id": "millrace-log-view",  # required by the client; no group is joined
-    "enable.auto.commit": False,
-    "enable.partition.eof": True,
-    "auto.offset.reset": "earliest",
+    **READING,
+    "group.id": "millrace-log-view",
     "queued.max.messages.kbytes": 4_096,
     "max.partition.fetch.bytes": 1_048_576,
     "fetch.wait.max.ms": 20,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 from confluent_kafka import Consumer as Client
@@ -17,12 +18,13 @@ from streams.topics import Topics
 
 AT_ONCE = 10_000
 """Messages that are decoded together."""
-READING = {
+READING: dict[str, Any] = {
     "group.id": "millrace-topic-reader",  # required by the client; no group is joined
     "enable.auto.commit": False,
     "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
 }
+"""What every client is told that reads a topic once, from where it is assigned to, up to its end."""
 _PROMISES = {"isolation.level": "read_committed"}
 
 

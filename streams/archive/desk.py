@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from concurrent.futures import wait as waited
 
 import polars as pl
 
@@ -48,7 +49,7 @@ class Desk:
     @property
     def size(self) -> int:
         """Bytes of rows in memory."""
-        return self._gathered.size + (0 if self._commit is None else int(self._commit.rows.estimated_size()))
+        return self._gathered.size + (0 if self._commit is None else self._commit.size)
 
     @property
     def idle(self) -> bool:
@@ -131,7 +132,7 @@ class Desk:
     def wait(self, seconds: float) -> None:
         """Wait until the commit under way has ended, so long at most."""
         if self._under_way is not None:
-            _settled(self._under_way, seconds)
+            waited([self._under_way], seconds)
 
     def keep_up(self, work: Callable[[ArchiveTable], None]) -> None:
         """Do something with the archive beside all else, unless that is being done."""
@@ -168,13 +169,6 @@ class Desk:
         if self.problem != problem:
             log("%s", problem)
         self.problem = problem
-
-
-def _settled(future: Future[None], seconds: float) -> None:
-    try:
-        future.exception(seconds)
-    except TimeoutError:
-        return
 
 
 def _tried(work: Callable[[ArchiveTable], None], table: ArchiveTable) -> None:

@@ -16,10 +16,12 @@ class Commit:
     Attributes:
         rows: of all partitions; those of one are in the order of its log.
         moves: positions before and after them.
+        size: about so many bytes of rows.
     """
 
     rows: pl.DataFrame
     moves: Moves
+    size: int
 
 
 class Gathered:
@@ -64,6 +66,6 @@ class Gathered:
         """
         pieces = [rows for _, rows in self._pieces]
         rows = pl.concat(pieces, rechunk=False) if pieces else pl.DataFrame(schema=schema)
-        commit = Commit(rows, self._moves)
+        commit = Commit(rows, self._moves, self.size)
         self._pieces, self._moves, self.size, self.since = [], {}, 0, None
         return commit

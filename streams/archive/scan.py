@@ -9,14 +9,14 @@ from contextlib import closing
 import numpy as np
 import polars as pl
 from confluent_kafka import Consumer as Client
-from confluent_kafka import TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from schemas import Codec, EventType
 from streams.archive.columns import DATE, TIMESTAMP, archived_schema, restored, rows
 from streams.archive.table import ArchiveTable
 from streams.errors import ArchiveBehind, TopicMissing
 from streams.fetched import decode
-from streams.held import Stretch
+from streams.held import Stretch, runs
 from streams.kafka import LOGGER, Kafka, log_client_error
 from streams.topic_reader import READING, messages_until
 from streams.topics import Topics
@@ -90,9 +90,8 @@ def _fresh(
     try:
         client.assign([TopicPartition(topic, partition, starts[partition]) for partition in left])
         for messages in messages_until(client, topic, left, timeout, AT_ONCE):
-            for partition in {int(message.partition() or 0) for message in messages}:
-                mine = [message for message in messages if message.partition() == partition]
-                offsets = np.array([message.offset() for message in mine], np.int64)
+            for (_, partition), mine in runs(messages):
+                offsets = np.fromiter(map(Message.offset, mine), np.int64, len(mine))
                 found = decode(None, Stretch(mine, offsets), codec, event_type)
                 yield rows(found.batch.frame, partition, found.batch.offsets, found.timestamps)
     finally:

@@ -13,16 +13,14 @@ from streams.dead_letters.headers import letter_of
 from streams.dead_letters.letter import Letter
 from streams.errors import StreamError
 from streams.kafka import LOGGER, Kafka, log_client_error
-from streams.topic_reader import messages_until
+from streams.topic_reader import READING, messages_until
 from streams.topics import Topics
 
 AT_ONCE = 500
 """Letters that are taken from the client at once."""
 _READING = {
-    "group.id": "millrace-dead-letters",  # required by the client; no group is joined
-    "enable.auto.commit": False,
-    "enable.partition.eof": True,
-    "auto.offset.reset": "earliest",
+    **READING,
+    "group.id": "millrace-dead-letters",
     "queued.max.messages.kbytes": 16_384,
     "fetch.wait.max.ms": 20,
 }

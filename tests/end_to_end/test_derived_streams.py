@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
 from threading import Event
-from typing import Any
 
 import pytest
 
+from benchmarks.prove_chain.attack import rows_of
 from benchmarks.prove_chain.product import PARTITIONS, Chain, clicks, expected
 from learners import Emitter, Worker
-from schemas import Codec, RegistryClient, decode_record
+from schemas import Codec, RegistryClient
 from storage import Technology
 from storage.technologies import opened
 from streams import DeadLetters, Kafka, Producer, Topics
@@ -51,16 +51,6 @@ def working(kafka: str, registry_url: str, technology: Technology, chain: Chain,
             running.result()
 
 
-def rows(technology: Technology) -> dict[str, dict[str, Any]]:
-    """Storage -> key -> row."""
-    found: dict[str, dict[str, Any]] = {}
-    for item in technology.storages():
-        mine = found.setdefault(item.name, {})
-        for address, row in technology.dump(item):
-            mine[address.key] = decode_record(item.schema or {}, row) if isinstance(row, bytes) else dict(row)
-    return found
-
-
 @pytest.mark.server
 def test_along_a_chain_each_event_counts_once(kafka: str, registry_url: str, redis_clean: str) -> None:
     name = f"chain-{uuid.uuid4().hex[:8]}"
@@ -82,7 +72,7 @@ def test_along_a_chain_each_event_counts_once(kafka: str, registry_url: str, red
                     producer.send(chain.clicks, event)
                 producer.flush()
                 sums = expected(events[: events.index(half[-1]) + 1])
-                until(lambda sums=sums: {key: rows(technology).get(key) for key in sums} == sums)  # type: ignore[misc]
-        assert {key: rows(technology)[key] for key in wanted} == wanted
+                until(lambda sums=sums: {key: rows_of(technology).get(key) for key in sums} == sums)  # type: ignore[misc]
+        assert {key: rows_of(technology)[key] for key in wanted} == wanted
         assert topics.partitions(f"{chain.clicks.topic}.by-item") == PARTITIONS
         assert topics.partitions(f"{chain.clicks.topic}.in-order") == 1
