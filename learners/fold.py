@@ -70,8 +70,8 @@ class Fold:
                 self.learner.learn(batch)
             else:
                 learn = self.learner.learn
-                for event in self.declaration.events(batch.frame):
-                    self.outbox.at = int(batch.offsets[done])
+                for offset, event in zip(batch.offsets.tolist(), self.declaration.events(batch.frame), strict=True):
+                    self.outbox.at = offset
                     learn(event)
                     done += 1
                     self.session.step += 1
@@ -88,8 +88,9 @@ class Fold:
         if self._watermark is not None and self._is_late(getattr(event, self._time)):
             return
         key = self.session.key_field
-        self.outbox.begin(np.array([offset], np.int64))
-        self.outbox.at = offset
+        if self.declaration.emits:
+            self.outbox.begin(np.array([offset], np.int64))
+            self.outbox.at = offset
         self.session.begin(lambda: () if key is None else (str(getattr(event, key)),))
         self.learner.learn(event)
 

@@ -76,7 +76,7 @@ def rate(found: Sequence[Mark], warm: float, seconds: float, total: int) -> floa
     if first is None:
         return None
     last = next((mark for mark in found if mark.at - first.at >= seconds), found[-1])
-    if last.events == first.events or (last.at - first.at < seconds and last.events < total):
+    if last.events <= first.events or (last.at - first.at < seconds and last.events < total):
         return None
     return (last.events - first.events) / (last.at - first.at)
 

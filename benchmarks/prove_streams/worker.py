@@ -7,6 +7,7 @@ pipeline, without a check of who writes and without a position.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -19,18 +20,20 @@ from benchmarks.prove_streams.product.user import PlaysOfUser
 from learners import Worker
 from millrace.told_to_stop import told_to_stop
 from schemas import Codec, RegistryClient
-from storage import Claim, Technology, Writes
+from storage import Claim, Descriptor, Technology, UnitId, UnitState, Writes
 from storage.technologies import opened
 from storage.unit import Outcome
 from streams import DeadLetters, Kafka, Producer
 
 
 class Unfenced:
-    """Wraps Redis; a commit is plain writes, all else is passed on."""
+    """Wraps Redis; a commit is plain writes, all else is passed on. It says itself how far units are, as the worker
+    would take a position that is not in the store for one that the store has forgotten, and begin again."""
 
     def __init__(self, technology: Technology, url: str) -> None:
         self._technology = technology
         self._client = redis.Redis.from_url(url, protocol=2)
+        self._reached: dict[UnitId, int] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._technology, name)
@@ -38,7 +41,13 @@ class Unfenced:
     def commit(self, claim: Claim, expected: int | None, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
         """Write, whoever has the unit."""
         plain(self._client, writes)
+        self._reached[claim.unit] = new
         return Outcome.OK
+
+    def units(self, descriptor: Descriptor) -> list[UnitState]:
+        """See `Technology.units`."""
+        found = self._technology.units(descriptor)
+        return [replace(state, next=self._reached.get(state.unit, state.next)) for state in found]
 
 
 def main() -> None:
