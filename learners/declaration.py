@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, get_args, get_origin
 
@@ -199,6 +199,11 @@ def emits_of(learner: type[Any]) -> dict[str, Emit]:
     if len({emit.topic for emit in found.values()}) < len(found):
         raise LearnerRefused(f"Learner {learner.name} declares one emitted topic twice; keep one of the two.")
     return found
+
+
+def topics_behind(topic: str, found: Iterable[Declaration]) -> list[str]:
+    """The topics whose events learners fold that emit to this one; sorted."""
+    return sorted({item.topic for item in found if any(emit.topic == topic for emit in item.emits.values())})
 
 
 def _check_circles(found: Sequence[Declaration]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from functools import partial
@@ -51,32 +51,38 @@ class Emitter:
 
     Args:
         partitions: of a topic that has to be made.
+        settings: by topic, those of one that has to be made, under Kafka's names. One that has none here keeps its
+            events as long as the topics that they follow from.
     """
 
-    def __init__(self, kafka: Kafka, registry: RegistryClient, partitions: int = 4) -> None:
-        self._kafka, self._registry = kafka, registry
+    def __init__(
+        self,
+        kafka: Kafka,
+        registry: RegistryClient,
+        partitions: int = 4,
+        settings: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self._kafka, self._registry, self._settings = kafka, registry, settings or {}
         self._sending = Kafka(kafka.bootstrap, {**kafka.options, **_PROMISES})
         self._new = partitions
         self._partitions: dict[str, int] = {}
         self._producer: Producer | None = None
         self._trouble = Trouble()
 
-    def prepare(self, event_type: EventType, partitions: int | None = None) -> int:
+    def prepare(self, event_type: EventType, partitions: int | None = None, sources: Sequence[str] = ()) -> int:
         """Register what will be emitted and make its topic, if there is none; returns its partitions. Blocks.
 
         Args:
             partitions: of a topic that has to be made; None = as many as the platform's topics have.
+            sources: the topics that its events follow from.
 
         Raises:
             IncompatibleSchema, RegistryUnavailable, KafkaUnavailable: it cannot be emitted now.
         """
         self._registry.register(event_type)
         with closing(Topics(self._kafka)) as topics:
-            known = event_type.topic in topics.names()
-            if known:
-                count = topics.partitions(event_type.topic)
-            else:
-                count = topics.ensure(event_type.topic, partitions or self._new)
+            settings = self._settings.get(event_type.topic)
+            count = topics.ensure_following(event_type.topic, partitions or self._new, sources, settings)
         self._partitions[event_type.topic] = count
         return count
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from learners.declaration import Contract, Declaration, declarations
+from learners.declaration import Contract, Declaration, declarations, topics_behind
 from learners.derived import writer_of
 from learners.emitter import NOBODY, Emitter
 from learners.errors import LearnerRefused
@@ -316,7 +316,8 @@ class Worker:
             for emit in declaration.emits.values():
                 if self._emitter is None:
                     raise LearnerRefused(f"{declaration.name} emits to {emit.topic}, and its worker has no emitter.")
-                count = self._emitter.prepare(emit.event_type, self._wanted(declaration, emit.topic))
+                wanted, sources = self._wanted(declaration, emit.topic), topics_behind(emit.topic, self._declarations)
+                count = self._emitter.prepare(emit.event_type, wanted, sources)
                 assert declaration.emitted is not None
                 declaration.emitted.partitions[emit.topic] = count
 

@@ -13,6 +13,7 @@ from learners import DecisionCounts, Learner, Placement, goal_learner
 from learners.placement import EVERY
 from millrace.product import Product, ProductError
 from millrace.settings import Settings
+from millrace.wanted_topics import USUAL, WantedTopic, in_order, wanted_topics
 from schemas import Audit, Codec, Decision, EventType
 from schemas.avro import of_text
 from schemas.compatibility import unreadable
@@ -161,17 +162,17 @@ class Platform:
         Raises:
             IncompatibleSchema: the registry refuses a changed event type; the message says what would break.
         """
-        for event_type in (*all_event_types(product).values(), Audit.event_type):
-            self.prepare_topic(
-                event_type, product.options.get("topics", {}).get(event_type.topic, {}).get("partitions")
-            )
+        wanted = wanted_topics(product)
+        for event_type in in_order([*all_event_types(product).values(), Audit.event_type], wanted):
+            self.prepare_topic(event_type, wanted.get(event_type.topic, USUAL))
 
-    def prepare_topic(self, event_type: EventType, partitions: int | None = None, readers: bool = True) -> int:
+    def prepare_topic(self, event_type: EventType, wanted: WantedTopic = USUAL, readers: bool = True) -> int:
         """Register one event type and create its topic; see `prepare`. Returns the partitions that it has.
 
         Where the registry refuses it, but it reads what is registered, those who only read need no more.
 
         Args:
+            wanted: of the topic, where it has to be made.
             readers: whether it is refused where a learner cannot read it.
 
         Raises:
@@ -186,7 +187,10 @@ class Platform:
             LOGGER.warning(
                 "Events of %s are read, but cannot be written as they are declared here: %s", event_type.topic, error
             )
-        return self.topics.ensure(event_type.topic, partitions or self.settings.partitions)
+        partitions = wanted.partitions or self.settings.partitions
+        if wanted.sources:
+            return self.topics.ensure_following(event_type.topic, partitions, wanted.sources, wanted.settings)
+        return self.topics.ensure(event_type.topic, partitions, wanted.settings)
 
     def close(self, patience: float = 30.0) -> None:
         """Close what was opened, last first. Blocks while the producer delivers what is left, so many seconds at most.

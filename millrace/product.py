@@ -277,7 +277,7 @@ def _goal(folder: Path, name: str, table: Mapping[str, Any]) -> Goal:
             name=name,
             topic=table["topic"],
             decision=table.get("decision", "decision"),
-            window=_duration(table.get("window", "30m")),
+            window=duration(table.get("window", "30m")),
             first=table.get("first", True),
             where=table.get("where"),
             version=table.get("version", 1),
@@ -293,7 +293,7 @@ def _experiment(folder: Path, name: str, table: Mapping[str, Any]) -> Experiment
         if not table.get("shadow"):
             needed["goal"] = table["goal"]
         if "period" in table:
-            needed["period"] = _duration(table["period"])
+            needed["period"] = duration(table["period"])
         return Experiment(name=name, **{**table, **needed})
     except _WRONG as error:
         raise _wrong(f"[experiments.{name}]", folder, error) from error
@@ -316,7 +316,7 @@ def _wrong(table: str, folder: Path, error: Exception) -> ProductError:
     return ProductError(f"{table} in {folder / 'product.toml'} {problem}.")
 
 
-def _duration(text: str) -> timedelta:
+def duration(text: str) -> timedelta:
     """`30m`, `12h`, `7d` or `90s` as a duration."""
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
     if not isinstance(text, str):

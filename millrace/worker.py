@@ -14,6 +14,7 @@ from millrace.product import Product
 from millrace.reading import tell_readers
 from millrace.settings import Settings
 from millrace.told_to_stop import told_to_stop
+from millrace.wanted_topics import topic_settings
 
 WITHIN = 8
 """Seconds in which a worker that is told to stop ends, less than its supervisor waits for it."""
@@ -55,7 +56,7 @@ def run_worker(
             protocol=settings.consumer_protocol,
             trace=trace,
             stops=platform.stops,
-            emitter=Emitter(platform.kafka, platform.registry, settings.partitions),
+            emitter=Emitter(platform.kafka, platform.registry, settings.partitions, topic_settings(product)),
             prefix=prefix_of(product),
         ).run(stop)
     finally:

@@ -16,6 +16,7 @@ from serving.registered import Registered
 from serving.spool import Spool
 from serving.telling import Telling
 from streams.looking import Looking
+from streams.retention import Retention
 
 
 class NoTopics:
@@ -26,6 +27,10 @@ class NoTopics:
         return ()
 
     def ends(self, names: Sequence[str]) -> Mapping[tuple[str, int], tuple[int, int]]:
+        """None."""
+        return {}
+
+    def retentions(self, names: Sequence[str]) -> Mapping[str, Retention]:
         """None."""
         return {}
 

@@ -8,10 +8,17 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    ConfigSource,
+    NewTopic,
+    OffsetSpec,
+)
 
 from streams.errors import KafkaUnavailable, TopicMissing
 from streams.kafka import LOGGER, Kafka, log_client_error, passes_by_itself, said
+from streams.retention import Retention, longest
 
 Answer = TypeVar("Answer")
 
@@ -47,6 +54,33 @@ class Topics:
             LOGGER.warning("Topic %s has %d partitions, not %d: it existed before.", name, found, partitions)
         return found
 
+    def ensure_following(
+        self, name: str, partitions: int, sources: Iterable[str], config: Mapping[str, str] | None = None
+    ) -> int:
+        """Create a topic whose events follow from those of others, unless it exists: it keeps them as long as those do.
+        One that exists and keeps them less long is left alone, and that is logged.
+
+        Args:
+            config: settings in place of those, under Kafka's names; empty = as the sources.
+
+        Returns:
+            the partitions it has.
+        """
+        known = self._known()
+        there = [] if config else [source for source in sources if source in known]
+        wanted = longest(self.retentions(there).values()) if there else None
+        if name not in known:
+            return self.ensure(name, partitions, config if wanted is None else wanted.settings(partitions))
+        kept = self.retentions([name])[name]
+        if wanted is not None and kept.shorter(wanted):
+            LOGGER.warning(
+                "Topic %s keeps its events %s, and those that they follow from, in %s, stay %s: a new version of a "
+                "learner folds less of it than there is. Let it keep them as long (kafka-configs.sh --alter), or say "
+                "in product.toml how long it does.",
+                *(name, kept, " and ".join(there), wanted),
+            )
+        return known[name]
+
     def partitions(self, name: str) -> int:
         """How many partitions a topic has. Raises `TopicMissing`."""
         found = self._known().get(name)
@@ -73,6 +107,27 @@ class Topics:
         lows = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         highs = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         return {at: (low, highs[at]) for at, low in lows.items()}
+
+    def retentions(self, names: Iterable[str]) -> dict[str, Retention]:
+        """How long topics keep their events.
+
+        Raises:
+            TopicMissing: one of them does not exist.
+        """
+        known = self._known()
+        asked = {name: ConfigResource(ConfigResource.Type.TOPIC, name) for name in names}
+        if missing := asked.keys() - known.keys():
+            raise TopicMissing(min(missing))
+        answers = self._client.describe_configs([*asked.values()], request_timeout=self._timeout) if asked else {}
+        found = {}
+        for name, resource in asked.items():
+            try:
+                entries = self._answer(answers[resource], f"Asking for the settings of {name}")
+            except KafkaException as failure:
+                raise said(failure.args[0], f"Asking for the settings of the topic {name}", name) from failure
+            own = [key for key, entry in entries.items() if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value]
+            found[name] = Retention.of({key: entry.value for key, entry in entries.items()}, own, known[name])
+        return found
 
     def identity(self, name: str) -> str:
         """What tells a topic from one of the same name that was deleted before. Raises `TopicMissing`."""

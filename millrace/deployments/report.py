@@ -11,6 +11,7 @@ from millrace.deployments.names import Names
 from millrace.platform import all_event_types, all_learners, placement
 from millrace.product import Product
 from millrace.settings import Settings
+from millrace.wanted_topics import USUAL, WantedTopic, in_order, wanted_topics
 from schemas import EventType
 from serving.endpoints import Declared
 from serving.json_schema.compatibility import Contract
@@ -26,11 +27,11 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """An event type: its Avro schema, its key, and how many partitions its topic is to have, where that is said."""
+    """An event type: its Avro schema, its key, and what is wanted of its topic."""
 
     schema: dict[str, Any]
     key: str | None
-    partitions: int | None = None
+    wanted: WantedTopic = USUAL
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -52,8 +53,9 @@ class Report(msgspec.Struct, frozen=True):
 
     @property
     def event_types(self) -> list[EventType]:
-        """Its event types, as they are registered. Raises SchemaError."""
-        return [EventType(topic, item.schema, item.key) for topic, item in self.topics.items()]
+        """Its event types, as they are registered, in the order in which their topics are made. Raises SchemaError."""
+        found = [EventType(topic, item.schema, item.key) for topic, item in self.topics.items()]
+        return in_order(found, {topic: item.wanted for topic, item in self.topics.items()})
 
 
 def report_of(product: Product, settings: Settings) -> Report:
@@ -64,7 +66,7 @@ def report_of(product: Product, settings: Settings) -> Report:
     """
     found = declarations(all_learners(product, counting=False), all_event_types(product))
     placement(product, settings).check([form for item in found for form in item.storages.values()])
-    partitions = product.options.get("topics", {})
+    wanted = wanted_topics(product)
     return Report(
         endpoints={
             kind.title: Endpoint(
@@ -73,7 +75,7 @@ def report_of(product: Product, settings: Settings) -> Report:
             for kind in product.endpoints
         },
         topics={
-            topic: Topic(dict(item.schema), item.key, partitions.get(topic, {}).get("partitions"))
+            topic: Topic(dict(item.schema), item.key, wanted.get(topic, USUAL))
             for topic, item in product.event_types.items()
         },
         names=Names(

@@ -83,7 +83,7 @@ def _prepare(platform: Platform, report: Report) -> None:
         if broken:
             raise DeploymentConflict(*broken)
         for item in event_types:
-            platform.prepare_topic(item, report.topics[item.topic].partitions, readers=False)
+            platform.prepare_topic(item, report.topics[item.topic].wanted, readers=False)
     except DeploymentConflict:
         raise
     except IncompatibleSchema as error:

@@ -24,6 +24,7 @@ from serving.measurements.source import Source
 from serving.measurements.topics import DEAD_LETTERS
 from storage import Alias, Catalogue, Descriptor, UnitId, UnitState
 from storage.event_times import event_times
+from streams.retention import Retention
 from streams.stops import Stop
 
 PATIENCE = 0.4
@@ -37,12 +38,16 @@ LOOK = 5.0
 STOPS = 2.0
 """Seconds between two looks at which units stand still."""
 
+KEPT = 30.0
+"""Seconds between two looks at how long topics keep their events."""
+
 
 class Topics(Protocol):
-    """Tells where topics end (streams.Topics). Both calls block; they are made in a thread."""
+    """Tells where topics end and how long they keep events (streams.Topics). Calls block; they are made in a thread."""
 
     def names(self) -> Sequence[str]: ...
     def ends(self, names: Sequence[str]) -> Ends: ...
+    def retentions(self, names: Sequence[str]) -> Mapping[str, Retention]: ...
 
 
 class Measurements:
@@ -90,6 +95,7 @@ class Measurements:
         self._amounts = Amounts(catalogue)
         self._names: Source[Sequence[str]] = Source("Topics", partial(asyncio.to_thread, topics.names), every=10.0)
         self._ends = Source("Kafka", self._read_ends)
+        self._retentions = Source("Retention", self._read_retentions, every=KEPT)
         counted = Counted(catalogue)
         self._counts = Source("Counts", lambda: counted.totals(self._experiments))
         self._measures = Source("Measures", lambda: counted.measures(self._experiments), every=LOOK, fresh=60.0)
@@ -111,7 +117,7 @@ class Measurements:
                 await asyncio.sleep(max(0.05, self._interval - (time.monotonic() - began)))
         finally:
             closing = [self._amounts.close(), self._names.close(), self._ends.close(), self._counts.close()]
-            closing += [self._measures.close(), self._stops.close(), self._times.close()]
+            closing += [self._measures.close(), self._stops.close(), self._times.close(), self._retentions.close()]
             keeping.cancel()
             await asyncio.gather(*closing, *(probe.close() for probe in self._probes), asyncio.wait([keeping]))
 
@@ -126,6 +132,7 @@ class Measurements:
         await asyncio.gather(self._catalogue.refresh(PATIENCE), *probing)
         counts = (self._counts.refresh(PATIENCE), self._measures.refresh(PATIENCE))
         await asyncio.gather(self._ends.refresh(PATIENCE), *counts)
+        await self._retentions.refresh(0.0)
         now = time.time()
         storages = self._catalogue.storages()
         health = self._catalogue.health().values()
@@ -143,6 +150,7 @@ class Measurements:
                 decisions=self._decisions(),
                 stops=self._stops.current or (),
                 event_times=self._times.current or (),
+                retentions=self._retentions.current or {},
             )
         )
         self._flow = self._figures = None
@@ -224,6 +232,10 @@ class Measurements:
             known = await asyncio.to_thread(self._topics.names)
         dead = {topic + DEAD_LETTERS for topic in wanted}
         return await asyncio.to_thread(self._topics.ends, sorted((wanted | dead) & set(known)))
+
+    async def _read_retentions(self) -> Mapping[str, Retention]:
+        names = sorted({topic for topic, _ in self._ends.current or ()})
+        return await asyncio.to_thread(self._topics.retentions, names)
 
     def _technologies(self) -> list[Connection]:
         """The storages' servers."""

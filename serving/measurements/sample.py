@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from storage import Alias, Descriptor, UnitId, UnitState
 from storage.event_times import UnitTime
+from streams.retention import Retention
 from streams.stops import Stop
 
 Partition = tuple[str, int]
@@ -102,3 +103,5 @@ class Sample:
     """Units that stand still, as too many events were bad."""
     event_times: Sequence[UnitTime] = ()
     """Watermarks and late events of units whose learners say what is late."""
+    retentions: Mapping[str, Retention] = field(default_factory=dict)
+    """How long each topic keeps its events."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from serving.measurements.history import History
 from serving.measurements.sample import Sample
+from streams.retention import Retention
 
 DEAD_LETTERS = "-dead-letters"
 
@@ -14,7 +15,8 @@ DEAD_LETTERS = "-dead-letters"
 class TopicFigures:
     """One topic. `rate` is events per second; `held` is how many the log holds, `taken` how many it ever took;
     `arrived` is when the newest came (seconds since the epoch), None if none did within the samples kept; `dead` counts
-    its dead letters, None where it has no topic for them."""
+    its dead letters, None where it has no topic for them. `keeps` is how long it keeps events, None while not known.
+    """
 
     name: str
     partitions: int
@@ -24,6 +26,7 @@ class TopicFigures:
     taken: int
     arrived: float | None
     dead: int | None
+    keeps: Retention | None = None
 
 
 def figures(history: History) -> list[TopicFigures]:
@@ -52,4 +55,5 @@ def _topic(name: str, history: History, sample: Sample, fresh: bool) -> TopicFig
         taken=sum(high for _, high in mine),
         arrived=history.last_growth(taken),
         dead=sum(dead) if dead else None,
+        keeps=sample.retentions.get(name),
     )

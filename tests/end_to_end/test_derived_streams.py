@@ -64,7 +64,7 @@ def test_along_a_chain_each_event_counts_once(kafka: str, registry_url: str, red
     ):
         for event_type in chain.event_types.values():
             registry.register(event_type)
-            topics.ensure(event_type.topic, PARTITIONS)
+            topics.ensure(event_type.topic, PARTITIONS, {"retention.ms": "86400000", "retention.bytes": "1000000"})
         wanted = expected(events)
         for half in (events[: EVENTS // 2], events[EVENTS // 2 :]):
             with working(kafka, registry_url, technology, chain, name):
@@ -74,5 +74,7 @@ def test_along_a_chain_each_event_counts_once(kafka: str, registry_url: str, red
                 sums = expected(events[: events.index(half[-1]) + 1])
                 until(lambda sums=sums: {key: rows_of(technology).get(key) for key in sums} == sums)  # type: ignore[misc]
         assert {key: rows_of(technology)[key] for key in wanted} == wanted
-        assert topics.partitions(f"{chain.clicks.topic}.by-item") == PARTITIONS
-        assert topics.partitions(f"{chain.clicks.topic}.in-order") == 1
+        by_item, in_order = f"{chain.clicks.topic}.by-item", f"{chain.clicks.topic}.in-order"
+        assert (topics.partitions(by_item), topics.partitions(in_order)) == (PARTITIONS, 1)
+        kept = topics.retentions([chain.clicks.topic, by_item, in_order])
+        assert [*map(str, kept.values())] == [f"1 day or {PARTITIONS} MB"] * 3

@@ -18,6 +18,7 @@ from storage import Address, Catalogue, Memory, MemoryReads, Technology
 from storage.event_times import event_times
 from storage.formats.watermark import Watermark
 from storage.technologies import opened
+from streams.retention import Retention
 from tests.storage.form_stage import START, FormStage
 
 START_MS = int(START.timestamp() * 1000)
@@ -58,6 +59,9 @@ class NoTopics:
         return []
 
     def ends(self, names: object) -> dict[tuple[str, int], tuple[int, int]]:
+        return {}
+
+    def retentions(self, names: object) -> dict[str, Retention]:
         return {}
 
 

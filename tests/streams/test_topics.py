@@ -50,3 +50,31 @@ def test_an_absent_broker_is_said_within_the_timeout() -> None:
         topics.names()
     with pytest.raises(KafkaUnavailable, match="Is Kafka running, and is the setting `kafka`"):
         topics.ensure("clicks")
+
+
+def test_what_follows_from_topics_is_kept_as_long_as_they_are_and_said_where_it_is_not(
+    topics: Topics, caplog: pytest.LogCaptureFixture
+) -> None:
+    short, long, compacted, made, usual, declared = (uuid.uuid4().hex for _ in range(6))
+    topics.ensure(short, 1, {"retention.ms": "60000"})
+    topics.ensure(long, 2, {"retention.ms": "7200000", "retention.bytes": "3000000"})
+    topics.ensure(compacted, 1, {"cleanup.policy": "compact"})
+    topics.ensure(usual, 1)
+    topics.ensure_following(made, 4, [short, long, "nowhere"])
+    topics.ensure_following(declared, 1, [short], {"retention.ms": "-1"})
+    kept = {name: str(item) for name, item in topics.retentions([short, long, compacted, made, declared]).items()}
+    assert kept == {
+        short: "1 minute",
+        long: "2 hours or 6 MB",
+        compacted: "without end",
+        made: "2 hours",
+        declared: "without end",
+    }
+    assert topics.retentions([usual])[usual].own == set()
+    with caplog.at_level(logging.WARNING):
+        topics.ensure_following(made, 4, [short])
+        assert caplog.text == ""
+        topics.ensure_following(made, 4, [compacted])
+    assert f"{made} keeps its events 2 hours, and those that they follow from, in {compacted}, stay without end" in (
+        caplog.text
+    )

@@ -33,7 +33,7 @@ def test_a_report_says_what_is_declared_and_what_the_product_prints_is_no_part_o
     report = checked(OnDisk(product))
     assert report.names.endpoints == ["lively"]
     assert "lively_popular" in report.names.learners
-    assert report.topics["lively_taps"].partitions == 2
+    assert report.topics["lively_taps"].wanted.partitions == 2
     assert report.declared["lively"][1] == ["popular"]
     assert report.left == ["Experiments of product.toml become drafts, which wait for somebody to start them: e."]
 

@@ -20,6 +20,7 @@ from serving.console import ProductPage, console
 from serving.measurements import AnswerCounts, EndpointFacts, ImplementationFacts, Measurements
 from serving.storages.storages import Storages
 from storage import Address, Catalogue, Claim, Counters, Descriptor, Memory, MemoryReads, Ranking, UnitId, Writes
+from streams.retention import Retention
 
 EXPERIMENT = "liked_more"
 
@@ -59,6 +60,9 @@ class SetTopics:
         if self.away:
             raise ConnectionError("no broker answered")
         return {at: (0, high) for at, high in self.highs.items() if at[0] in names}
+
+    def retentions(self, names: Sequence[str]) -> dict[str, Retention]:
+        return dict.fromkeys(names, Retention(7 * 86_400_000, -1))
 
 
 class Stage:

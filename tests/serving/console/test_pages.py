@@ -137,6 +137,16 @@ async def test_the_flow_page_shows_what_was_measured(client: httpx.AsyncClient, 
     assert "p99 10 ms" in shown
 
 
+async def test_the_streams_page_shows_how_long_a_topic_keeps_its_events(
+    client: httpx.AsyncClient, stage: Stage
+) -> None:
+    await stage.measurements.sample()
+    await stage.measurements._retentions.refresh(5.0)
+    await stage.measurements.sample()
+
+    assert "7 days" in await text(client, "/console/streams")
+
+
 async def test_a_product_without_learners_is_told_what_is_missing(client: httpx.AsyncClient) -> None:
     empty = Stage()
     await empty.measurements.sample()
