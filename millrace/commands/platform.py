@@ -10,7 +10,9 @@ import typer
 from millrace.commands.output import Output, OutputOption, printable, say, warn, write_json, write_rows
 
 if TYPE_CHECKING:
+    from millrace.progress import UnitProgress
     from millrace.settings import Settings
+    from streams import Stop
 
 app = typer.Typer()
 MaybeFolder = Annotated[Path | None, typer.Argument(help="Folder of a data product; left out, only what is deployed.")]
@@ -55,42 +57,68 @@ def down() -> None:
 
 @app.command()
 def status(output: OutputOption = Output.TABLE) -> None:
-    """What runs and where: the addresses of kafka, registry, the stores that are set up, and service.
+    """What runs and where: the addresses of kafka, registry, the stores that are set up, and service; and each learner.
 
-    Learners that stand still, as too many events were bad or one cannot be read, are said with the reason; see millrace
-    dead-letters resume.
-    Of learners that say which events are late: up to which event time they have folded, and how many were late.
+    Of learners: how many events they are behind, when they last committed, and which workers (group/member) fold them.
+    A unit that stands still, has not started or has no worker is said with the reason; see also millrace dead-letters
+    resume. Of learners that say which events are late: up to which event time they have folded, and how many were late.
 
     Example: millrace status --output json | jq -r .kafka.address
+    Example: millrace status --output json | jq .learners.learners[].units
     """
+    from millrace.dead_letters import stop
+    from millrace.progress import documents, rows, unusual
     from millrace.settings import Settings
     from millrace.stack import Stack
 
     settings = Settings.load()
     found = Stack(settings).status()
-    runs = found["kafka"]["state"] in ("running", "elsewhere")
-    stopped, times = (_stopped(settings), _event_times(settings)) if runs else ([], [])
-    if stopped and output is Output.JSON:
-        found["learners"] = {"state": f"{len(stopped)} stopped", "stops": stopped}
-    if times and output is Output.JSON:
-        found["event_time"] = {"state": f"{sum(row['late'] for row in times)} late", "learners": times}
+    if found["kafka"]["state"] not in ("running", "elsewhere"):
+        _show(found, output)
+        return
+    stopped, times = _stopped(settings), _event_times(settings)
+    learners = _learners(settings, stopped)
+    stops = [*map(stop, stopped)]
+    if output is Output.JSON:
+        if learners or stops:
+            state = f"{len(stops)} stopped" if stops else f"{len(rows(learners))} learners"
+            found["learners"] = {"state": state, "stops": stops, "learners": documents(learners)}
+        if times:
+            found["event_time"] = {"state": f"{sum(row['late'] for row in times)} late", "learners": times}
+        _show(found, output)
+        return
     _show(found, output)
-    for row in times if output is Output.TABLE else ():
+    if learners:
+        say("")
+        write_rows(rows(learners), output, "")
+    for row in times:
         say("{learner} has folded {topic} up to {watermark}; late events: {late:,}".format_map(row))
-    for stop in stopped if output is Output.TABLE else ():
-        warn(printable("{learner} stands still on {partition} since {since}: {reason}".format_map(stop)))
+    told = ["{learner} stands still on {partition} since {since}: {reason}".format_map(item) for item in stops]
+    for line in (*told, *unusual(learners)):
+        warn(printable(line))
 
 
-def _stopped(settings: Settings) -> list[dict[str, Any]]:
+def _stopped(settings: Settings) -> list[Stop]:
     """The units that stand still; none where Kafka does not say within a moment."""
-    from millrace.dead_letters import stop
     from millrace.platform import standing
     from schemas.errors import MillraceError
 
     try:
-        return [stop(item) for item in standing(settings, 2.0)]
+        return standing(settings, 2.0)
     except MillraceError as error:
         warn(printable(f"Whether learners stand still is not known: {error}"))
+        return []
+
+
+def _learners(settings: Settings, stopped: list[Stop]) -> list[UnitProgress]:
+    """How far learners have come; nothing where Kafka does not say within a moment."""
+    from millrace.progress import learners_progress
+    from schemas.errors import MillraceError
+
+    try:
+        return learners_progress(settings, stopped)
+    except MillraceError as error:
+        warn(printable(f"How far learners have come is not known: {error}"))
         return []
 
 

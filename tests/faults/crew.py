@@ -64,7 +64,7 @@ class Crew:
             learners=self._learners,
             event_types={self.event_type.topic: self.event_type},
             dead_letters=DeadLetters(self._producer),
-            group=self.event_type.topic,
+            group=f"millrace-{self.event_type.topic}",
             member=member,
             **options,
         )

@@ -1,0 +1,196 @@
+"""How far each learner has come, who folds its partitions, and what stands still and why: `millrace status`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from millrace.lag import Lag, lag_of
+from millrace.platform import Platform
+from millrace.settings import Settings
+from storage import UnitId, UnitState
+from storage.clock import moment
+from streams import Stop
+from streams.assignments import assignments
+
+PATIENCE = 2.0
+"""Seconds for which a server may take to say."""
+STILL = 5.0
+"""Seconds without a commit, with events waiting, after which a unit counts as standing still."""
+Place = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class UnitProgress:
+    """One unit.
+
+    Attributes:
+        end: where its log ends.
+        workers: the members of consumer groups that have its partition.
+        condition: "in step", "behind", "stands still", "no worker" or "not started".
+        why: more of the last three.
+        stopped: it was told to stand still, as too many events were bad or one cannot be read.
+    """
+
+    unit: UnitId
+    position: int | None
+    end: int
+    behind: Lag
+    committed_ms: int | None
+    workers: Sequence[str]
+    condition: str
+    why: str = ""
+    stopped: bool = False
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "partition": f"{self.unit.topic}/{self.unit.partition}",
+            "state": self.condition,
+            "position": self.position,
+            "end": self.end,
+            "behind": self.behind.events,
+            "last_commit": moment(self.committed_ms),
+            "workers": list(self.workers),
+            "why": self.why or None,
+        }
+
+
+def progress(
+    units: Iterable[UnitState],
+    ends: Mapping[Place, tuple[int, int]],
+    stops: Iterable[Stop],
+    workers: Mapping[Place, Sequence[str]],
+    now_ms: float,
+) -> list[UnitProgress]:
+    """What is known of each unit, by learner, version, topic and partition. Pure.
+
+    A unit whose topic is gone is left out, and so is a version after which another one has committed.
+    """
+    stopped = {(item.reader, item.version, item.topic, item.partition): item for item in stops}
+    found = []
+    for state in sorted(_present(units), key=lambda one: _key(one.unit)):
+        place = (state.unit.topic, state.unit.partition)
+        if place in ends:
+            behind = lag_of({place: ends[place]}, {state.unit.learner: state.unit.topic}, [state], now_ms)
+            mine = workers.get(place, ())
+            stop = stopped.get(_key(state.unit))
+            told = _condition(state, behind, stop, mine)
+            found.append(
+                UnitProgress(
+                    state.unit, state.next, ends[place][1], behind, state.committed_ms, mine, *told, stop is not None
+                )
+            )
+    return found
+
+
+def rows(found: Sequence[UnitProgress]) -> list[dict[str, Any]]:
+    """A row for each learner, with the state of the unit that somebody should look at first."""
+    learners: dict[tuple[str, str], list[UnitProgress]] = {}
+    for item in found:
+        learners.setdefault((f"{item.unit.learner}@{item.unit.version}", item.unit.topic), []).append(item)
+    return [
+        {
+            "learner": learner,
+            "state": min((one.condition for one in mine), key=_ORDER.index),
+            "folds": topic,
+            "units": len(mine),
+            "behind": sum(one.behind.events for one in mine),
+            "last_commit": moment(max((one.committed_ms for one in mine if one.committed_ms), default=None)),
+            "workers": ", ".join(sorted({name for one in mine for name in one.workers})) or None,
+        }
+        for (learner, topic), mine in learners.items()
+    ]
+
+
+def documents(found: Sequence[UnitProgress]) -> list[dict[str, Any]]:
+    """The same rows for programs, each with its units."""
+    return [
+        row
+        | {"units": [one.document for one in found if (_title(one), one.unit.topic) == (row["learner"], row["folds"])]}
+        for row in rows(found)
+    ]
+
+
+def unusual(found: Iterable[UnitProgress]) -> list[str]:
+    """A line for each unit that stands still though nobody told it to, has not started or has no worker."""
+    return [
+        f"{_title(one)} on {one.unit.topic}/{one.unit.partition}, {one.position or 0:,} of {one.end:,}: "
+        f"{one.condition}, as {one.why}"
+        for one in found
+        if one.why and not one.stopped
+    ]
+
+
+def learners_progress(settings: Settings, stops: Sequence[Stop]) -> list[UnitProgress]:
+    """What `progress` says now. Creates nothing; blocks for a read of the storages and two of Kafka.
+
+    Raises:
+        MillraceError: Kafka or a storage does not answer.
+    """
+    units = asyncio.run(_units(settings))
+    platform = Platform(settings)
+    with closing(platform):
+        there = set(platform.topics.names())
+        ends = platform.topics.ends(sorted({state.unit.topic for state in units} & there))
+        workers = assignments(platform.kafka, "millrace-", PATIENCE) if units else {}
+    return progress(units, ends, stops, workers, time.time() * 1000)
+
+
+async def _units(settings: Settings) -> list[UnitState]:
+    async with Platform(settings).catalogue() as catalogue:
+        await catalogue.refresh(PATIENCE)
+        return [state for states in catalogue.states().values() for state in states]
+
+
+def _present(units: Iterable[UnitState]) -> list[UnitState]:
+    """Each unit once, as the furthest behind of its technologies has it; of a learner the newest version, and an older
+    one where that has committed since."""
+    found: dict[UnitId, UnitState] = {}
+    for state in units:
+        found[state.unit] = min(
+            found.get(state.unit, state), state, key=lambda one: -1 if one.next is None else one.next
+        )
+    newest: dict[str, tuple[int, int]] = {}
+    last: dict[tuple[str, int], int] = {}
+    for state in found.values():
+        learner, version = state.unit.learner, state.unit.version
+        last[learner, version] = max(last.get((learner, version), 0), state.committed_ms or 0)
+    for (learner, version), at in last.items():
+        newest[learner] = max(newest.get(learner, (0, 0)), (version, at))
+    return [
+        state
+        for state in found.values()
+        if state.unit.version == newest[state.unit.learner][0]
+        or last[state.unit.learner, state.unit.version] > newest[state.unit.learner][1]
+    ]
+
+
+def _condition(state: UnitState, behind: Lag, stop: Stop | None, workers: Sequence[str]) -> tuple[str, str]:
+    if stop is not None:
+        return "stands still", stop.reason
+    if not behind.events:
+        return "in step", ""
+    if not workers:
+        return "no worker", "no process of a group has this partition: millrace learn"
+    if state.committed_ms is None:
+        return "not started", "its first commit is still to come; its worker's log says what it waits for"
+    if behind.seconds > STILL:
+        return "stands still", f"its last commit was {behind.seconds:,.0f} s ago; its worker's log says why"
+    return "behind", ""
+
+
+def _key(unit: UnitId) -> tuple[str, int, str, int]:
+    return unit.learner, unit.version, unit.topic, unit.partition
+
+
+def _title(one: UnitProgress) -> str:
+    return f"{one.unit.learner}@{one.unit.version}"
+
+
+_ORDER = ("stands still", "no worker", "not started", "behind", "in step")
