@@ -59,16 +59,18 @@ def wait_until_it_answers(
         RuntimeError: it has ended, or takes too long.
     """
     until = time.monotonic() + patience
-    while time.monotonic() < until:
-        if started.poll() is not None:
-            raise RuntimeError(f"{address} will not answer: its process has ended ({started.returncode}); see its log.")
-        try:
-            found = httpx.get(address).status_code
-            if status in (None, found):
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
+    with httpx.Client(trust_env=False) as client:  # one for all tries, as each reads all certificates
+        while time.monotonic() < until:
+            if started.poll() is not None:
+                ended = f"its process has ended ({started.returncode}); see its log."
+                raise RuntimeError(f"{address} will not answer: {ended}")
+            try:
+                found = client.get(address).status_code
+                if status in (None, found):
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.05)
     raise RuntimeError(f"{address} did not answer within {patience:.0f} s; see its log.")
 
 

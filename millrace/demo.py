@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 
 from millrace.platform import Platform
@@ -17,6 +16,7 @@ from millrace.product import Product
 from millrace.replay_dataset import replay_dataset
 from millrace.settings import Settings
 from millrace.stack import Stack, StackError
+from millrace.stack.answered import answered
 from millrace.stack.process import ProcessRecord
 
 READY_SECONDS = 30.0
@@ -83,11 +83,8 @@ def _platform(settings: Settings) -> Iterator[Platform]:
 def _wait_until_ready(address: str, stack: Stack) -> None:
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
-        try:
-            if httpx.get(address, timeout=2.0).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
+        if answered(address) is not None:
+            return
         stack.check("service")
         time.sleep(0.05)
     raise StackError(f"The models service did not answer at {address} within {READY_SECONDS:.0f} s; see its log.")

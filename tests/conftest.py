@@ -37,6 +37,7 @@ from schemas.errors import MillraceError
 from storage.cassandra.address import CassandraAddress
 from storage.cassandra.session import CassandraSession, Flight
 from storage.errors import StorageUnavailable
+from tests.apart import share
 from tests.clients.fresh import build, fresh_environment
 from tests.containers import servers as containers
 from tests.storage.redis_stage import OwnRedis
@@ -57,6 +58,7 @@ SERVERS = {
 RATINGS = 20_000
 """So many ratings of the data set are learned before a test that needs the whole loop begins."""
 
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")  # no server here lives long enough for the rest
 hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine may take its time for an example
 hypothesis.settings.load_profile("no deadline")
 
@@ -66,6 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--containers", action="store_true", help="Kafka, Redis and Cassandra run in containers")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a real server: `make check` leaves it out. Browser tests come last: Playwright's event loop runs
     in the tests' own thread, where no other could run beside it."""
@@ -73,6 +76,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
     items.sort(key=lambda item: "browser" in item.path.parts)
+    share(items)
 
 
 @contextmanager

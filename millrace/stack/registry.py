@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-
+from millrace.stack.answered import answered
 from millrace.stack.brokers import brokers
 from millrace.stack.port import check_free
 from millrace.stack.server import Port
@@ -49,10 +48,7 @@ class RegistryServer:
 
     def ready(self) -> bool:
         """Whether it lists its subjects."""
-        try:
-            return httpx.get(f"{self.address}/subjects", timeout=1.0, trust_env=False).status_code == 200
-        except httpx.HTTPError:
-            return False
+        return answered(f"{self.address}/subjects") is not None
 
 
 def run_registry(kafka: str, host: str, port: int) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
+from millrace.stack.answered import answered
 from millrace.stack.artefacts import OPENSEARCH
 from millrace.stack.search_home import SearchHome
 from millrace.stack.server import Port
@@ -73,10 +73,10 @@ class SearchServer:
 
     def ready(self) -> bool:
         """Whether it has opened all that it holds."""
+        found = answered(f"{self.address}/_cluster/health")
         try:
-            answer = httpx.get(f"{self.address}/_cluster/health", timeout=1.0, trust_env=False)
-            return answer.status_code == 200 and answer.json()["status"] in ("green", "yellow")
-        except (httpx.HTTPError, ValueError):
+            return found is not None and json.loads(found)["status"] in ("green", "yellow")
+        except ValueError:
             return False
 
     @property

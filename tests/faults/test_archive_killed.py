@@ -10,11 +10,11 @@ import pytest
 from benchmarks.prove_batch.killed import attacked
 from millrace.settings import Settings
 
-KILLS = int(os.environ.get("MILLRACE_KILLS", "4"))
+KILLS = int(os.environ.get("MILLRACE_KILLS", "2"))
 
 
 @pytest.mark.server
-@pytest.mark.timeout(120 + 20 * KILLS)
+@pytest.mark.timeout(300 + 20 * KILLS)
 def test_each_event_is_archived_once_whoever_is_killed(kafka: str, registry_url: str, tmp_path: Path) -> None:
     found = attacked(tmp_path, Settings(kafka=kafka, registry_url=registry_url), KILLS)
 

@@ -26,7 +26,7 @@ from storage.technologies import kind, opened
 from storage.technology import Technology
 from storage.unit import Claim
 
-STEPS = int(os.environ.get("MILLRACE_STEPS", "8"))
+STEPS = int(os.environ.get("MILLRACE_STEPS", "5"))
 """So many steps of each technology are tried, evenly; `make faults` tries all of them."""
 
 
@@ -123,6 +123,7 @@ def address(request: pytest.FixtureRequest, target: Target) -> str:
     return str(request.getfixturevalue(f"{target.name}_url"))
 
 
+@pytest.fixture(scope="module")
 def numbers(stage: Stage) -> list[int]:
     """The steps to be tried: of those that every commit has, as one that waits takes a step more."""
     counts = []
@@ -138,9 +139,9 @@ def numbers(stage: Stage) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.timeout(900)
-def test_killed_at_any_step_of_a_commit_its_successor_makes_it_whole(stage: Stage) -> None:
+def test_killed_at_any_step_of_a_commit_its_successor_makes_it_whole(stage: Stage, numbers: list[int]) -> None:
     steps = {}
-    for number in numbers(stage):
+    for number in numbers:
         run = stage.begin(number)
         assert run.gone()
         steps[number] = run.said("step")
@@ -155,8 +156,8 @@ def test_killed_at_any_step_of_a_commit_its_successor_makes_it_whole(stage: Stag
 @pytest.mark.slow
 @pytest.mark.server
 @pytest.mark.timeout(900)
-def test_frozen_at_any_step_of_a_commit_and_woken_it_changes_nothing(stage: Stage) -> None:
-    for number in numbers(stage):
+def test_frozen_at_any_step_of_a_commit_and_woken_it_changes_nothing(stage: Stage, numbers: list[int]) -> None:
+    for number in numbers:
         run = stage.begin(number, "SIGSTOP")
         until(lambda run=run: run.stands_still() or run.gone(0), 60, "the step")  # type: ignore[misc]
         if not run.said("step"):  # it had a step less than the one before

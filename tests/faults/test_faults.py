@@ -12,19 +12,19 @@ from benchmarks.prove_storage.targets import TARGETS
 from millrace.stack import StackError
 from tests.conftest import unavailable
 
-KILLS = int(os.environ.get("MILLRACE_KILLS", "4"))
+KILLS = int(os.environ.get("MILLRACE_KILLS", "2"))
 PLAN = Plan(
     kills=KILLS,
     zombies=1 + KILLS // 20,
     sleepers=KILLS // 40,
     restarts=1 + KILLS // 40,
     cuts=1 + KILLS // 5,
-    seconds=60 + 3 * KILLS,
+    seconds=70 + 3 * KILLS,
 )
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 20 * KILLS)
+@pytest.mark.timeout(300 + 20 * KILLS)
 @pytest.mark.parametrize("name", TARGETS)
 def test_whatever_is_killed_the_rows_are_exactly_the_fold_of_the_log(
     name: str, kafka: str, registry_url: str, tmp_path: Path

@@ -10,6 +10,7 @@ it: what a fold reads back is what readers see.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -416,12 +417,18 @@ class Log:
             yield f"{what} and is refused", world
 
 
+LARGE = [
+    pytest.param(Log(owners=3, events=2), id="three claims"),
+    pytest.param(Log(workers=3, owners=3, events=2, rows=1), id="three workers"),
+]
+"""Half a million states, which nothing but this file and the explorer changes: `make faults` explores them."""
+
+
 @pytest.mark.parametrize(
     "protocol",
     [
         pytest.param(Log(events=4), id="two workers"),
-        pytest.param(Log(owners=3, events=2), id="three claims"),
-        pytest.param(Log(workers=3, owners=3, events=2, rows=1), id="three workers"),
+        *(LARGE if os.environ.get("MILLRACE_MODELS") == "large" else []),
         pytest.param(Log(forgets=True, rows=1), id="a server that forgets"),
     ],
 )

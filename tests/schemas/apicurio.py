@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import httpx
-
 from benchmarks.ports import free_ports
+from millrace.stack.answered import answered
 from millrace.stack.artefacts import filling, pinned
 from millrace.stack.fetch import fetched
 from millrace.stack.java import java
@@ -74,7 +73,4 @@ def _program() -> Path:
 
 
 def _answers(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/subjects", timeout=1.0, trust_env=False).status_code == 200
-    except httpx.HTTPError:
-        return False
+    return answered(f"{address}/subjects") is not None

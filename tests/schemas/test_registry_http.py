@@ -220,7 +220,7 @@ def test_it_says_where_a_schema_is_registered(http: httpx.Client, client: Regist
 
 
 CASES = json.loads((Path(__file__).parents[1] / "vectors" / "compatibility.json").read_text("utf-8"))["cases"]
-ASKED = int(os.environ.get("MILLRACE_VERDICTS", "60"))
+ASKED = int(os.environ.get("MILLRACE_VERDICTS", "30"))
 """So many of each level's cases, evenly chosen, is Apicurio asked about: it takes its time. `make faults` asks all."""
 WRONG_DEFAULT = "pair/karapace_unit/schemaregistry_basic_backwards_compatibility/144"
 CROSSED = "pair/ruby/crossed_aliases"

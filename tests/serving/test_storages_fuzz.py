@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from serving.storages.storages import Storages
 from storage import Catalogue, Memory, MemoryReads, versions
 from storage.formats.blank import OPTIONS
 
+EXAMPLES = int(os.environ.get("MILLRACE_EXAMPLES", "200"))
 ODD = [
     "",
     "\x00",
@@ -121,7 +123,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-@settings(max_examples=1_000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(request, format, name), min_size=1, max_size=6))
 def test_no_request_is_answered_as_a_fault_of_the_service(stage: Stage, runner: asyncio.Runner, asked: Asked) -> None:
     stage.clear()
