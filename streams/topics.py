@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from streams.errors import KafkaUnavailable, TopicMissing
 from streams.kafka import LOGGER, Kafka, log_client_error, passes_by_itself, said
@@ -81,6 +81,16 @@ class Topics:
             return str(self._answer(answers[name], f"Asking for the topic {name}").topic_id)
         except KafkaException as failure:
             raise said(failure.args[0], f"Asking for the topic {name}", name) from failure
+
+    def config(self, name: str) -> dict[str, str]:
+        """A topic's settings under Kafka's names, those that it has from its broker too."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        try:
+            asked = self._client.describe_configs([resource], request_timeout=self._timeout)[resource]
+            found = self._answer(asked, f"Asking for the settings of {name}")
+        except KafkaException as failure:
+            raise said(failure.args[0], f"Asking for the settings of {name}", name) from failure
+        return {setting: entry.value for setting, entry in found.items() if entry.value is not None}
 
     def close(self) -> None:
         """Let go of the connection."""

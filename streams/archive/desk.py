@@ -12,6 +12,7 @@ import polars as pl
 from schemas import EventType
 from streams.archive.columns import archived_schema, rows
 from streams.archive.gathered import Commit, Gathered
+from streams.archive.pseudonyms import hidden, must_hide
 from streams.archive.table import ArchiveTable, Shelf
 from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
 from streams.fetched import Fetched
@@ -33,6 +34,7 @@ class Desk:
     """
 
     def __init__(self, event_type: EventType, shelf: Shelf, executor: Executor, begun: set[str]) -> None:
+        must_hide(event_type, shelf.pseudonyms)
         self.event_type, self._shelf = event_type, shelf
         # One for this thread, and one for the commits.
         self._table, self._written = shelf.table(event_type.topic), shelf.table(event_type.topic)
@@ -100,7 +102,12 @@ class Desk:
         if batch.partition not in self.positions or self._fenced:
             return
         before = self.positions[batch.partition]
-        mine = rows(batch.frame, batch.partition, batch.offsets, item.timestamps)
+        mine = rows(
+            hidden(batch.frame, self.event_type, self._shelf.pseudonyms),
+            batch.partition,
+            batch.offsets,
+            item.timestamps,
+        )
         self._gathered.add(batch.partition, before, batch.next, mine.select(self._schema.names()), now)
         self.positions[batch.partition] = batch.next
 
