@@ -101,7 +101,7 @@ def _fresh(
     try:
         client.assign([TopicPartition(topic, partition, starts[partition]) for partition in left])
         for messages in messages_until(client, topic, left, timeout, AT_ONCE):
-            for (_, partition), mine in runs(messages):
+            for (_, partition), mine in runs(messages, of_one=True):
                 offsets = np.fromiter(map(Message.offset, mine), np.int64, len(mine))
                 found = decode(None, Stretch(mine, offsets), codec, event_type)
                 frame = hidden(found.batch.frame, event_type, table.pseudonyms)
