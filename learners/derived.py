@@ -14,6 +14,7 @@ from typing import Any
 
 from schemas import EventType
 from schemas.event_type import KEY, TOPIC
+from schemas.personal import SUBJECT
 
 
 def by_key(source: EventType, key: str) -> EventType:
@@ -46,6 +47,8 @@ def _typed(source: EventType, topic: str, key: str | None) -> EventType:
     schema: dict[str, Any] = {**_without_place(source.schema), TOPIC: topic}
     if key is not None:
         schema[KEY] = key
+    if source.about is not None:
+        schema[SUBJECT] = source.about
     return replace(source, topic=topic, schema=schema, key=key)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
+    from schemas.personal import hashed, personal
     from serving import Answer, Client, EndpointType, Experiment, Golden
     from storage import (
         Counters,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "schemas": ("Event", "EventType", "Record", "load", "MillraceError"),
+    "schemas.personal": ("hashed", "personal"),
     "streams": ("Batch",),
     "storage": (
         "Counters",
@@ -112,7 +114,9 @@ __all__ = [
     "Window",
     "emit",
     "faust_app",
+    "hashed",
     "load",
+    "personal",
     "scan",
     "stream",
 ]

@@ -27,14 +27,16 @@ def shelf_of(settings: Settings) -> Shelf:
 
     Raises:
         ArchiveMissing: the extra is not installed.
+        ArchiveRefused: `archive_pii_key` is none.
     """
     try:
-        from streams.archive import Shelf
+        from streams.archive import Pseudonyms, Shelf
     except ModuleNotFoundError as error:
         if error.name != "deltalake":
             raise
         raise ArchiveMissing("An archive needs the extra `archive`; pip install 'millrace[archive]'.") from error
-    return Shelf(settings.archive_url or str((settings.state_dir / "archive").absolute()), settings.archive_options)
+    url = settings.archive_url or str((settings.state_dir / "archive").absolute())
+    return Shelf(url, settings.archive_options, Pseudonyms.of_text(settings.archive_pii_key))
 
 
 def event_type_of(registry: RegistryClient, topic: str) -> EventType:
@@ -55,10 +57,11 @@ def asking(registry: RegistryClient) -> dict[str, EventType]:
     Raises:
         RegistryUnavailable: the registry does not answer.
     """
-    return {event_type.topic: event_type for event_type in _registered(registry) if event_type.archived}
+    return {event_type.topic: event_type for event_type in every_event_type(registry) if event_type.archived}
 
 
-def _registered(registry: RegistryClient) -> Iterator[EventType]:
+def every_event_type(registry: RegistryClient) -> Iterator[EventType]:
+    """All that are registered, each as it is now. Blocks. Raises RegistryUnavailable."""
     for subject in registry.subjects():
         found = registry.latest(subject) if subject.endswith(VALUE) else None
         if found is None:

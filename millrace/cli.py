@@ -17,6 +17,7 @@ from millrace.commands import (
     dead_letters,
     deployments,
     endpoints,
+    erasure,
     events,
     experiments,
     keys,
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (platform, product, deployments):
+for part in (platform, product, deployments, erasure):
     for command in part.app.registered_commands:
         app.registered_commands.append(command)
 app.add_typer(schema.app, name="schemas", help="Event types: register, and check what a change breaks.")

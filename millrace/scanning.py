@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ def scan(
     *,
     fresh: bool = True,
     archived: bool = True,
+    where: Mapping[str, str] | None = None,
     settings: Settings | None = None,
 ) -> pl.LazyFrame:
     """Every event of a topic, once: what is archived, and what is still in Kafka alone.
@@ -35,6 +37,8 @@ def scan(
         since, until: by the time at which the log took the events, with a time zone; until is excluded.
         fresh: False = the archive alone; Kafka is not asked.
         archived: False = Kafka's log alone; no archive is needed.
+        where: only events with these values in these fields, `{"user": "u42"}`. Of a field that the archive keeps as a
+            pseudonym (`millrace.pii`) it is the value itself; what is returned has the pseudonym, of fresh events too.
         settings: where everything is; read from `millrace.toml` and the environment when left out.
 
     Returns:
@@ -44,6 +48,7 @@ def scan(
     Raises:
         ArchiveBehind: events between the archive and the log are in neither.
         ArchiveMissing: the extra `archive` is not installed, or no such topic is registered.
+        ArchiveRefused: there are pseudonyms and no `archive_pii_key`.
         TopicMissing, ArchiveUnavailable, KafkaUnavailable, RegistryUnavailable.
     """
     for moment in (since, until):
@@ -57,7 +62,9 @@ def scan(
         from streams import archive
 
         kafka = platform.kafka if fresh else None
-        return archive.scan(shelf.table(name), event_type, kafka, platform.codec, since, until, archived=archived)
+        return archive.scan(
+            shelf.table(name), event_type, kafka, platform.codec, since, until, archived=archived, where=where
+        )
 
 
 def _name(topic: str | type[object]) -> str:

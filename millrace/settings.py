@@ -89,6 +89,8 @@ class Settings:
     """Where events are archived: a folder, or `s3://bucket/prefix`; left out, `archive` in `state_dir`."""
     archive_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Options of that object store under their own names, such as `AWS_ENDPOINT_URL`."""
+    archive_pii_key: str = field(default="", repr=False)
+    """Secret by which an archive hides personal values: `id:secret`, the newest of several first, commas between."""
     archive_seconds: int = 30
     """So many seconds of events are archived together."""
     archive_days: int = 0

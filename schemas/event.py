@@ -25,7 +25,8 @@ class _TypeOf:
 @dataclass_transform(frozen_default=True)
 class Event(Record):
     """Base of events: `class Click(Event, topic="clicks", key="user")`, then the fields. `id="..."` names the field by
-    which a learner tells an event that was sent twice; `archive=True` has the events archived.
+    which a learner tells an event that was sent twice; `archive=True` has the events archived. `subject="..."` names
+    the field of the person whom an event is about, where that is not the key; see `schemas.personal`.
 
     Attributes:
         event_type: topic, key and Avro schema. Raises SchemaError when the class has no topic, or no usable schema.
@@ -36,6 +37,7 @@ class Event(Record):
     _key: ClassVar[str | None] = None
     _id: ClassVar[str | None] = None
     _archive: ClassVar[bool] = False
+    _subject: ClassVar[str | None] = None
     if TYPE_CHECKING:
         _event_type: ClassVar[EventType]
 
@@ -45,11 +47,12 @@ class Event(Record):
         key: str | None = None,
         id: str | None = None,
         archive: bool = False,
+        subject: str | None = None,
         **options: Any,
     ) -> None:
         super().__init_subclass__(**options)
         if topic is not None:
-            cls._topic, cls._key, cls._id, cls._archive = topic, key, id, archive
+            cls._topic, cls._key, cls._id, cls._archive, cls._subject = topic, key, id, archive, subject
 
 
 def topic_of(event: type[Event]) -> str:
@@ -65,6 +68,7 @@ def topic_of(event: type[Event]) -> str:
 
 def _event_type(owner: type[Event]) -> EventType:
     from schemas.event_type import ARCHIVE, ID, KEY, TOPIC, EventType  # who posts events as JSON needs no Avro library
+    from schemas.personal import SUBJECT
 
     topic, schema = topic_of(owner), owner.avro_schema()
     schema[TOPIC] = topic
@@ -74,4 +78,6 @@ def _event_type(owner: type[Event]) -> EventType:
         schema[ID] = owner._id
     if owner._archive:
         schema[ARCHIVE] = True
+    if owner._subject is not None:
+        schema[SUBJECT] = owner._subject
     return EventType(topic, schema, owner._key, owner)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from schemas.avro import Node, of_text, parsed, resolved, text_of
 from schemas.datum_writer import DatumWriter
 from schemas.errors import MalformedEvent, SchemaError
+from schemas.personal import HASH, PII, SUBJECT, check, marks
 from schemas.record import Record, converters
 from schemas.wire import frame
 
@@ -52,6 +53,8 @@ class EventType:
         if not isinstance(fields, list) or self.schema.get("type") != "record":
             raise SchemaError(f"The events of {self.topic} need a schema of the type record, with fields.")
         self._check_id()
+        if PII in self.text or SUBJECT in self.schema:
+            check(self.topic, self.schema, resolved(self.schema))
         if self.key is None:
             return
         kinds = {field.name: field.type.kind for field in resolved(self.schema).fields}
@@ -71,6 +74,17 @@ class EventType:
     def archived(self) -> bool:
         """Whether its events are to be archived, by the schema's property `millrace.archive`."""
         return self.schema.get(ARCHIVE) is True
+
+    @property
+    def about(self) -> str | None:
+        """The field that names the person whom an event is about: the schema's property `millrace.subject`, or the key
+        of a type that marks fields as personal; None = it is about nobody, as far as it says."""
+        return self.schema.get(SUBJECT) or (self.key if marks(self.schema) else None)
+
+    @cached_property
+    def hashed(self) -> tuple[str, ...]:
+        """The fields that an archive keeps as pseudonyms."""
+        return tuple(name for name, mark in marks(self.schema).items() if mark == HASH)
 
     @property
     def subject(self) -> str:

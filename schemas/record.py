@@ -13,6 +13,7 @@ from typing import Any, Self, TypeVar, Union, dataclass_transform, get_args, get
 from uuid import UUID
 
 from schemas.errors import MalformedEvent, SchemaError
+from schemas.personal import PII, mark_of
 
 T = TypeVar("T")
 
@@ -111,6 +112,11 @@ def _record(record: type[Record], named: dict[str, type[Any]]) -> dict[str, Any]
     named[record.__name__] = record
     types_of = hints(record)
     members = [_field(record, field, types_of[field.name], named) for field in fields(record)]  # type: ignore[arg-type]
+    marked = get_type_hints(record, include_extras=True)
+    for member in members:
+        mark = mark_of(marked[member["name"]])
+        if mark is not None:
+            member[PII] = mark
     return {"type": "record", "name": record.__name__, "fields": members}
 
 

@@ -10,7 +10,7 @@ The tie order of every technology: by score descending, then by member ascending
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,9 @@ from storage.writes import Writes
 
 Row = bytes | dict[str, int] | dict[str, float]
 """A record's bytes, a counter's fields, or a ranking's members with their scores as they are stored."""
+
+Gone = Mapping[Address, Collection[str] | None]
+"""Rows to remove, each as a whole (None), or some of its fields or members."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,18 @@ class Technology(Commits, Protocol):
     def expire(self, descriptor: Descriptor, before: str) -> None:
         """Remove the rows of sums and scores whose key comes before this one, in the order of code points: windows that
         are kept no longer (see `formats/window.py`). A late event may write one of them again, or be lost there."""
+
+    def remove(self, descriptor: Descriptor, claim: Claim | None, gone: Gone) -> None:
+        """Remove rows, and items of rows, of a version; the unit stays where it stands. What is not there is passed
+        over. Once this has returned, nobody with an earlier claim of the unit writes any of it again.
+
+        Args:
+            claim: of a unit that writes the version, whose rows are removed (others' may be, too); None = it was
+                loaded, and nobody writes it.
+
+        Raises:
+            Fenced: the claim is not the newest any more. Some of it may have been removed; claim and call again.
+        """
 
     def leases(self) -> dict[str, int]:
         """Title -> until when, in ms since 1970, some service reads that version; see `Reads.lease`."""

@@ -84,7 +84,7 @@ class Consumer:
         self._unplaced: list[Partition] = []  # given to us, without a position yet
         self._placed_now: set[Partition] = set()  # got their position during the current poll
         self._paused: set[Partition] = set()
-        self._held = Held()
+        self._held = Held(len(event_types) == 1)
         self._room = Room(memory // 4)
         self._stalled = False
         self._raised: Exception | None = None

@@ -29,9 +29,13 @@ class Held:
     """Keeps raw messages of each partition in log order, each once.
 
     What a consumer fetches goes through here, so that a poll that raises loses nothing: the next one finds it again.
+
+    Args:
+        of_one: all messages are of one topic.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, of_one: bool = False) -> None:
+        self._of_one = of_one
         self._stretches: dict[Partition, Stretch] = {}
 
     def __len__(self) -> int:
@@ -40,7 +44,7 @@ class Held:
     def add(self, messages: list[Message], positions: Mapping[Partition, int | None]) -> None:
         """Add fetched messages, but for those before their partition's position, repeated, or of no partition here."""
         found: dict[Partition, list[Message]] = {}
-        for at, run in runs(messages):
+        for at, run in runs(messages, self._of_one):
             if at in found:
                 found[at].extend(run)
             elif at in positions:
@@ -68,13 +72,17 @@ class Held:
         self._stretches.clear()
 
 
-def runs(messages: list[Message]) -> Iterator[tuple[Partition, list[Message]]]:
-    """Cut fetched messages into runs of one partition. All in C: a Python call a message would double the cost."""
+def runs(messages: list[Message], of_one: bool = False) -> Iterator[tuple[Partition, list[Message]]]:
+    """Cut fetched messages into runs of one partition. All in C: a Python call a message would double the cost.
+
+    Args:
+        of_one: they are known to be of one topic.
+    """
     if not messages:
         return
     partitions = np.fromiter(map(Message.partition, messages), np.int64, len(messages))
     change = partitions[1:] != partitions[:-1]
-    if len(set(map(Message.topic, messages))) > 1:
+    if not of_one and len(set(map(Message.topic, messages))) > 1:
         topics = list(map(Message.topic, messages))
         numbers = {topic: number for number, topic in enumerate(set(topics))}
         numbered = np.fromiter(map(numbers.__getitem__, topics), np.int64, len(topics))
@@ -88,10 +96,10 @@ def runs(messages: list[Message]) -> Iterator[tuple[Partition, list[Message]]]:
 
 def after(last: int, messages: Sequence[Message], offsets: NDArray[np.int64]) -> Stretch:
     """The messages after offset `last`, each offset once; all of them, without a copy, when that leaves nothing out."""
+    if offsets[0] > last and (offsets[1:] > offsets[:-1]).all():
+        return Stretch(messages, offsets)
     highest_before = np.maximum.accumulate(np.concatenate(([last], offsets[:-1])))
     kept = offsets > highest_before
-    if kept.all():
-        return Stretch(messages, offsets)
     return Stretch([messages[row] for row in np.flatnonzero(kept).tolist()], offsets[kept])
 
 

@@ -137,6 +137,16 @@ class Topics:
         except KafkaException as failure:
             raise said(failure.args[0], f"Asking for the topic {name}", name) from failure
 
+    def config(self, name: str) -> dict[str, str]:
+        """A topic's settings under Kafka's names, those that it has from its broker too."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+        try:
+            asked = self._client.describe_configs([resource], request_timeout=self._timeout)[resource]
+            found = self._answer(asked, f"Asking for the settings of {name}")
+        except KafkaException as failure:
+            raise said(failure.args[0], f"Asking for the settings of {name}", name) from failure
+        return {setting: entry.value for setting, entry in found.items() if entry.value is not None}
+
     def close(self) -> None:
         """Let go of the connection."""
         del self._client

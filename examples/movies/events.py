@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 import millrace as mr
 
@@ -16,7 +17,7 @@ class Rating(mr.Event, topic="ratings", key="user"):
     `decision` names the answer that showed the film, if one did: a liked film is then that answer's reward.
     """
 
-    user: str
+    user: Annotated[str, mr.personal]
     item: str
     stars: int
     at: datetime

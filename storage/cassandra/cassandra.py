@@ -38,7 +38,7 @@ from storage.catalogued import Catalogued
 from storage.descriptor import Descriptor
 from storage.errors import SuspectGeneration, harmless
 from storage.technologies import must_hold
-from storage.technology import Newest, Reads, Row
+from storage.technology import Gone, Newest, Reads, Row
 from storage.unit import Claim, Outcome, UnitId, UnitState, must_fit
 from storage.writes import Writes
 
@@ -93,6 +93,22 @@ class Cassandra(Catalogued):
     def expire(self, descriptor: Descriptor, before: str) -> None:
         """See `Technology.expire`."""
         self._served.clear_rows(descriptor, self._served.before(descriptor, before))
+
+    def remove(self, descriptor: Descriptor, claim: Claim | None, gone: Gone) -> None:
+        """See `Technology.remove`. Cells go as of the position where the unit stands: what a zombie or a redo writes
+        again is no newer and stays away, what is folded from there on is newer. The next owner reads after they went.
+        """
+        if claim is None:
+            self._served.remove(descriptor, "", time.time_ns() // 1000, gone)
+            return
+        held = self._of(claim)
+        with held.lock:
+            position = self._fences.position(claim.unit)
+            must_stand(position, claim, position.next)
+            if position.next is not None:
+                self._served.remove(descriptor, served_name(claim.unit), position.next + 1, gone)
+            held.forget()
+            must_stand(self._fences.position(claim.unit), claim, position.next)
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""

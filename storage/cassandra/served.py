@@ -21,7 +21,7 @@ from storage.cassandra.session import CassandraSession, Flight, asking, telling
 from storage.cassandra.tables import ABOUT, AT, BUCKET, COLUMNS, NEXT, NO_BUCKET, RECORD, WATERMARK
 from storage.descriptor import Descriptor
 from storage.errors import repeated
-from storage.technology import Newest, Row
+from storage.technology import Gone, Newest, Row
 from storage.unit import UnitId
 
 _SERVE = [
@@ -40,6 +40,11 @@ REACHED = NEWEST.replace("item, total", "unit, item, total")
 _CLEAR = "DELETE FROM @served WHERE place = ? AND slot = ?"
 _BUCKETS = "SELECT key, bucket FROM @served WHERE place = ? AND slot = ? GROUP BY place, slot, key, bucket"
 _CLEAR_ROW = "DELETE FROM @served WHERE place = ? AND slot = ? AND key = ? AND bucket = ?"
+_CELLS = "SELECT item, unit FROM @served WHERE place = ? AND slot = ? AND key = ? AND bucket = ?"
+_REMOVE = (
+    "DELETE FROM @served USING TIMESTAMP ? "
+    "WHERE place = ? AND slot = ? AND key = ? AND bucket = ? AND item = ? AND unit = ?"
+)
 _ROWS, _BYTES = 500, 1 << 20
 """What one batch holds at most."""
 
@@ -180,6 +185,24 @@ class Served:
             with telling(self._session.address):
                 where = ((place.id, slot_of(key.encode(), place.slots), key, bucket) for key, bucket in rows)
                 Flight(self._session.send(_CLEAR_ROW, row) for row in where).land()
+
+    def remove(self, descriptor: Descriptor, unit: str, timestamp: int, gone: Gone) -> None:
+        """Remove a unit's cells of rows, or of items of rows, as of a timestamp: what is written as of it or earlier
+        stays away, however late it comes; what is written later is not touched."""
+        place = self._places.find(descriptor, descriptor.storage)
+        if place is None:
+            return
+        rows = {(row.key, NO_BUCKET if row.bucket is None else row.bucket): items for row, items in gone.items()}
+        wanted = {where: (place.id, slot_of(where[0].encode(), place.slots), *where) for where in rows}
+        with telling(self._session.address):
+            asked = [(rows[where], at, self._session.send(_CELLS, at)) for where, at in wanted.items()]
+            cells = [
+                (timestamp, *at, item, unit)
+                for items, at, future in asked
+                for item, whose in future.result()
+                if whose == unit and (items is None or item in items)
+            ]
+            Flight(self._session.send(_REMOVE, cell) for cell in cells).land()
 
     def _rows(self, descriptor: Descriptor) -> Iterator[tuple[str, int]]:
         place = self._places.find(descriptor, descriptor.storage)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from storage.address import Address
 from storage.errors import WriteRefused, repeated
 from storage.memory.ranked_row import RankedRow
-from storage.technology import Newest, Row
+from storage.technology import Gone, Newest, Row
 from storage.writes import EXACT, Writes
 
 R = TypeVar("R")
@@ -83,6 +83,20 @@ class Generation:
             for address in [address for address in rows if address.storage == storage]:
                 del rows[address]
         self._newest.pop(storage, None)
+
+    def take_out(self, gone: Gone) -> None:
+        """Forget rows, or items of them."""
+        for address, items in gone.items():
+            for item in items or ():
+                self.sums.get(address, {}).pop(item, None)
+            if items is not None and address in self.ranked:
+                self.ranked[address].remove(items)
+            if items is None:
+                self.records.pop(address, None)
+            if items is None or not self.sums.get(address):
+                self.sums.pop(address, None)
+            if items is None or not self._scores(address):
+                self.ranked.pop(address, None)
 
     def trim(self, storage: str, bucket: int) -> None:
         """Forget the rows of earlier buckets."""

@@ -14,7 +14,7 @@ from storage.descriptor import Descriptor
 from storage.errors import Fenced, Gap
 from storage.listed import Damaged, EntryKind, Listed
 from storage.memory.generation import Generation
-from storage.technology import Newest, Row
+from storage.technology import Gone, Newest, Row
 from storage.unit import Claim, Outcome, UnitId, UnitState, must_fit
 from storage.writes import Writes
 
@@ -136,6 +136,13 @@ class Memory:
         with self.lock:
             self.generation(descriptor).expire(descriptor.storage, before)
 
+    def remove(self, descriptor: Descriptor, claim: Claim | None, gone: Gone) -> None:
+        """See `Technology.remove`."""
+        with self.lock:
+            if claim is not None:
+                self._must_hold(claim)
+            self.generation(descriptor).take_out(gone)
+
     def leases(self) -> dict[str, int]:
         """See `Technology.leases`."""
         with self.lock:
@@ -164,9 +171,7 @@ class Memory:
         """See `Technology.read`."""
         unit = claim.unit
         with self.lock:
-            fence = self._fences.get(unit, _NOBODY)
-            if (fence.epoch, fence.owner) != (claim.epoch, claim.owner):
-                raise Fenced(f"{unit.topic}/{unit.partition} of {unit.learner} was claimed by another; claim again.")
+            fence = self._must_hold(claim)
             if fence.next != expected:
                 raise Gap(f"{unit.topic}/{unit.partition} of {unit.learner} is at {fence.next}, not at {expected}.")
             records = self.generation(unit).records
@@ -216,6 +221,14 @@ class Memory:
 
     def close(self) -> None:
         """Nothing to let go of; all goes on working."""
+
+    def _must_hold(self, claim: Claim) -> _Fence:
+        """The unit's fence; hold the lock. Raises Fenced where the claim is not the newest any more."""
+        unit = claim.unit
+        fence = self._fences.get(unit, _NOBODY)
+        if (fence.epoch, fence.owner) != (claim.epoch, claim.owner):
+            raise Fenced(f"{unit.topic}/{unit.partition} of {unit.learner} was claimed by another; claim again.")
+        return fence
 
     def _listed(self) -> Listed:
         return Listed({item.entry: item for item in self._descriptors.values()}, self._aliases)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _Place = tuple[float, str]
 _REPAIRED = 8
@@ -34,6 +34,12 @@ class RankedRow:
         if self._order is not None:
             self._note(scores)
         self.scores.update(scores)
+
+    def remove(self, members: Iterable[str]) -> None:
+        """Forget members."""
+        for member in members:
+            self.scores.pop(member, None)
+        self._order = None
 
     def top(self, size: int) -> list[tuple[str, float]]:
         """The `size` members with the highest scores, best first, ties by member."""

@@ -22,7 +22,7 @@ from storage.redis.redis import Redis
 from storage.redis.sharded import Sharded
 from storage.redis.shards import MOST_SHARDS, SHARDS, has_rows, home, reached
 from storage.redis.slots import wanted_shards
-from storage.technology import Newest, Row
+from storage.technology import Gone, Newest, Row
 from storage.unit import Claim, Outcome, UnitId, UnitState
 from storage.writes import Writes
 
@@ -124,6 +124,10 @@ class RedisCluster:
         for node, shards in self._holders(descriptor, self._number(descriptor)):
             with self._nodes.learning():
                 node.expire(descriptor, before, shards)
+
+    def remove(self, descriptor: Descriptor, claim: Claim | None, gone: Gone) -> None:
+        """See `Technology.remove`."""
+        self._units.remove(descriptor, claim, gone)
 
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""

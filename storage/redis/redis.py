@@ -19,12 +19,12 @@ from storage.redis.fenced import code_of, fence, fenced, page_of, pages
 from storage.redis.fill import erase, erase_units, expire, fill, trim
 from storage.redis.keys import NEWEST, UNIT, Keys, newest, number, unit_name, unit_names, unit_state
 from storage.redis.pool import discovering, pool, run_command
-from storage.redis.scripts import CLAIM, COMMIT, READ, SHARDS, Script, run
+from storage.redis.scripts import CLAIM, COMMIT, READ, REMOVE, SHARDS, Script, run
 from storage.redis.shards import Others, shards_of
 from storage.redis.watched import Puts, put_watched
-from storage.redis.writes import fields_by_hash, only_puts, packed
+from storage.redis.writes import fields_by_hash, only_puts, packed, removal
 from storage.technologies import must_hold
-from storage.technology import Newest, Row
+from storage.technology import Gone, Newest, Row
 from storage.unit import Claim, Outcome, UnitId, UnitState, must_fit
 from storage.writes import Writes
 
@@ -86,6 +86,22 @@ class Redis(Catalogued):
         """See `Technology.expire`. Goes through all keys of the database, in pages that hold nobody up."""
         with harmless(), discovering(self.pool):
             expire(self.pool, self._client, descriptor, before, shards)
+
+    def remove(
+        self, descriptor: Descriptor, claim: Claim | None, gone: Gone, shard: int = 0, epoch: int | None = None
+    ) -> None:
+        """See `Technology.remove`. One script, in which all of it goes.
+
+        Args:
+            epoch: the shard's own, where it is not that of the claim.
+        """
+        keys = Keys.of(descriptor, shard)
+        fence = ("", "") if claim is None else (claim.epoch if epoch is None else epoch, claim.owner)
+        unit = keys.units if claim is None else keys.unit(unit_name(claim.unit))
+        with harmless():
+            reply = run(self.pool, REMOVE, (unit,), *fence, removal(keys, gone))
+        if claim is not None and reply[0] == b"FENCED":
+            raise fenced(claim.unit)
 
     def is_last(self, descriptor: Descriptor) -> bool:
         """Whether no other storage of its generation is left."""

@@ -31,6 +31,7 @@ def _script(*parts: str) -> Script:
 SWAP = _script("swap")
 SHARDS = _script("shards")
 TRIM = _script("trim")
+REMOVE = _script("remove")
 CLAIM = _script("claim")
 READ = _script("fence", "read")
 COMMIT = _script("fence", "commit")

@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from storage.address import Address
 from storage.compound import split
+from storage.descriptor import Descriptor
 from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome, as_text
 from storage.redis.fenced import gap
 from storage.redis.fill import newest_buckets
@@ -30,6 +31,7 @@ from storage.redis.shards import (
     taken,
 )
 from storage.redis.writes import Text, packed
+from storage.technology import Gone
 from storage.unit import Claim, Outcome, UnitId, must_fit, offset_of
 from storage.writes import Writes
 
@@ -107,6 +109,21 @@ class Sharded:
         except BaseException:
             self._forget(claim)  # what became of it is looked at before anything else is done
             raise
+
+    def remove(self, descriptor: Descriptor, claim: Claim | None, gone: Gone) -> None:
+        """See `Technology.remove`. Each shard under its own fence; the claim has brought them level."""
+        if claim is None:
+            with self._nodes.at(Keys.of(descriptor).units) as node:
+                shards, epochs = node.shards(descriptor), None
+        else:
+            track = self._track(claim)
+            shards, epochs = track.shards, track.epochs
+        with as_text():
+            wanted = by_shard(list(gone), shards)
+        for shard, rows in wanted.items():
+            with self._nodes.at(Keys.of(descriptor, shard).units) as node:
+                epoch = None if epochs is None else epochs[shard]
+                node.remove(descriptor, claim, {row: gone[row] for row in rows}, shard, epoch)
 
     def _commit(self, claim: Claim, track: Track, new: int, writes: Writes, watermark_ms: int | None) -> Outcome:
         with as_text():

@@ -11,6 +11,7 @@ import msgspec
 from storage.address import Address
 from storage.errors import as_text
 from storage.redis.keys import Keys
+from storage.technology import Gone
 from storage.writes import COUNT, Writes
 
 ITEMS = 1_000
@@ -82,6 +83,17 @@ def packed_keys(wanted: Sequence[tuple[str, Sequence[str]]]) -> bytes:
     """
     with as_text():
         return msgspec.msgpack.encode(wanted)
+
+
+def removal(keys: Keys, gone: Gone) -> bytes:
+    """The last argument of `remove.lua`."""
+    parts = [
+        [address.key, keys.records(address.storage), keys.row(address), keys.storage(address.storage), [*(items or ())]]
+        for address, items in gone.items()
+        if items is None or items
+    ]
+    with as_text():
+        return msgspec.msgpack.encode(parts)
 
 
 def only_puts(writes: Writes) -> bool:

@@ -68,6 +68,9 @@ class Transaction(Protocol):
             conflict: what happens to a row that is there already; "" = Repeated.
         """
 
+    def forget(self, table: Table, keys: Sequence[Values]) -> None:
+        """Remove what rows that were put are found by, where that is kept apart from them; the rows stay."""
+
     def create(self, table: Table) -> None:
         """Make a table of rows, and what belongs to it."""
 

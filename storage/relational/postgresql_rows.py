@@ -55,6 +55,9 @@ class PostgresqlTransaction:
         elif rows:
             self._run(_insert(table, conflict), columns(_widened(table, rows)))
 
+    def forget(self, table: Table, keys: Sequence[Values]) -> None:
+        """It is all in the rows."""
+
     def create(self, table: Table) -> None:
         more = _more(table)
         for statement in created(table, TYPES, "", "".join(f"{item.name} {item.kept} NOT NULL, " for item in more)):

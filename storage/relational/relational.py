@@ -18,9 +18,9 @@ from storage.relational.dump import dumped
 from storage.relational.known import KnownTables
 from storage.relational.rows import Batch, batches, bucket_number, key_bytes, out_of_range
 from storage.relational.tables import EXPIRE, NEWEST, ROW_OF, TRIM, TRIMMED, UNITS, Kind
-from storage.relational.unit import claimed, moved, refusal, rows_read, unit_states, written
+from storage.relational.unit import claimed, moved, refusal, removed, rows_read, unit_states, written
 from storage.technologies import must_hold
-from storage.technology import Newest, Reads, Row, Technology
+from storage.technology import Gone, Newest, Reads, Row, Technology
 from storage.unit import Claim, Outcome, UnitId, UnitState, must_fit
 from storage.writes import Writes
 
@@ -97,6 +97,10 @@ class Relational:
             while self._again(self._expire, descriptor, kind, before):
                 pass
 
+    def remove(self, descriptor: Descriptor, claim: Claim | None, gone: Gone) -> None:
+        """See `Technology.remove`. One transaction, whose first statement holds the fence."""
+        self._again(self._remove, descriptor, claim, gone)
+
     def leases(self) -> dict[str, int]:
         """See `Technology.leases`."""
         return self._again(self._catalogue.leases)
@@ -160,6 +164,10 @@ class Relational:
         with harmless(), self._database.transaction() as transaction:
             table = self._tables.find(transaction, descriptor, descriptor.storage).get(kind)
             return table is not None and len(transaction.run(EXPIRE[kind], before.encode(), table=table)) == TRIMMED
+
+    def _remove(self, descriptor: Descriptor, claim: Claim | None, gone: Gone) -> None:
+        with harmless(), self._database.transaction() as transaction:
+            removed(transaction, self._tables, descriptor, claim, gone)
 
     def _claim(self, unit: UnitId, owner: str) -> Claim:
         with harmless(), self._database.transaction() as transaction:

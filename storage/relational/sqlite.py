@@ -160,6 +160,11 @@ class SqliteTransaction:
         if table.index == "text":
             self._index(table, rows)
 
+    def forget(self, table: Table, keys: Sequence[Values]) -> None:
+        if table.index == "text":
+            where = f"(SELECT rowid FROM {table.name} WHERE key = ?1)"
+            self._connection.executemany(f"DELETE FROM {text_name(table)} WHERE rowid = {where}", keys)
+
     def create(self, table: Table) -> None:
         plain = table.kind == "puts"  # long rows are better kept apart from their keys, and full text needs row ids
         for statement in created(table, _TYPES, " STRICT" if plain else " STRICT, WITHOUT ROWID"):
@@ -175,9 +180,7 @@ class SqliteTransaction:
         """Words in place of those that a row had."""
         texts = [(key, " ".join(document_words(key, row, table.options["fields"]))) for key, row in rows]
         words, where = text_name(table), f"FROM {table.name} WHERE key = ?1"
-        self._connection.executemany(
-            f"DELETE FROM {words} WHERE rowid = (SELECT rowid {where})", [t[:1] for t in texts]
-        )
+        self.forget(table, [text[:1] for text in texts])
         self._connection.executemany(f"INSERT INTO {words} (rowid, text) SELECT rowid, ?2 {where}", texts)
 
 

@@ -223,6 +223,24 @@ EXPIRE: dict[Kind, Statement] = {
     "scores": Statement(_EXPIRE.format("key, bucket, member", TRIMMED), ("bytes",)),
 }
 """The same by key."""
+HOLD = Statement(
+    f"UPDATE millrace_units SET owner = owner WHERE {_UNIT} AND epoch = {{4}} AND owner = {{5}} RETURNING epoch",
+    (*_WRITER, "integer", "text"),
+)
+"""The fence for who removes rows: it changes nothing, and nobody claims or moves the unit until the end."""
+REMOVE: dict[Kind, Statement] = {
+    "puts": Statement("DELETE FROM {table} WHERE key = {0} RETURNING key", ("bytes",)),
+    "sums": Statement("DELETE FROM {table} WHERE key = {0} RETURNING key", ("bytes",)),
+    "scores": Statement("DELETE FROM {table} WHERE key = {0} AND bucket = {1} RETURNING key", ("bytes", "integer")),
+}
+"""A whole row."""
+REMOVE_ITEM: dict[Kind, Statement] = {
+    "sums": Statement("DELETE FROM {table} WHERE key = {0} AND field = {1} RETURNING key", ("bytes", "bytes")),
+    "scores": Statement(
+        "DELETE FROM {table} WHERE key = {0} AND bucket = {1} AND member = {2} RETURNING key",
+        ("bytes", "integer", "bytes"),
+    ),
+}
 ALL_ROWS = Statement("SELECT key, value FROM {table}")
 
 

@@ -10,8 +10,9 @@ from storage.errors import Fenced, Gap
 from storage.relational.catalogue import rows_of
 from storage.relational.database import Question, Transaction, Values
 from storage.relational.known import KnownTables
-from storage.relational.rows import Batch, key_bytes, newest
-from storage.relational.tables import CLAIM, FENCE, MOVE, ROW, SEE
+from storage.relational.rows import Batch, bucket_number, key_bytes, newest
+from storage.relational.tables import CLAIM, FENCE, HOLD, MOVE, REMOVE, REMOVE_ITEM, ROW, SEE
+from storage.technology import Gone
 from storage.unit import Claim, Outcome, UnitId, UnitState
 from storage.writes import Writes
 
@@ -60,6 +61,31 @@ def written(
         transaction.run(SEE, *rows_of(writer, storage), name, bucket, at_ms)
 
 
+def removed(
+    transaction: Transaction, tables: KnownTables, descriptor: Descriptor, claim: Claim | None, gone: Gone
+) -> None:
+    """Remove rows, or items of them, while the claim holds. Raises Fenced."""
+    if claim is not None and not transaction.run(HOLD, *_place(claim.unit), claim.epoch, claim.owner):
+        raise fenced(claim.unit)
+    there = tables.find(transaction, descriptor, descriptor.storage)
+    for address, items in sorted(gone.items(), key=lambda row: key_bytes(row[0].key)):
+        key = key_bytes(address.key)
+        for kind, table in there.items():
+            place = (key, bucket_number(address)) if kind == "scores" else (key,)
+            if items is None:
+                if kind == "puts":
+                    transaction.forget(table, [place])
+                transaction.run(REMOVE[kind], *place, table=table)
+            elif kind in REMOVE_ITEM:
+                for item in sorted(map(key_bytes, items)):
+                    transaction.run(REMOVE_ITEM[kind], *place, item, table=table)
+
+
+def fenced(unit: UnitId) -> Fenced:
+    """The error for a claim that is not the newest."""
+    return Fenced(f"{unit.topic}/{unit.partition} of {unit.learner} was claimed by another worker; claim again.")
+
+
 def rows_read(
     snapshot: Transaction, tables: KnownTables, claim: Claim, expected: int | None, rows: Sequence[Address]
 ) -> list[bytes | None]:
@@ -70,7 +96,7 @@ def rows_read(
     """
     unit, refused = claim.unit, refusal(snapshot, claim, expected)
     if refused is Outcome.FENCED:
-        raise Fenced(f"{unit.topic}/{unit.partition} of {unit.learner} was claimed by another worker; claim again.")
+        raise fenced(unit)
     if refused is Outcome.GAP:
         raise Gap(f"{unit.topic}/{unit.partition} of {unit.learner} does not stand at {expected}; claim again.")
     by_storage: dict[str, list[Address]] = {}

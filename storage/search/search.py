@@ -25,14 +25,14 @@ from storage.clock import now_ms
 from storage.descriptor import Descriptor
 from storage.errors import Fenced, Gap, StorageConflict, StorageError, SuspectGeneration, WriteRefused, harmless
 from storage.search.bulk import new as new_lines
-from storage.search.bulk import versioned, write
+from storage.search.bulk import removals, versioned, write
 from storage.search.catalogue import SearchCatalogue
 from storage.search.connection import Server
 from storage.search.fence import NOBODY, Fence, fence_id, members_id, members_of, names_of, state_of, unit_name
 from storage.search.index import LEASES, STATE, Finding, index_of, row_id, row_of, rows_body, state_body
 from storage.search.state import Found, State, is_missing, make
 from storage.technologies import lacking, must_hold
-from storage.technology import Newest, Reads, Row
+from storage.technology import Gone, Newest, Reads, Row
 from storage.unit import Claim, Outcome, UnitId, UnitState, must_fit
 from storage.writes import Writes
 
@@ -107,6 +107,15 @@ class Search(Catalogued):
     def expire(self, descriptor: Descriptor, before: str) -> None:
         """See `Technology.expire`. Nothing is added to here."""
 
+    def remove(self, descriptor: Descriptor, claim: Claim | None, gone: Gone) -> None:
+        """See `Technology.remove`. What a zombie had sent to be committed may come as long as it is under way: look
+        again after a while."""
+        self._must_hold(claim)
+        index = index_of(descriptor, descriptor.storage)
+        write(self._server, self._client, removals(index, [row for row, items in gone.items() if items is None]))
+        self._refresh(descriptor)
+        self._must_hold(claim)
+
     def claim(self, unit: UnitId, owner: str) -> Claim:
         """See `Technology.claim`."""
         self._findings.clear()  # an index that was read about may have been erased, and made anew, since
@@ -128,7 +137,7 @@ class Search(Catalogued):
         name = unit_name(claim.unit)
         refusal = _fence(self._state.get(fence_id(claim.unit, name))).refusal(claim, expected)
         if refusal is Outcome.FENCED:
-            raise Fenced(f"{name} of {claim.unit.learner} was claimed by another worker; claim again.")
+            raise _fenced(claim)
         if refusal is Outcome.GAP:
             raise Gap(f"{name} of {claim.unit.learner} does not stand at {expected}; claim again.")
         if rows:
@@ -153,6 +162,13 @@ class Search(Catalogued):
             found = self._state.get(key)
             refusal = _fence(found).refusal(claim, expected, new)
         return refusal
+
+    def _must_hold(self, claim: Claim | None) -> None:
+        """Raise Fenced where a claim is not the newest any more."""
+        if claim is not None:
+            fence = _fence(self._state.get(fence_id(claim.unit, unit_name(claim.unit))))
+            if fence.refusal(claim, fence.next) is Outcome.FENCED:
+                raise _fenced(claim)
 
     def _put(self, unit: UnitId, rows: list[_Versioned]) -> None:
         """Write rows, each as of a position. One of a zombie that is newer was seen, and may yet be lost with its shard
@@ -259,6 +275,10 @@ def _meta(mappings: Mapping[str, Any]) -> Mapping[str, str]:
     if found is None:
         raise SuspectGeneration(f"The index {name} does not say what it holds: somebody else made it. Delete it.")
     return found
+
+
+def _fenced(claim: Claim) -> Fenced:
+    return Fenced(f"{unit_name(claim.unit)} of {claim.unit.learner} was claimed by another worker; claim again.")
 
 
 def _fence(found: Found | None) -> Fence:

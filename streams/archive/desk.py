@@ -10,8 +10,9 @@ from concurrent.futures import wait as waited
 import polars as pl
 
 from schemas import EventType
-from streams.archive.columns import archived_schema, rows
-from streams.archive.gathered import Commit, Gathered
+from streams.archive.columns import archived_schema
+from streams.archive.gathered import Commit, Gathered, Piece
+from streams.archive.pseudonyms import hidden, must_hide
 from streams.archive.table import ArchiveTable, Shelf
 from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
 from streams.fetched import Fetched
@@ -33,6 +34,7 @@ class Desk:
     """
 
     def __init__(self, event_type: EventType, shelf: Shelf, executor: Executor, begun: set[str]) -> None:
+        must_hide(event_type, shelf.pseudonyms)
         self.event_type, self._shelf = event_type, shelf
         # One for this thread, and one for the commits.
         self._table, self._written = shelf.table(event_type.topic), shelf.table(event_type.topic)
@@ -100,8 +102,8 @@ class Desk:
         if batch.partition not in self.positions or self._fenced:
             return
         before = self.positions[batch.partition]
-        mine = rows(batch.frame, batch.partition, batch.offsets, item.timestamps)
-        self._gathered.add(batch.partition, before, batch.next, mine.select(self._schema.names()), now)
+        piece = Piece(batch.partition, batch.frame, batch.offsets, item.timestamps)
+        self._gathered.add(before, batch.next, piece, now)
         self.positions[batch.partition] = batch.next
 
     def work(self, now: float, patience: float, size: int) -> dict[int, int | None]:
@@ -124,9 +126,9 @@ class Desk:
         since = self._gathered.since
         if self._under_way is None and now >= self._due:
             if self._commit is None and since is not None and (now - since >= patience or self._gathered.size >= size):
-                self._commit = self._gathered.take(self._schema)
+                self._commit = self._gathered.take(self._schema, self._hide)
             if self._commit is not None:
-                self._under_way = self._executor.submit(self._written.append, self._commit.rows, self._commit.moves)
+                self._under_way = self._executor.submit(_written, self._written, self._commit)
         return {}
 
     def wait(self, seconds: float) -> None:
@@ -138,6 +140,9 @@ class Desk:
         """Do something with the archive beside all else, unless that is being done."""
         if self._kept_up is None or self._kept_up.done():
             self._kept_up = self._executor.submit(_tried, work, self._shelf.table(self.event_type.topic))
+
+    def _hide(self, events: pl.DataFrame) -> pl.DataFrame:
+        return hidden(events, self.event_type, self._shelf.pseudonyms)
 
     def _begun_again(self, now: float) -> dict[int, int | None]:
         try:
@@ -169,6 +174,11 @@ class Desk:
         if self.problem != problem:
             log("%s", problem)
         self.problem = problem
+
+
+def _written(table: ArchiveTable, commit: Commit) -> None:
+    """On another thread: rows are made there, and not where the log is read."""
+    table.append(commit.rows, commit.moves)
 
 
 def _tried(work: Callable[[ArchiveTable], None], table: ArchiveTable) -> None:

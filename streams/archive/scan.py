@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 
 import numpy as np
@@ -13,6 +13,7 @@ from confluent_kafka import Message, TopicPartition
 
 from schemas import Codec, EventType
 from streams.archive.columns import DATE, TIMESTAMP, archived_schema, restored, rows
+from streams.archive.pseudonyms import hidden, must_hide
 from streams.archive.table import ArchiveTable
 from streams.errors import ArchiveBehind, TopicMissing
 from streams.fetched import decode
@@ -34,6 +35,7 @@ def scan(
     until: dt.datetime | None = None,
     timeout: float = 10.0,
     archived: bool = True,
+    where: Mapping[str, str] | None = None,
 ) -> pl.LazyFrame:
     """Each event of the topic that was in the log when this was called, once.
 
@@ -45,6 +47,8 @@ def scan(
         kafka: None = the archive alone.
         archived: False = the log alone, from its beginning.
         since, until: by the log's time, with a time zone; until is excluded.
+        where: only events that have these values in these fields; of a field that is kept as a pseudonym, the value
+            that it stands for.
 
     Returns:
         the columns of the event type, then `_partition`, `_offset` and `_timestamp` (the log's time). In no order:
@@ -54,7 +58,9 @@ def scan(
         ArchiveBehind: the log begins after where the archive ends: there are events that neither has.
         ArchiveUnavailable, KafkaUnavailable: one of them does not answer.
         TopicMissing: there is neither an archive nor such a topic.
+        ArchiveRefused: events have fields that are kept as pseudonyms, and the archive has no key for these.
     """
+    must_hide(event_type, table.pseudonyms)
     columns = event_type.frame_schema
     schema = pl.Schema(archived_schema(columns, event_type.topic))
     parts = []
@@ -66,7 +72,12 @@ def scan(
         fresh = list(_fresh(table, event_type, kafka, codec, timeout))
         tail = pl.concat(fresh, rechunk=False) if fresh else pl.DataFrame(schema=schema)
         parts.append(restored(_bounded(tail.lazy(), since, until), columns))
-    return pl.concat(parts)
+    return pl.concat(parts).filter(*(_has(event_type, table, *one) for one in (where or {}).items()))
+
+
+def _has(event_type: EventType, table: ArchiveTable, field: str, value: str) -> pl.Expr:
+    hides = table.pseudonyms is not None and field in event_type.hashed
+    return pl.col(field).is_in(table.pseudonyms.every(value)) if hides and table.pseudonyms else pl.col(field) == value
 
 
 def _bounded(frame: pl.LazyFrame, since: dt.datetime | None, until: dt.datetime | None) -> pl.LazyFrame:
@@ -90,10 +101,11 @@ def _fresh(
     try:
         client.assign([TopicPartition(topic, partition, starts[partition]) for partition in left])
         for messages in messages_until(client, topic, left, timeout, AT_ONCE):
-            for (_, partition), mine in runs(messages):
+            for (_, partition), mine in runs(messages, of_one=True):
                 offsets = np.fromiter(map(Message.offset, mine), np.int64, len(mine))
                 found = decode(None, Stretch(mine, offsets), codec, event_type)
-                yield rows(found.batch.frame, partition, found.batch.offsets, found.timestamps)
+                frame = hidden(found.batch.frame, event_type, table.pseudonyms)
+                yield rows(frame, partition, found.batch.offsets, found.timestamps)
     finally:
         client.close()
 

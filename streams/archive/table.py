@@ -15,6 +15,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from streams.archive.columns import DATE, archived_schema, plain_type
+from streams.archive.pseudonyms import Pseudonyms
 from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
 
 Moves = Mapping[int, tuple[int | None, int]]
@@ -28,14 +29,16 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where the archive of a platform is: a folder, or an address such as `s3://bucket/prefix`, with its options."""
+    """Where the archive of a platform is: a folder, or an address such as `s3://bucket/prefix`, with its options, and
+    what its personal values are hidden behind."""
 
     url: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pseudonyms: Pseudonyms | None = None
 
     def table(self, topic: str) -> ArchiveTable:
         """A topic's archive; nothing is looked at yet."""
-        return ArchiveTable(f"{self.url.rstrip('/')}/{topic}", topic, self.options)
+        return ArchiveTable(f"{self.url.rstrip('/')}/{topic}", topic, self.options, self.pseudonyms)
 
 
 class ArchiveTable:
@@ -50,8 +53,14 @@ class ArchiveTable:
     Every method raises `ArchiveUnavailable` where the storage does not answer or takes nothing.
     """
 
-    def __init__(self, place: str, topic: str, options: Mapping[str, str] | None = None) -> None:
-        self.place, self.topic = place, topic
+    def __init__(
+        self,
+        place: str,
+        topic: str,
+        options: Mapping[str, str] | None = None,
+        pseudonyms: Pseudonyms | None = None,
+    ) -> None:
+        self.place, self.topic, self.pseudonyms = place, topic, pseudonyms
         said = {name.lower() for name in options or {}}
         asked = {name: value for name, value in _ASKED.items() if "://" in place and name not in said}
         self._options = {**asked, **(options or {})} or None
@@ -232,6 +241,7 @@ class ArchiveTable:
         try:
             yield
         except Exception as error:  # not all that it raises is a DeltaError
+            self._table, self._known = None, {}  # its log may begin later by now: the next look is at all of it
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> ArchiveUnavailable:

@@ -59,13 +59,15 @@ def running(cluster: Kafka, registry: RegistryClient, producer: Producer, shelf:
     """Runs an archiver in a thread while the block lasts."""
 
     @contextmanager
-    def running(wanted: Mapping[str, EventType], member: str = "one", **options: object) -> Iterator[Archiver]:
+    def running(
+        wanted: Mapping[str, EventType], member: str = "one", kept: Shelf | None = None, **options: object
+    ) -> Iterator[Archiver]:
         stop = threading.Event()
         archiver = Archiver(
             cluster,
             registry,
             lambda: dict(wanted),
-            shelf,
+            kept or shelf,
             DeadLetters(producer),
             member,
             group=group,

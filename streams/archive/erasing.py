@@ -1,0 +1,92 @@
+"""The end of a person's rows in an archive: in its newest snapshot, in the files of those before, and in its log."""
+
+from __future__ import annotations
+
+import polars as pl
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from streams.archive.table import ArchiveTable, columns_of
+from streams.errors import ArchiveUnavailable
+
+TRIES = 10
+_RETENTION = "delta.logRetentionDuration"
+
+
+def count(table: ArchiveTable, field: str, values: list[str]) -> int:
+    """How many rows of the newest snapshot have one of these values. Blocks.
+
+    Raises:
+        ArchiveUnavailable: it does not answer.
+    """
+    if not table.look():
+        return 0
+    frame = table.frame()
+    wanted = _wanted(frame.collect_schema().get(field), values)
+    try:
+        return 0 if not wanted else int(frame.filter(pl.col(field).is_in(wanted)).select(pl.len()).collect().item())
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ArchiveUnavailable(f"The archive of {table.topic} at {table.place} cannot be read: {error}") from error
+
+
+def erase(table: ArchiveTable, field: str, values: list[str]) -> int:
+    """Remove rows that have one of these values; says how many. Positions stay where they are. Blocks.
+
+    The files that held them are removed at once, and the table's log up to now, as it tells the smallest and the
+    greatest value of each file: who reads an older snapshot at that moment fails. What no snapshot names stays, as
+    another process may be about to archive it; see `upkeep`.
+
+    Raises:
+        ArchiveUnavailable: it does not answer; some may be gone. Do it again.
+    """
+    gone = _delete(table, field, values)
+    delta = _newest(table)
+    if delta is None:
+        return gone
+    kept = delta.metadata().configuration.get(_RETENTION) or "interval 30 days"
+    try:
+        delta.vacuum(0, dry_run=False, enforce_retention_duration=False)
+        delta.alter.set_table_properties({_RETENTION: "interval 0 seconds"})
+        delta.create_checkpoint()
+        delta.cleanup_metadata()
+        delta.alter.set_table_properties({_RETENTION: kept})
+    except (DeltaError, OSError) as error:
+        raise ArchiveUnavailable(
+            f"The rows are gone from the archive of {table.topic}, and its old files are not: {error} Erase again."
+        ) from error
+    return gone
+
+
+def _delete(table: ArchiveTable, field: str, values: list[str]) -> int:
+    said: Exception | None = None
+    for _ in range(TRIES):
+        delta = _newest(table)
+        wanted = [] if delta is None else _wanted(columns_of(delta).get(field), values)
+        if delta is None or not wanted:
+            return 0
+        try:
+            return int(delta.delete(f'"{field}" IN ({", ".join(map(_literal, wanted))})')["num_deleted_rows"])
+        except CommitFailedError as error:  # others have archived, or joined files, meanwhile
+            said = error
+        except (DeltaError, OSError) as error:
+            said = error
+            break
+    raise ArchiveUnavailable(f"No rows were removed from the archive of {table.topic}: {said}") from said
+
+
+def _newest(table: ArchiveTable) -> DeltaTable | None:
+    table.look()
+    return table.snapshot
+
+
+def _wanted(kind: pl.DataType | None, values: list[str]) -> list[str] | list[int]:
+    """The values as a column may have them; none where it cannot, or is not there."""
+    if isinstance(kind, pl.String):
+        return values
+    if kind is not None and kind.is_integer():
+        return [int(value) for value in values if value.lstrip("-").isdecimal() and abs(int(value)) < 2**63]
+    return []
+
+
+def _literal(value: str | int) -> str:
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"
