@@ -8,6 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from schemas import EventType
+from schemas.columns import cell_of
+from schemas.reading import default_of
 from streams.errors import ArchiveRefused
 
 PARTITION, OFFSET, TIMESTAMP, DATE = "_partition", "_offset", "_timestamp", "_date"
@@ -102,6 +105,22 @@ def restored(frame: pl.LazyFrame, events: Mapping[str, pl.DataType]) -> pl.LazyF
     A column that the archive does not have yet is null."""
     there = frame.collect_schema()
     wanted = [(pl.col(name) if name in there else pl.lit(None).alias(name)).cast(kind) for name, kind in events.items()]
+    return frame.select(*wanted, PARTITION, OFFSET, TIMESTAMP)
+
+
+def read_as(frame: pl.LazyFrame, event_type: EventType) -> pl.LazyFrame:
+    """Rows of an archive as a reader of the events has them, and the archive's own columns but the date.
+
+    A field takes the column of its name, or else of one of its aliases; where that is null and the field cannot be, it
+    has its default, as the archive says so of events that are older than the field."""
+    there = frame.collect_schema()
+    wanted = []
+    for field in event_type.shape.fields:
+        values = [pl.col(name) for name in (field.name, *field.aliases) if name in there]
+        kind = event_type.frame_schema[field.name]
+        if field.has_default and (not values or field.type.optional is None):
+            values.append(pl.lit(pl.Series([cell_of(default_of(field), field.type)], dtype=kind)).first())
+        wanted.append(pl.coalesce(values or [pl.lit(None)]).cast(kind).alias(field.name))
     return frame.select(*wanted, PARTITION, OFFSET, TIMESTAMP)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +70,7 @@ class ArchiveTable:
     def look(self) -> bool:
         """Take the newest snapshot; False where nothing is archived yet."""
         self._known = {}
-        with self._answering():
+        with self.answering():
             try:
                 if self._table is None:
                     self._table = DeltaTable(self.place, storage_options=self._options)
@@ -87,18 +87,41 @@ class ArchiveTable:
 
     def frame(self) -> pl.LazyFrame:
         """The rows of the snapshot that was looked at; nothing is read yet."""
-        if self._table is None:
-            raise ArchiveUnavailable(f"The archive of {self.topic} at {self.place} is gone.")
-        retries = (self._options or {}).get("max_retries")
-        # What reads the files wants a number where what writes them wants a text.
-        return pl.scan_delta(self._table, storage_options=None if retries is None else {"max_retries": int(retries)})
+        return pl.scan_delta(self._looked_at(), storage_options=self._for_reading)
+
+    def files(self) -> list[tuple[str, int, dt.date]]:
+        """The files of the snapshot that was looked at: address, bytes, and the day of its rows. Blocks."""
+        with self.answering():
+            found = pl.DataFrame(self._looked_at().get_add_actions(flatten=True))
+        places = [f"{self.place.rstrip('/')}/{path}" for path in found["path"]]
+        return list(zip(places, found["size_bytes"], found[f"partition.{DATE}"], strict=True))
+
+    def frame_of(self, files: Sequence[str], name: str | None = None) -> pl.LazyFrame:
+        """The rows of some of these files, with the columns that are in them and null in those that only other files
+        have; nothing is read yet.
+
+        Args:
+            name: of a column more, which says in which file a row is.
+        """
+        schema = {column: kind for column, kind in columns_of(self._looked_at()).items() if column != DATE}
+        options = {**(self._options or {}), **(self._for_reading or {})}
+        return pl.scan_parquet(
+            list(files),
+            schema=schema,
+            glob=False,
+            hive_partitioning=False,
+            missing_columns="insert",
+            cast_options=pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore"),
+            include_file_paths=name,
+            storage_options=options or None,
+        )
 
     def position(self, partition: int) -> int | None:
         """The next offset of a partition, in this snapshot; None where nothing of it is archived."""
         if self._table is None:
             return None
         if partition not in self._known:
-            with self._answering():
+            with self.answering():
                 self._known[partition] = self._table.transaction_version(self._transaction(partition))
         return self._known[partition]
 
@@ -114,7 +137,7 @@ class ArchiveTable:
         schema = archived_schema(events, self.topic)
         if self.look():
             return
-        with self._answering():
+        with self.answering():
             self._table = DeltaTable.create(
                 self.place,
                 pl.DataFrame(schema=schema).to_arrow().schema,
@@ -168,7 +191,7 @@ class ArchiveTable:
         """Rows, bytes, files, and the first and last day; of the snapshot that was looked at. Blocks."""
         if self._table is None:
             return {"rows": 0, "bytes": 0, "files": 0, "first_day": None, "last_day": None}
-        with self._answering():
+        with self.answering():
             files = pl.DataFrame(self._table.get_add_actions(flatten=True))
         days = files[f"partition.{DATE}"]
         return {
@@ -183,7 +206,7 @@ class ArchiveTable:
         """When rows were archived and how many, oldest first; of the snapshot that was looked at. Blocks."""
         if self._table is None:
             return []
-        with self._answering():
+        with self.answering():
             history = self._table.history()
         return [
             (
@@ -236,8 +259,20 @@ class ArchiveTable:
     def _transaction(self, partition: int) -> str:
         return f"millrace/{self.topic}/{partition}"
 
+    def _looked_at(self) -> DeltaTable:
+        if self._table is None:
+            raise ArchiveUnavailable(f"The archive of {self.topic} at {self.place} is gone.")
+        return self._table
+
+    @property
+    def _for_reading(self) -> dict[str, Any] | None:
+        """What reads the files wants a number where what writes them wants a text."""
+        retries = (self._options or {}).get("max_retries")
+        return None if retries is None else {"max_retries": int(retries)}
+
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def answering(self) -> Iterator[None]:
+        """Raises ArchiveUnavailable for whatever is raised in the block."""
         try:
             yield
         except Exception as error:  # not all that it raises is a DeltaError
