@@ -3,6 +3,7 @@
     MillraceError               (schemas.errors: the root of every room's errors)
     └── LearnerError
         ├── LearnerRefused      a declaration that cannot run; raised before anything starts
+        ├── RebuildStopped      a new version cannot be filled any further; the message says why
         ├── EmitRefused         what a learner emits is no event of the topic, or for none that it folds
         └── FoldFailed          a learner raised while folding; names learner, partition and offset
 
@@ -20,6 +21,10 @@ class LearnerError(MillraceError):
 
 class LearnerRefused(LearnerError):
     """A learner's declaration cannot run as it stands; the message says what to change."""
+
+
+class RebuildStopped(LearnerError):
+    """A new version is not filled any further; what is filled stays, and the next rebuild goes on from there."""
 
 
 class EmitRefused(LearnerError):

@@ -78,6 +78,11 @@ class Homes:
             return self.technologies[0]
         return Compound(self.technologies, self._home)
 
+    @property
+    def bulk(self) -> int:
+        """Rows that a commit may hold where nobody waits for it."""
+        return min(kind(technology.name).bulk for technology in self.technologies)
+
     def declare(self) -> int:
         """Make the storages known where they live; returns the generation of their rows.
 
@@ -123,6 +128,11 @@ class Homes:
         described = self._described(generation)
         for technology in reversed(self.technologies):
             technology.point([descriptor for owner, descriptor in described if owner is technology])
+
+    def served(self, generation: int) -> list[tuple[Technology, Descriptor]]:
+        """The storages that readers know, of that generation, each with where it lives."""
+        names = {form.storage for form in self.declaration.storages.values()}
+        return [item for item in self._described(generation) if item[1].storage in names]
 
     def _refuse_empty(self, generation: int) -> None:
         """Positions are asked for first: whoever has folded had declared all of the storages before."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 
 from learners.homes import Homes
 from learners.plan import caught_up
@@ -20,10 +22,18 @@ class Newcomer:
 
     Args:
         writer: writes the derived topic that it folds: what is to come there counts as being in the log.
+        then: is called in place of letting the names point to it.
     """
 
-    def __init__(self, homes: Homes, generation: int, writer: Newcomer | None = None) -> None:
+    def __init__(
+        self,
+        homes: Homes,
+        generation: int,
+        writer: Newcomer | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:
         self._homes, self._generation, self._writer = homes, generation, writer
+        self._then = partial(homes.point, generation) if then is None else then
         self._topic = homes.declaration.topic
         self._ends: dict[int, tuple[int, int]] | None = None
 
@@ -35,7 +45,7 @@ class Newcomer:
         try:
             if not self._is_level(topics):
                 return False
-            self._homes.point(self._generation)
+            self._then()
         except MillraceError as error:
             log.info("%s is not pointed to yet: %s", self._homes.declaration.name, error)
             return False

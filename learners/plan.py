@@ -125,17 +125,21 @@ class FoldSize:
     Rows per event differ by learner (one per event, dozens, or nearly none when events share rows), so the size is
     led by a cautious estimate: a rise counts at once, a fall by half each time. Growth is at most fourfold, because
     the first events say little about the next.
+
+    Attributes:
+        most: rows that a commit may hold.
     """
 
     events: int = 32
     rows_per_event: float = 0.0
+    most: int = ROWS_PER_COMMIT
 
     def next(self, pending: int) -> int:
         """Events for the next fold when `pending` rows wait for the commit; 0 = commit those first."""
         if not self.rows_per_event:
             return self.events
-        room = int((ROWS_PER_COMMIT - pending) / self.rows_per_event)
-        whole = int(ROWS_PER_COMMIT / self.rows_per_event)
+        room = int((self.most - pending) / self.rows_per_event)
+        whole = int(self.most / self.rows_per_event)
         if pending and room < min(self.events, whole) / 4:
             return 0
         return max(1, min(self.events, room))
@@ -145,12 +149,12 @@ class FoldSize:
         seen = rows / events
         estimate = max(seen, (self.rows_per_event + seen) / 2)
         grown = max(self.events, min(events * 4, LARGEST_FOLD))
-        fits = int(ROWS_PER_COMMIT / estimate) if estimate else LARGEST_FOLD
-        return FoldSize(max(1, min(grown, fits)), estimate)
+        fits = int(self.most / estimate) if estimate else LARGEST_FOLD
+        return FoldSize(max(1, min(grown, fits)), estimate, self.most)
 
     def after_failure(self) -> FoldSize:
         """Smaller folds find the failing event, and let the events before it be committed."""
-        return FoldSize(max(1, self.events // 8), self.rows_per_event)
+        return replace(self, events=max(1, self.events // 8))
 
 
 def next_limit(limit: int, busy: float, passed: float) -> int:

@@ -23,7 +23,7 @@ from learners.late import LateEvent
 from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
-from storage.errors import StorageError, SuspectGeneration
+from storage.errors import Fenced, StorageError, SuspectGeneration
 from storage.technology import Commits
 from streams import Batch, Fetched, Rejected
 
@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 Bury = Callable[[Sequence[LateEvent]], None]
 """Sends late events of the batch at hand to the dead letters; returns when they are acknowledged."""
-
-
 EMITTED = (
     "a learner emits the events of {0}, and may emit them again after a crash. Say so, that repeats are dropped: "
     "`mr.stream({0!r}, emitted=True)`, with the next version if this has folded emitted events before."
@@ -63,6 +61,11 @@ class Unit:
         claims: how often it was claimed; another number means that positions may have moved back.
         problem: why it does not fold, in one line; None while all is well.
         unreadable: it is paused before an event that its learner's schema cannot read.
+        failure: what it gave up for last.
+
+    Args:
+        rows: that a commit may hold, as `Writes.rows` counts them.
+        yields: whether it stops where another claims it, and does not claim it again.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class Unit:
         trace: Trace,
         interval: float,
         emitter: Emits = NOBODY,
+        rows: int = ROWS_PER_COMMIT,
+        yields: bool = False,
     ) -> None:
         self.id = unit
         self.state = State.WAITING
@@ -83,6 +88,8 @@ class Unit:
         self.claims = 0
         self.problem: str | None = None
         self.unreadable = False
+        self.failure: BaseException | None = None
+        self._rows, self._yields = rows, yields
         self._declaration = declaration
         self._commits = commits
         self._committer = committer
@@ -90,7 +97,7 @@ class Unit:
         self._interval = interval
         self._emitter = emitter
         self._troubles = CALM
-        self._size = FoldSize()
+        self._size = FoldSize(most=rows)
         self._claim: Claim | None = None
         self._fold: Fold | None = None
         self._sent: int | None = None
@@ -234,6 +241,11 @@ class Unit:
         """Give the unit up for now, because of something outside it; it is claimed again later."""
         self._fail(error)
 
+    @property
+    def overtaken(self) -> bool:
+        """Whether it has stopped because another has claimed it."""
+        return self.state is State.STOPPED and isinstance(self.failure, Fenced)
+
     def __str__(self) -> str:
         return f"Learner {self.id.learner}@{self.id.version} on {self.id.topic}/{self.id.partition}"
 
@@ -249,7 +261,7 @@ class Unit:
         if part.rows:
             self._learn(part)
         self.position = part.next
-        self._full = self.position == cut or self._weight >= ROWS_PER_COMMIT
+        self._full = self.position == cut or self._weight >= self._rows
         return rest if part is rest else rest.since(part.next)
 
     def _has_room(self) -> bool:
@@ -358,6 +370,11 @@ class Unit:
         self._trace.committed(self.id.learner, (self.id.topic, self.id.partition, commit.new))
 
     def _fail(self, error: BaseException) -> None:
+        self.failure = error
+        if self._yields and isinstance(error, Fenced):
+            self._forget()
+            self.state, self.problem = State.STOPPED, str(error)
+            return
         then, self._troubles = after_error(error, self._troubles)
         if then is Then.STOP:
             self.stop(f"{error} Rebuild it as a new version of the learner once the cause is clear.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import partial
@@ -70,6 +70,9 @@ class Worker:
         emitter: sends what learners emit, and writes derived topics; closed with the worker. None = they may not.
         prefix: what the names of derived topics begin with; those of two products that share a platform differ by it.
         trace: file for JSON lines about deliveries, commits and claims; for fault tests.
+        yields: whether a unit that another claims is left to it; once all are, the worker ends. For a rebuild.
+        caught_up: is called in place of letting names point to a version that has caught up; says whether the worker
+            ends then.
     """
 
     def __init__(
@@ -90,7 +93,10 @@ class Worker:
         stops: Stops | None = None,
         emitter: Emitter | None = None,
         prefix: str = "",
+        yields: bool = False,
+        caught_up: Callable[[], bool] | None = None,
     ) -> None:
+        self._yields, self._caught_up, self._ended = yields, caught_up, False
         self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
         self._declarations = declarations(learners, event_types)
         self._technologies, self._placement = technologies, placement or Placement()
@@ -139,7 +145,7 @@ class Worker:
                 return
             consumer = self._consumer()
             try:
-                while not stop.is_set():
+                while not (stop.is_set() or self._ended or self._overtaken()):
                     self._pass(consumer)
                 self._drain(consumer)
             finally:
@@ -239,7 +245,18 @@ class Worker:
         unit = UnitId(declaration.name, declaration.learner.version, generation, declaration.topic, partition)
         commits = self._homes[declaration.name].commits
         emitter = self._emitter or NOBODY
-        return Unit(unit, declaration, commits, self._committer, self._trace, self._interval, emitter)
+        return Unit(
+            unit, declaration, commits, self._committer, self._trace, self._interval, emitter, yields=self._yields
+        )
+
+    def _tell(self) -> None:
+        assert self._caught_up is not None
+        self._ended = self._caught_up()
+
+    def _overtaken(self) -> bool:
+        """Whether others have claimed all that it had."""
+        units = [unit for partition in self._partitions.values() for unit in partition.units]
+        return self._yields and bool(units) and all(unit.overtaken for unit in units)
 
     def _log_range(self, topic: str, partition: int) -> tuple[int, int]:
         return self._topics.ends([topic])[topic, partition]
@@ -270,7 +287,7 @@ class Worker:
     def _newcomer(self, homes: Homes, generation: int) -> Newcomer:
         declaration = homes.declaration
         if declaration.source is None:
-            return Newcomer(homes, generation)
+            return Newcomer(homes, generation, then=None if self._caught_up is None else self._tell)
         writer = self._homes[writer_of(declaration.topic)]
         return Newcomer(homes, generation, Newcomer(writer, writer.declaration.learner.version))
 

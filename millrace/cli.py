@@ -23,6 +23,7 @@ from millrace.commands import (
     keys,
     platform,
     product,
+    rebuild,
     schema,
     storages,
 )
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (platform, product, deployments, erasure):
+for part in (platform, product, rebuild, deployments, erasure):
     for command in part.app.registered_commands:
         app.registered_commands.append(command)
 app.add_typer(schema.app, name="schemas", help="Event types: register, and check what a change breaks.")

@@ -38,6 +38,18 @@ def make_unit(committer: ThreadPoolExecutor) -> MakeUnit:
     return make
 
 
+@pytest.fixture
+def make_yielding(committer: ThreadPoolExecutor, make_unit: MakeUnit) -> MakeUnit:
+    """Makes units that stop where another claims them."""
+
+    def make(technology: Memory, learner: type[Any]) -> Unit:
+        known = make_unit(technology, learner).id
+        declaration = Declaration.of(learner, EVENT_TYPES)
+        return Unit(known, declaration, technology, committer, Trace(None), 0.025, yields=True)
+
+    return make
+
+
 def folded(unit: Unit, batch: Batch) -> None:
     """Let the unit fold and commit a batch, however often it must wait for a commit; or until it has given up."""
     while unit.state is State.ACTIVE and (unit.position is None or unit.position < batch.next):
