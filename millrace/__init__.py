@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from learners import BadLimit, EventLearner, FrameLearner, Goal, Late, Learner, emit, stream
     from millrace.faust import faust_app
     from millrace.producer import Producer
-    from millrace.scanning import scan
+    from millrace.scanning import scan, scan_source
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
@@ -69,7 +69,7 @@ _HOME = {
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.faust": ("faust_app",),
     "millrace.producer": ("Producer",),
-    "millrace.scanning": ("scan",),
+    "millrace.scanning": ("scan", "scan_source"),
     "millrace.settings": ("Settings",),
 }
 
@@ -114,6 +114,7 @@ __all__ = [
     "faust_app",
     "load",
     "scan",
+    "scan_source",
     "stream",
 ]
 

@@ -37,6 +37,10 @@ class Shelf:
         """A topic's archive; nothing is looked at yet."""
         return ArchiveTable(f"{self.url.rstrip('/')}/{topic}", topic, self.options)
 
+    def source(self, name: str) -> ArchiveTable:
+        """What holds the snapshots of an external source, see `snapshots.py`: where no topic's archive can be."""
+        return ArchiveTable(f"{self.url.rstrip('/')}/@sources/{name}", f"the source {name}", self.options)
+
 
 class ArchiveTable:
     """A topic's archive. Several processes may write it at the same time, each its partitions. Calls block.
@@ -54,17 +58,17 @@ class ArchiveTable:
         self.place, self.topic = place, topic
         said = {name.lower() for name in options or {}}
         asked = {name: value for name, value in _ASKED.items() if "://" in place and name not in said}
-        self._options = {**asked, **(options or {})} or None
+        self.options = {**asked, **(options or {})} or None
         self._table: DeltaTable | None = None
         self._known: dict[int, int | None] = {}  # positions in this snapshot; to ask for one reads the table's log
 
     def look(self) -> bool:
         """Take the newest snapshot; False where nothing is archived yet."""
         self._known = {}
-        with self._answering():
+        with self.answering():
             try:
                 if self._table is None:
-                    self._table = DeltaTable(self.place, storage_options=self._options)
+                    self._table = DeltaTable(self.place, storage_options=self.options)
                 else:
                     self._table.update_incremental()
             except TableNotFoundError:
@@ -80,7 +84,7 @@ class ArchiveTable:
         """The rows of the snapshot that was looked at; nothing is read yet."""
         if self._table is None:
             raise ArchiveUnavailable(f"The archive of {self.topic} at {self.place} is gone.")
-        retries = (self._options or {}).get("max_retries")
+        retries = (self.options or {}).get("max_retries")
         # What reads the files wants a number where what writes them wants a text.
         return pl.scan_delta(self._table, storage_options=None if retries is None else {"max_retries": int(retries)})
 
@@ -89,7 +93,7 @@ class ArchiveTable:
         if self._table is None:
             return None
         if partition not in self._known:
-            with self._answering():
+            with self.answering():
                 self._known[partition] = self._table.transaction_version(self._transaction(partition))
         return self._known[partition]
 
@@ -105,7 +109,7 @@ class ArchiveTable:
         schema = archived_schema(events, self.topic)
         if self.look():
             return
-        with self._answering():
+        with self.answering():
             self._table = DeltaTable.create(
                 self.place,
                 pl.DataFrame(schema=schema).to_arrow().schema,
@@ -113,7 +117,7 @@ class ArchiveTable:
                 partition_by=[DATE],
                 name=self.topic,
                 description=f"Events of the topic {self.topic}",
-                storage_options=self._options,
+                storage_options=self.options,
             )
 
     def append(self, rows: pl.DataFrame, moves: Moves) -> None:
@@ -153,13 +157,13 @@ class ArchiveTable:
             if not isinstance(said, CommitFailedError) and self._positions(moves) == found:
                 break
         assert said is not None
-        raise self._unavailable(said) from said
+        raise self.unavailable(said) from said
 
     def size(self) -> dict[str, Any]:
         """Rows, bytes, files, and the first and last day; of the snapshot that was looked at. Blocks."""
         if self._table is None:
             return {"rows": 0, "bytes": 0, "files": 0, "first_day": None, "last_day": None}
-        with self._answering():
+        with self.answering():
             files = pl.DataFrame(self._table.get_add_actions(flatten=True))
         days = files[f"partition.{DATE}"]
         return {
@@ -174,7 +178,7 @@ class ArchiveTable:
         """When rows were archived and how many, oldest first; of the snapshot that was looked at. Blocks."""
         if self._table is None:
             return []
-        with self._answering():
+        with self.answering():
             history = self._table.history()
         return [
             (
@@ -228,13 +232,15 @@ class ArchiveTable:
         return f"millrace/{self.topic}/{partition}"
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def answering(self) -> Iterator[None]:
+        """Whatever Delta raises inside is ArchiveUnavailable."""
         try:
             yield
         except Exception as error:  # not all that it raises is a DeltaError
-            raise self._unavailable(error) from error
+            raise self.unavailable(error) from error
 
-    def _unavailable(self, error: Exception) -> ArchiveUnavailable:
+    def unavailable(self, error: Exception) -> ArchiveUnavailable:
+        """The error for what Delta, or the object store, says."""
         why = " ".join(_COLOUR.sub("", str(error)).split())  # the object store's client draws a tree in colours
         return ArchiveUnavailable(f"The archive of {self.topic} at {self.place} does not answer: {why}")
 
