@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from millrace.faust import faust_app
     from millrace.joining import as_of
     from millrace.producer import Producer
-    from millrace.scanning import scan
+    from millrace.scanning import scan, scan_source
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
@@ -73,7 +73,7 @@ _HOME = {
     "millrace.faust": ("faust_app",),
     "millrace.joining": ("as_of",),
     "millrace.producer": ("Producer",),
-    "millrace.scanning": ("scan",),
+    "millrace.scanning": ("scan", "scan_source"),
     "millrace.settings": ("Settings",),
 }
 
@@ -121,6 +121,7 @@ __all__ = [
     "load",
     "personal",
     "scan",
+    "scan_source",
     "stream",
 ]
 

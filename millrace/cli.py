@@ -25,6 +25,7 @@ from millrace.commands import (
     product,
     rebuild,
     schema,
+    sources,
     storages,
 )
 from millrace.commands.output import printable
@@ -47,6 +48,7 @@ app.add_typer(experiments.app, name="experiments", help="Experiments: start, ram
 app.add_typer(events.app, name="events", help="What arrives, and where one event is and went; nothing is consumed.")
 app.add_typer(dead_letters.app, name="dead-letters", help="Events that were refused: listed, shown, put back.")
 app.add_typer(archive.app, name="archive", help="Events kept as Delta Lake tables, for every tool that reads these.")
+app.add_typer(sources.app, name="sources", help="Tables and files of other teams: snapshots, and changes as events.")
 app.add_typer(keys.app, name="keys", help="Keys of the models service: who may ask, emit and change what.")
 
 

@@ -22,11 +22,12 @@ class Bar:
     """Rows, rows a second and the time that is left, on stderr; nothing where that is no terminal, or nobody looks.
 
     Args:
+        name: of what is read.
         shown: whether a person looks.
     """
 
-    def __init__(self, file: Path, shown: bool) -> None:
-        self._name, self._shown = file.name, shown and sys.stderr.isatty()
+    def __init__(self, name: str, shown: bool) -> None:
+        self._name, self._shown = name, shown and sys.stderr.isatty()
         self._open = ExitStack()
         self._progress: Any = None
 
@@ -62,7 +63,7 @@ class Bar:
 
 
 @contextmanager
-def stopping() -> Iterator[None]:
+def stopping(said: str = "what was loaded is erased, unless it was complete already") -> Iterator[None]:
     """Ctrl-C, SIGTERM and SIGHUP end what is inside once, by an exception; while that is cleaned up, they do nothing
     more. SIGKILL still ends it at once."""
 
@@ -70,7 +71,7 @@ def stopping() -> Iterator[None]:
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         with suppress(OSError):
-            sys.stderr.write("\nStopping: what was loaded is erased, unless it was complete already.\n")
+            sys.stderr.write(f"\nStopping: {said}.\n")
         raise SystemExit(128 + number)
 
     before = {each: signal.signal(each, stop) for each in _SIGNALS}

@@ -1,4 +1,4 @@
-"""A data product: a folder with event types, learners, endpoint types, goals and pages, loaded by name.
+"""A data product: a folder with event types, learners, endpoint types, goals, sources and pages, loaded by name.
 
 A product is imported as `millrace_products.<folder name>`, never through `sys.path`, so that a team's `learners.py`
 cannot shadow a package of ours; its modules import each other relatively (`from .events import Click`).
@@ -12,7 +12,7 @@ import importlib.machinery
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +21,7 @@ from typing import Any
 from learners import EventLearner, FrameLearner, Goal, Learner
 from learners.declaration import emits_of
 from millrace.constants import Constants, with_constants
+from millrace.sources.declaration import ExternalSource
 from schemas import Event, EventType, Record, load
 from schemas.errors import MillraceError
 from serving import EndpointType, Experiment
@@ -56,6 +57,7 @@ class Product:
     goals: Sequence[Goal] = ()
     experiments: Sequence[Experiment] = ()
     pages: Sequence[Page] = ()
+    sources: Sequence[ExternalSource] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     """Tables of product.toml that are not ours to read, such as `[backtest]`."""
 
@@ -86,7 +88,9 @@ class Product:
         event_types = _by_topic(_event_types(name, folder, modules))
         goals = [_goal(folder, key, value) for key, value in _tables(options, "goals", folder)]
         experiments = [_experiment(folder, key, value) for key, value in _tables(options, "experiments", folder)]
+        sources = [_source(folder, key, value) for key, value in _tables(options, "sources", folder)]
         _check_goals(folder, goals, experiments)
+        _check_sources(folder, sources, event_types)
         return cls(
             name=name,
             folder=folder,
@@ -96,6 +100,7 @@ class Product:
             goals=goals,
             experiments=experiments,
             pages=list(_pages(options, folder)),
+            sources=sources,
             options=options,
         )
 
@@ -288,6 +293,15 @@ def _check_goals(folder: Path, goals: Sequence[Goal], experiments: Sequence[Expe
             )
 
 
+def _check_sources(folder: Path, sources: Sequence[ExternalSource], event_types: Mapping[str, EventType]) -> None:
+    for source in sources:
+        if source.emit is not None and source.emit not in event_types:
+            raise ProductError(
+                f"[sources.{source.name}] in {folder / 'product.toml'} emits to {source.emit!r}, which is no event "
+                f"type of the product; there are: {', '.join(event_types) or 'none'}."
+            )
+
+
 def _only(table: Mapping[str, Any], *names: str) -> None:
     """Refuse what nobody reads: a name with a slip in it would change nothing, without a word."""
     unknown = [name for name in table if name not in names]
@@ -322,6 +336,19 @@ def _experiment(folder: Path, name: str, table: Mapping[str, Any]) -> Experiment
         return Experiment(name=name, **{**table, **needed})
     except _WRONG as error:
         raise _wrong(f"[experiments.{name}]", folder, error) from error
+
+
+def _source(folder: Path, name: str, table: Mapping[str, Any]) -> ExternalSource:
+    try:
+        _only(table, *(item.name for item in fields(ExternalSource) if item.name != "name"))
+        changed = dict(table)
+        if isinstance(table.get("key"), str):
+            changed["key"] = [table["key"]]
+        if "timeout" in table:
+            changed["timeout"] = _duration(table["timeout"])
+        return ExternalSource(name, **changed)
+    except _WRONG as error:
+        raise _wrong(f"[sources.{name}]", folder, error) from error
 
 
 def _pages(options: dict[str, Any], folder: Path) -> Iterator[Page]:

@@ -1,4 +1,4 @@
-"""`mr.scan`: all events of a topic as one lazy frame."""
+"""`mr.scan` and `mr.scan_source`: all events of a topic, and the snapshots of a source, as lazy frames."""
 
 from __future__ import annotations
 
@@ -52,8 +52,7 @@ def scan(
         TopicMissing, ArchiveUnavailable, KafkaUnavailable, RegistryUnavailable.
     """
     for moment in (since, until):
-        if moment is not None and moment.tzinfo is None:
-            raise MillraceError(f"{moment} has no time zone; write it with one, such as tzinfo=UTC.")
+        _must_have_zone(moment)
     settings = settings or Settings.load()
     name = _name(topic)
     with closing(Platform(settings)) as platform:
@@ -65,6 +64,43 @@ def scan(
         return archive.scan(
             shelf.table(name), event_type, kafka, platform.codec, since, until, archived=archived, where=where
         )
+
+
+def scan_source(
+    name: str, at: datetime | None = None, *, history: bool = False, settings: Settings | None = None
+) -> pl.LazyFrame:
+    """The rows of an external source, as its snapshots have them; see docs/sources.md.
+
+    `mr.scan_source("prices")` is the newest snapshot, `mr.scan_source("prices", at=then)` the one that was valid then.
+    Asks the archive which snapshots there are; rows are read when they are needed.
+
+    Args:
+        at: a moment with a time zone.
+        history: all snapshots, one below the other, for a join as of each row's own moment; `at` is left out then.
+        settings: where the archive is; read from `millrace.toml` and the environment when left out.
+
+    Returns:
+        the source's columns, then `valid_from` and `valid_to` (UTC): the snapshot was the newest one from then on until
+        before then; `valid_to` is null where it still is.
+
+    Raises:
+        SourceMissing: there is no snapshot, or none at that moment.
+        ArchiveMissing: the extra `archive` is not installed.
+        ArchiveUnavailable.
+    """
+    from millrace.sources.snapshot import snapshots_of
+    from millrace.sources.table import spans
+
+    _must_have_zone(at)
+    if history and at is not None:
+        raise MillraceError("Either `at` or `history=True`: the history has the snapshots of all moments.")
+    snapshots = snapshots_of(name, settings or Settings.load())
+    return spans(snapshots, at, history)
+
+
+def _must_have_zone(moment: datetime | None) -> None:
+    if moment is not None and moment.tzinfo is None:
+        raise MillraceError(f"{moment} has no time zone; write it with one, such as tzinfo=UTC.")
 
 
 def _name(topic: str | type[object]) -> str:

@@ -58,7 +58,7 @@ def load(
     given = Given(
         key or PLAIN_KEY, None if schema is None else read_schema(schema), None if metric is None else metric.value
     )
-    with stopping(), opened_technology(named.technology) as technology, Bar(file, output is Output.TABLE) as bar:
+    with stopping(), opened_technology(named.technology) as technology, Bar(file.name, output is Output.TABLE) as bar:
         done = load_file(technology, named.format, named.name, file, given, me(), not keep, bar.seen)
     if output is Output.JSON:
         write_json(outcome(done))

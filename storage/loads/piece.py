@@ -105,9 +105,10 @@ class FramePiece(Piece):
         return self.frame
 
     def _column(self, name: str, kind: Kind) -> pl.Series:
-        return of_series(self._named(name), kind)
+        return of_series(self.named(name), kind)
 
-    def _named(self, name: str) -> pl.Series:
+    def named(self, name: str) -> pl.Series:
+        """A column as the file has it. Raises FileRefused where there is none."""
         if name not in self.frame.columns:
             there = ", ".join(map(repr, self.frame.columns))
             raise FileRefused(f"{self.file}: the column {name!r} is missing; it has {there}.")
@@ -132,7 +133,7 @@ class TextPiece(FramePiece):
         return self.frame.select(_guessed(column) for column in self.frame)
 
     def _column(self, name: str, kind: Kind) -> pl.Series:
-        return of_text(self._named(name), kind)
+        return of_text(self.named(name), kind)
 
 
 class JsonPiece(Piece):

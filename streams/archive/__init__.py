@@ -8,7 +8,11 @@ from streams.archive.archived_log import Archived, ArchivedLog
 from streams.archive.archiver import Archiver
 from streams.archive.pseudonyms import Pseudonyms
 from streams.archive.scan import scan
+from streams.archive.snapshots import Snapshot, Snapshots
 from streams.archive.table import ArchiveTable, Shelf
 from streams.archive.upkeep import Upkeep
 
-__all__ = ["ArchiveTable", "Archived", "ArchivedLog", "Archiver", "Pseudonyms", "Shelf", "Upkeep", "scan"]
+__all__ = [
+    *("ArchiveTable", "Archived", "ArchivedLog", "Archiver", "Pseudonyms", "Shelf", "Snapshot", "Snapshots", "Upkeep"),
+    "scan",
+]

@@ -40,6 +40,10 @@ class Shelf:
         """A topic's archive; nothing is looked at yet."""
         return ArchiveTable(f"{self.url.rstrip('/')}/{topic}", topic, self.options, self.pseudonyms)
 
+    def source(self, name: str) -> ArchiveTable:
+        """What holds the snapshots of an external source, see `snapshots.py`: where no topic's archive can be."""
+        return ArchiveTable(f"{self.url.rstrip('/')}/@sources/{name}", f"the source {name}", self.options)
+
 
 class ArchiveTable:
     """A topic's archive. Several processes may write it at the same time, each its partitions. Calls block.
@@ -63,7 +67,7 @@ class ArchiveTable:
         self.place, self.topic, self.pseudonyms = place, topic, pseudonyms
         said = {name.lower() for name in options or {}}
         asked = {name: value for name, value in _ASKED.items() if "://" in place and name not in said}
-        self._options = {**asked, **(options or {})} or None
+        self.options = {**asked, **(options or {})} or None
         self._table: DeltaTable | None = None
         self._known: dict[int, int | None] = {}  # positions in this snapshot; to ask for one reads the table's log
 
@@ -73,7 +77,7 @@ class ArchiveTable:
         with self.answering():
             try:
                 if self._table is None:
-                    self._table = DeltaTable(self.place, storage_options=self._options)
+                    self._table = DeltaTable(self.place, storage_options=self.options)
                 else:
                     self._table.update_incremental()
             except TableNotFoundError:
@@ -104,7 +108,7 @@ class ArchiveTable:
             name: of a column more, which says in which file a row is.
         """
         schema = {column: kind for column, kind in columns_of(self._looked_at()).items() if column != DATE}
-        options = {**(self._options or {}), **(self._for_reading or {})}
+        options = {**(self.options or {}), **(self._for_reading or {})}
         return pl.scan_parquet(
             list(files),
             schema=schema,
@@ -145,7 +149,7 @@ class ArchiveTable:
                 partition_by=[DATE],
                 name=self.topic,
                 description=f"Events of the topic {self.topic}",
-                storage_options=self._options,
+                storage_options=self.options,
             )
 
     def append(self, rows: pl.DataFrame, moves: Moves) -> None:
@@ -185,7 +189,7 @@ class ArchiveTable:
             if not isinstance(said, CommitFailedError) and self._positions(moves) == found:
                 break
         assert said is not None
-        raise self._unavailable(said) from said
+        raise self.unavailable(said) from said
 
     def size(self) -> dict[str, Any]:
         """Rows, bytes, files, and the first and last day; of the snapshot that was looked at. Blocks."""
@@ -267,7 +271,7 @@ class ArchiveTable:
     @property
     def _for_reading(self) -> dict[str, Any] | None:
         """What reads the files wants a number where what writes them wants a text."""
-        retries = (self._options or {}).get("max_retries")
+        retries = (self.options or {}).get("max_retries")
         return None if retries is None else {"max_retries": int(retries)}
 
     @contextmanager
@@ -277,9 +281,10 @@ class ArchiveTable:
             yield
         except Exception as error:  # not all that it raises is a DeltaError
             self._table, self._known = None, {}  # its log may begin later by now: the next look is at all of it
-            raise self._unavailable(error) from error
+            raise self.unavailable(error) from error
 
-    def _unavailable(self, error: Exception) -> ArchiveUnavailable:
+    def unavailable(self, error: Exception) -> ArchiveUnavailable:
+        """The error for what Delta, or the object store, says."""
         why = " ".join(_COLOUR.sub("", str(error)).split())  # the object store's client draws a tree in colours
         return ArchiveUnavailable(f"The archive of {self.topic} at {self.place} does not answer: {why}")
 

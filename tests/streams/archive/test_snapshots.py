@@ -1,0 +1,80 @@
+"""The snapshots of a source alone: each is one commit, in order, whoever else adds one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from streams.archive import Shelf, Snapshots
+from streams.errors import ArchiveFenced, ArchiveRefused
+
+COLUMNS = {"item": pl.String(), "price": pl.Float64()}
+
+
+def frames(rows: int, at_once: int = 5_000) -> Iterator[pl.DataFrame]:
+    for first in range(0, rows, at_once):
+        numbers = range(first, min(first + at_once, rows))
+        yield pl.DataFrame({"item": [f"i{number}" for number in numbers], "price": [float(n) for n in numbers]})
+
+
+@pytest.fixture(params=["disk", "s3"])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+    """Each of what archives may be on."""
+    return Shelf(str(tmp_path)) if request.param == "disk" else request.getfixturevalue("on_s3")
+
+
+def snapshots(shelf: Shelf) -> Snapshots:
+    found = Snapshots(shelf.source("prices"), "prices")
+    found.look()
+    return found
+
+
+def test_a_snapshot_is_there_whole_and_in_order_with_what_was_noted(shelf: Shelf) -> None:
+    mine = snapshots(shelf)
+    assert mine.newest is None
+    first = mine.next_moment()
+    mine.append(frames(200_000), COLUMNS, first, {"etag": '"1"'})
+    second = mine.next_moment()
+    mine.append(frames(3), COLUMNS, second, {"etag": '"2"'})
+    mine.mark_emitted("changes", first)
+
+    other = snapshots(shelf)
+    assert [(item.at, item.rows) for item in other.all] == [(first, 200_000), (second, 3)]
+    assert (other.note["etag"], other.columns, second > first) == ('"2"', COLUMNS, True)
+    assert (other.emitted("changes"), other.emitted("others")) == (first, None)
+    assert pl.concat(other.rows(first))["item"].to_list() == [f"i{number}" for number in range(200_000)]
+
+
+def test_of_two_at_the_same_time_one_adds_a_snapshot(tmp_path: Path) -> None:
+    shelf = Shelf(str(tmp_path))
+    snapshots(shelf).append(frames(1), COLUMNS, snapshots(shelf).next_moment(), {})
+    mine, other = snapshots(shelf), snapshots(shelf)
+    mine.append(frames(2), COLUMNS, mine.next_moment(), {})
+    with pytest.raises(ArchiveFenced, match="Somebody else has added to the source prices meanwhile"):
+        other.append(frames(3), COLUMNS, other.next_moment(), {})
+    assert [item.rows for item in snapshots(shelf).all] == [1, 2]
+
+
+def test_of_two_at_the_very_same_moment_one_adds_a_snapshot(tmp_path: Path) -> None:
+    shelf = Shelf(str(tmp_path))
+    snapshots(shelf).append(frames(1), COLUMNS, snapshots(shelf).next_moment(), {})
+    mine, other = snapshots(shelf), snapshots(shelf)
+    at = mine.next_moment()
+    mine.append(frames(2), COLUMNS, at, {})
+    with pytest.raises(ArchiveFenced):
+        other.append(frames(3), COLUMNS, at, {})
+    assert [item.rows for item in snapshots(shelf).all] == [1, 2]
+
+
+def test_rows_that_are_gone_are_told(tmp_path: Path) -> None:
+    mine = snapshots(Shelf(str(tmp_path)))
+    at = mine.next_moment()
+    mine.append(frames(10), COLUMNS, at, {})
+    assert mine.table.snapshot is not None
+    mine.table.snapshot.delete("_row = 4")
+    mine.look()
+    with pytest.raises(ArchiveRefused, match="lacks row 4"):
+        list(mine.rows(at))
