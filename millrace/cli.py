@@ -19,6 +19,7 @@ from millrace.commands import (
     endpoints,
     events,
     experiments,
+    jobs,
     keys,
     platform,
     product,
@@ -45,6 +46,7 @@ app.add_typer(experiments.app, name="experiments", help="Experiments: start, ram
 app.add_typer(events.app, name="events", help="What arrives, and where one event is and went; nothing is consumed.")
 app.add_typer(dead_letters.app, name="dead-letters", help="Events that were refused: listed, shown, put back.")
 app.add_typer(archive.app, name="archive", help="Events kept as Delta Lake tables, for every tool that reads these.")
+app.add_typer(jobs.app, name="jobs", help="Batch jobs: commands in any language, with dependencies and a schedule.")
 app.add_typer(keys.app, name="keys", help="Keys of the models service: who may ask, emit and change what.")
 
 

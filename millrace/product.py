@@ -134,6 +134,26 @@ class Product:
         return iter(events(**options))
 
 
+def module_of(folder: Path, part: str) -> ModuleType:
+    """One module of a product's folder alone, imported afresh; nothing else of the product is.
+
+    Raises:
+        ProductError: the folder's name is no Python identifier, or the module does not import.
+    """
+    folder = folder.resolve()
+    if not folder.name.isidentifier():
+        raise ProductError(f"The product folder {folder} needs a name that is a Python identifier; rename it.")
+    _finder().folders[folder.name] = folder
+    name = f"{ROOT}.{folder.name}.{part}"
+    sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        why = one_line(error, lambda file: file.startswith(str(folder)))
+        raise ProductError(f"{folder / part}.py does not import: {why}") from error
+
+
 class _Source(importlib.machinery.SourceFileLoader):
     """Reads the source every time: byte code is matched by whole seconds and size, too coarse for a hot reload."""
 

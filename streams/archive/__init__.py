@@ -4,8 +4,9 @@ Start reading at `table.py` (how rows and positions are one commit), then `archi
 """
 
 from streams.archive.archiver import Archiver
+from streams.archive.days import newest_complete_day
 from streams.archive.scan import scan
 from streams.archive.table import ArchiveTable, Shelf
 from streams.archive.upkeep import Upkeep
 
-__all__ = ["ArchiveTable", "Archiver", "Shelf", "Upkeep", "scan"]
+__all__ = ["ArchiveTable", "Archiver", "Shelf", "Upkeep", "newest_complete_day", "scan"]
