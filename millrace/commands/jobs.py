@@ -55,7 +55,9 @@ def status(folder: Folder, output: OutputOption = Output.TABLE) -> None:
 
     board = _board(folder)
     if output is Output.JSON:
-        write_json(_document(board))
+        from millrace.jobs.document import document
+
+        write_json(document(board))
         return
     rows = [_row(line, board.at) for line in board.lines]
     write_rows(rows, output, "There are no jobs.")
@@ -189,16 +191,6 @@ def _board(folder: Path) -> Board:
     from millrace.settings import Settings
 
     return Runs(folder, Settings.load()).board()
-
-
-def _document(board: Board) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    lines = [
-        {**asdict(line), "runs": [_run(item) for item in line.runs], "usual_seconds": line.usual}
-        for line in board.lines
-    ]
-    return {"product": board.product, "at": board.at, "schedule_seen": board.scheduled, "jobs": lines}
 
 
 def _run(item: Run) -> dict[str, Any]:

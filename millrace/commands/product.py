@@ -113,9 +113,9 @@ def check(folder: Folder) -> None:
 
 def _check_jobs(folder: Path) -> None:
     """Raises where a job cannot run; says how many can, where there are any."""
-    from millrace.jobs.product_jobs import PYTHON, TOML, ProductJobs
+    from millrace.jobs.product_jobs import ProductJobs, declares_jobs
 
-    if not any((folder / name).exists() for name in (TOML, PYTHON)):
+    if not declares_jobs(folder):
         return
     from learners.jobs import JobsMissing
     from millrace.jobs.schedule import must_be_sound

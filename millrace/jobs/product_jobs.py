@@ -54,6 +54,11 @@ class ProductJobs:
         return found
 
 
+def declares_jobs(folder: Path) -> bool:
+    """Whether there is a file with jobs."""
+    return any((folder / name).exists() for name in (TOML, PYTHON))
+
+
 def stamp(folder: Path) -> tuple[int, ...]:
     """What changes when the files with jobs do."""
     found = []
