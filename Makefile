@@ -1,6 +1,6 @@
 # The commands of this project. `make` alone lists them; each creates the environment it needs.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check static format containers faults prove-loop prove-storage prove-models prove-streams bench prove-batch bench-readers bench-client fuzz backtest lock clean
+.PHONY: help demo test check static format containers faults prove-loop prove-storage prove-models prove-streams bench prove-batch bench-readers bench-client fuzz jobs backtest lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
 
@@ -12,6 +12,9 @@ help: ## list the commands
 
 .venv/.dev: requirements-dev.lock .venv/.runtime
 	@scripts/environment dev
+
+.venv/.jobs: requirements-jobs.lock .venv/.runtime
+	@scripts/environment jobs
 
 demo: .venv/.runtime ## the whole loop on this machine, with a page to click on; Ctrl-C stops it
 	@$(BIN)/millrace demo examples/movies
@@ -67,6 +70,8 @@ bench-client: .venv/.runtime ## what an ask of the client costs, beside plain ht
 
 fuzz: .venv/.dev ## schemathesis against a running service with keys: no answer is 5xx
 	@scripts/fuzz
+
+jobs: .venv/.jobs ## install Dagster, by which `millrace jobs` runs batch jobs
 
 backtest: .venv/.runtime ## hit rate of each recommender on MovieLens 100K, through the endpoint code that serves
 	@$(BIN)/millrace backtest examples/movies --from dataset

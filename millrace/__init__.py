@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from learners import BadLimit, EventLearner, FrameLearner, Goal, Late, Learner, emit, stream
+    from learners.jobs import Job
     from millrace.faust import faust_app
     from millrace.joining import as_of
     from millrace.producer import Producer
@@ -69,6 +70,7 @@ _HOME = {
         "Window",
     ),
     "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Late", "Learner", "emit", "stream"),
+    "learners.jobs": ("Job",),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.faust": ("faust_app",),
     "millrace.joining": ("as_of",),
@@ -95,6 +97,7 @@ __all__ = [
     "Goal",
     "Golden",
     "Hopping",
+    "Job",
     "Late",
     "Learner",
     "MillraceError",

@@ -20,6 +20,7 @@ from millrace.commands import (
     erasure,
     events,
     experiments,
+    jobs,
     keys,
     platform,
     product,
@@ -49,6 +50,7 @@ app.add_typer(events.app, name="events", help="What arrives, and where one event
 app.add_typer(dead_letters.app, name="dead-letters", help="Events that were refused: listed, shown, put back.")
 app.add_typer(archive.app, name="archive", help="Events kept as Delta Lake tables, for every tool that reads these.")
 app.add_typer(sources.app, name="sources", help="Tables and files of other teams: snapshots, and changes as events.")
+app.add_typer(jobs.app, name="jobs", help="Batch jobs: commands in any language, with dependencies and a schedule.")
 app.add_typer(keys.app, name="keys", help="Keys of the models service: who may ask, emit and change what.")
 
 

@@ -144,6 +144,26 @@ class Product:
         return iter(events(**options))
 
 
+def module_of(folder: Path, part: str) -> ModuleType:
+    """One module of a product's folder alone, imported afresh; nothing else of the product is.
+
+    Raises:
+        ProductError: the folder's name is no Python identifier, or the module does not import.
+    """
+    folder = folder.resolve()
+    if not folder.name.isidentifier():
+        raise ProductError(f"The product folder {folder} needs a name that is a Python identifier; rename it.")
+    _finder().folders[folder.name] = folder
+    name = f"{ROOT}.{folder.name}.{part}"
+    sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        why = one_line(error, lambda file: file.startswith(str(folder)))
+        raise ProductError(f"{folder / part}.py does not import: {why}") from error
+
+
 class _Source(importlib.machinery.SourceFileLoader):
     """Reads the source every time: byte code is matched by whole seconds and size, too coarse for a hot reload."""
 
@@ -345,7 +365,7 @@ def _source(folder: Path, name: str, table: Mapping[str, Any]) -> ExternalSource
         if isinstance(table.get("key"), str):
             changed["key"] = [table["key"]]
         if "timeout" in table:
-            changed["timeout"] = _duration(table["timeout"])
+            changed["timeout"] = duration(table["timeout"])
         return ExternalSource(name, **changed)
     except _WRONG as error:
         raise _wrong(f"[sources.{name}]", folder, error) from error

@@ -20,6 +20,8 @@ from millrace.collector import retention_of
 from millrace.connection import Connection, look_at, make_room
 from millrace.deployments.taking import must_ask_for_keys, must_take_deployments, receiver_of
 from millrace.garbage import settle
+from millrace.jobs.child import JobsChild
+from millrace.jobs.product_jobs import declares_jobs
 from millrace.logs import say_on_stderr
 from millrace.platform import Platform, all_event_types, placed
 from millrace.product import Product
@@ -146,6 +148,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
             registered=Registered(platform.registry, platform.readers.documents, settings.kafka, settings.registry_url),
             told=Telling(platform.readers, product.name or "deployed"),
             looking=platform.looking,
+            jobs=JobsChild(folder, settings) if product is not NOTHING and declares_jobs(folder) else None,
         ),
         hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
         technologies=platform.technologies,

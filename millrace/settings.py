@@ -97,6 +97,10 @@ class Settings:
     """So many days of events an archive keeps; 0 = all."""
     archive_mb: int = 256
     """Megabytes of events that a process of `millrace archive run` keeps in memory at most."""
+    jobs_webhook_url: str = field(default="", repr=False)
+    """Address that is told of each run of a job that failed, by a POST of JSON; empty = nobody is."""
+    jobs_at_once: int = 2
+    """So many runs of jobs at most does `millrace jobs schedule` begin at the same time."""
     partitions: int = 4
     """Partitions of a topic that Millrace creates."""
     state_dir: Path = Path(".millrace")
@@ -183,7 +187,7 @@ def known() -> tuple[str, ...]:
 
 
 _CHOICES = {"consumer_protocol": ("classic", "consumer")}
-_LEAST = {"worker_memory_mb": 32}
+_LEAST = {"worker_memory_mb": 32, "jobs_at_once": 1}
 _SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 

@@ -21,6 +21,7 @@ from serving.binding import Types
 from serving.console import Login, console
 from serving.console.experiments_changing import ExperimentsPage
 from serving.console.flow_page import FlowPage
+from serving.console.jobs_page import JobsPage
 from serving.console.schemas_page import SchemasPage
 from serving.console.streams_page import StreamsPage
 from serving.console.tail import Tails
@@ -254,6 +255,7 @@ class Service:
             streams=None if watched.refused is None else StreamsPage(watched.refused, tails),
             schemas=None if watched.registered is None else SchemasPage(watched.registered),
             flow=None if watched.looking is None else FlowPage(watched.looking),
+            jobs=None if watched.jobs is None else JobsPage(watched.jobs),
         )
 
     @asynccontextmanager

@@ -10,6 +10,7 @@ from schemas import EventType
 from schemas.table import Table
 from serving.console import ProductPage
 from serving.event_lines import DeadLetters, Deliverer
+from serving.jobs import Jobs
 from serving.measurements import Topics
 from serving.refused import Refused
 from serving.registered import Registered
@@ -60,6 +61,7 @@ class Watched:
         registered: what is registered, and who reads it.
         told: where this service tells what it reads itself.
         looking: the logs that it looks into.
+        jobs: the product's batch jobs.
     """
 
     topics: Topics = field(default_factory=NoTopics)
@@ -71,6 +73,7 @@ class Watched:
     registered: Registered | None = None
     told: Telling | None = None
     looking: Looking | None = None
+    jobs: Jobs | None = None
 
 
 @dataclass(frozen=True)

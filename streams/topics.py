@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from datetime import datetime
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -128,6 +129,18 @@ class Topics:
             own = [key for key, entry in entries.items() if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value]
             found[name] = Retention.of({key: entry.value for key, entry in entries.items()}, own, known[name])
         return found
+
+    def offsets_at(self, name: str, moment: datetime) -> dict[int, tuple[int, int]]:
+        """For each partition of a topic the first offset that it holds, and that of the first event which the log took
+        from a moment on; where there is none yet, the one after its last.
+
+        Raises:
+            TopicMissing: it does not exist.
+        """
+        ends = self.ends([name])
+        places = [TopicPartition(name, partition) for _, partition in ends]
+        found = self._offsets(places, OffsetSpec.for_timestamp(round(moment.timestamp() * 1000)))
+        return {at[1]: (low, found[at] if found[at] >= 0 else high) for at, (low, high) in ends.items()}
 
     def identity(self, name: str) -> str:
         """What tells a topic from one of the same name that was deleted before. Raises `TopicMissing`."""

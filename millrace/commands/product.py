@@ -116,10 +116,13 @@ def evaluate(
 def check(folder: Folder) -> None:
     """Hold a product's learners to the contract: determinism, batch boundaries, restart; exit code 1 if one fails.
 
+    Jobs of jobs.toml and jobs.py are checked first: names, circles, crons, and whether what they load can be held.
+
     Example: millrace check examples/movies
     """
     from millrace.contract import check_product
 
+    _check_jobs(folder)
     broken = 0
     for item in check_product(folder):
         broken += bool(item.problems)
@@ -129,3 +132,21 @@ def check(folder: Folder) -> None:
             say(f"  {problem}")
     if broken:
         raise typer.Exit(1)
+
+
+def _check_jobs(folder: Path) -> None:
+    """Raises where a job cannot run; says how many can, where there are any."""
+    from millrace.jobs.product_jobs import ProductJobs, declares_jobs
+
+    if not declares_jobs(folder):
+        return
+    from learners.jobs import JobsMissing
+    from millrace.jobs.schedule import must_be_sound
+
+    jobs = ProductJobs.load(folder).chain.jobs
+    try:
+        must_be_sound([folder])
+    except JobsMissing as error:
+        say(f"{len(jobs)} jobs can run; whether their crons come is not known: {error}")
+    else:
+        say(f"{len(jobs)} jobs can run: {', '.join(jobs)}")

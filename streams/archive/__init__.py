@@ -6,6 +6,7 @@ Start reading at `table.py` (how rows and positions are one commit), then `archi
 
 from streams.archive.archived_log import Archived, ArchivedLog
 from streams.archive.archiver import Archiver
+from streams.archive.days import newest_complete_day
 from streams.archive.pseudonyms import Pseudonyms
 from streams.archive.scan import scan
 from streams.archive.snapshots import Snapshot, Snapshots
@@ -14,5 +15,5 @@ from streams.archive.upkeep import Upkeep
 
 __all__ = [
     *("ArchiveTable", "Archived", "ArchivedLog", "Archiver", "Pseudonyms", "Shelf", "Snapshot", "Snapshots", "Upkeep"),
-    "scan",
+    *("newest_complete_day", "scan"),
 ]

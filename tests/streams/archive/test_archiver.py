@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -13,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas import Codec, EventType, RegistryClient
 from streams import Consumer, Kafka, Producer, Topics
-from streams.archive import ArchiveTable, Shelf, scan
+from streams.archive import ArchiveTable, Shelf, newest_complete_day, scan
 from streams.errors import ArchiveBehind
 from tests.streams.archive.conftest import Running
 from tests.streams.conftest import CLICK, sent
@@ -62,7 +63,13 @@ def test_a_span_of_time_is_that_of_the_log(
     with running({clicks.topic: clicks}):
         sent(producer, clicks, range(50))
         until(lambda: archived(table) == 50)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    with closing(Topics(cluster)) as topics:
+        assert newest_complete_day(table, topics, tomorrow) == table.size()["last_day"]
+        assert newest_complete_day(table, topics) is None  # today is not over
     sent(producer, clicks, range(50, 60))
+    with closing(Topics(cluster)) as topics:
+        assert newest_complete_day(table, topics, tomorrow) is None  # the log has events that the archive has not
     every = scan(table, clicks, cluster, codec).collect()
     middle = every.filter(pl.col("number") >= 50)["_timestamp"].min()
     assert isinstance(middle, datetime)

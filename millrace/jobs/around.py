@@ -1,0 +1,85 @@
+"""What a product's jobs run among, of a platform's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from learners.jobs.errors import JobFailed
+from learners.jobs.run import Around
+from millrace.commands.me import me
+from millrace.jobs.alert import tell
+from millrace.jobs.product_jobs import ProductJobs
+from millrace.platform import Platform
+from millrace.settings import Settings
+from storage import Technology
+
+
+def home_of(settings: Settings) -> Path:
+    """The folder of all jobs of a platform."""
+    return (settings.state_dir / "jobs").absolute()
+
+
+def around(jobs: ProductJobs, settings: Settings, seen: Callable[[bytes], None] = lambda part: None) -> Around:
+    """For one product. Opens no connection yet.
+
+    Args:
+        seen: is given what commands print.
+    """
+    return Around(
+        product=jobs.product,
+        folder=jobs.folder,
+        home=home_of(settings),
+        opened=partial(_opened, settings),
+        export=partial(export, settings),
+        newest_day=partial(newest_day, settings),
+        made_by=me(),
+        alert=partial(tell, settings.jobs_webhook_url),
+        seen=seen,
+    )
+
+
+@contextmanager
+def _opened(settings: Settings, technology: str) -> Iterator[Technology]:
+    with closing(Platform(settings)) as platform:
+        yield platform.technologies[technology]
+
+
+def export(settings: Settings, topic: str, path: Path) -> int:
+    """Write all events of a topic, archived and in Kafka, to a file, in the order of the log within a partition;
+    returns how many. Blocks.
+
+    Raises as `mr.scan` does, and `JobFailed` where they cannot be of this kind.
+    """
+    import polars as pl
+
+    from millrace.scanning import scan
+
+    frame = scan(topic, settings=settings).sort("_partition", "_offset").collect()
+    writes: Mapping[str, Callable[[Path], object]] = {
+        ".parquet": frame.write_parquet,
+        ".arrow": frame.write_ipc,
+        ".csv": frame.write_csv,
+        ".ndjson": frame.write_ndjson,
+    }
+    try:
+        writes[path.suffix](path)
+    except pl.exceptions.PolarsError as error:
+        raise JobFailed(
+            f"{path.name} cannot hold them: {error}. Records and lists need .parquet or .ndjson."
+        ) from error
+    return frame.height
+
+
+def newest_day(settings: Settings, topic: str) -> str | None:
+    """The newest day of a topic's archive that is complete. Blocks. Raises where an archive or Kafka is away."""
+    from millrace.archive import shelf_of
+
+    shelf = shelf_of(settings)
+    from streams.archive import newest_complete_day
+
+    with closing(Platform(settings)) as platform:
+        day = newest_complete_day(shelf.table(topic), platform.topics)
+    return None if day is None else day.isoformat()
