@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -63,7 +62,7 @@ def raw(redis_clean: str) -> Iterator[redis.Redis]:
 def picture(raw: redis.Redis) -> dict[bytes, object]:
     """All that is in Redis, but for when units committed and what is suspect."""
     raw.hdel(KEYS.unit("clicks/0"), "suspect")
-    hashes = [key for key in raw.scan_iter(_type="hash")]  # the same fields may be kept in several ways
+    hashes = list(raw.scan_iter(_type="hash"))  # the same fields may be kept in several ways
     others = {key: raw.dump(key) for key in raw.scan_iter() if key not in hashes}
     return {**others, **{key: raw.hgetall(key) for key in hashes}}
 
