@@ -143,6 +143,11 @@ class Partition:
         for unit in self.units:
             unit.drain(until)
 
+    def leave(self) -> None:
+        """Let every unit give up what it has in memory; nothing follows."""
+        for unit in self.units:
+            unit.leave()
+
     def outside(self, low: int, high: int) -> None:
         """The log is [low, high) and some position is not in it: those units stop, the others go on."""
         for unit in self._active():

@@ -21,6 +21,9 @@ never wait long for it."""
 BYTES_PER_ROW = 2_048
 """Rows that are larger, on average, count as more: what is not committed yet takes memory."""
 
+QUEUED = 8
+"""So many commits of a unit are under way or wait for their turn, so that the store works while events are decoded."""
+
 RESENDS = 5
 GAPS_IN_A_ROW = 3
 LARGEST_FOLD = 16_384

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as waited
@@ -20,7 +21,8 @@ from learners.emitter import NOBODY, Emits
 from learners.errors import FoldFailed, LearnerError
 from learners.fold import Fold
 from learners.late import LateEvent
-from learners.plan import CALM, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
+from learners.plan import BYTES_PER_ROW, CALM, QUEUED, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
+from learners.queue import Queue
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import Fenced, StorageError, SuspectGeneration
@@ -50,9 +52,9 @@ class State(Enum):
 class Unit:
     """Folds batches into rows and commits them with its position, at most one commit under way.
 
-    While a commit is under way in the executor's thread the next is folded already; where that one is full before the
-    first has arrived, `advance` folds no further. Every other method belongs to one thread. No failure leaves a method:
-    what follows it is `plan`'s to say and shows in `state`.
+    While a commit is under way in the executor's thread the next ones are folded already, and wait for it; where
+    `QUEUED` are full before the first has arrived, `advance` folds no further. Every other method belongs to one
+    thread. No failure leaves a method: what follows it is `plan`'s to say and shows in `state`.
 
     Attributes:
         position: the next offset to fold; None = the beginning of the log.
@@ -102,7 +104,8 @@ class Unit:
         self._fold: Fold | None = None
         self._sent: int | None = None
         self._sent_at = 0.0
-        self._flight: tuple[Commit, Future[None]] | None = None
+        self._flights: deque[tuple[Commit, int, Future[None]]] = deque()
+        self._queue: Queue | None = None
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
         self._weighed = self._past = 0
@@ -121,6 +124,7 @@ class Unit:
         try:
             self._claim = self._commits.claim(self.id, uuid4().hex)
             self._fold = Fold(self._declaration, self._read, self.id.partition)
+            self._queue = Queue(self._commits, self._committer)
         except Exception as error:
             self._fail(error)
             return
@@ -137,7 +141,7 @@ class Unit:
     @property
     def flight(self) -> Future[None] | None:
         """The commit under way, to be waited for."""
-        return None if self._flight is None else self._flight[1]
+        return self._flights[0][-1] if self._flights else None
 
     @property
     def buries(self) -> bool:
@@ -237,6 +241,10 @@ class Unit:
         self.state, self.problem = State.STOPPED, problem
         log.error("%s has stopped: %s", self, problem)
 
+    def leave(self) -> None:
+        """Give up all that is in memory; what waits is not sent."""
+        self._forget()
+
     def postpone(self, error: Exception) -> None:
         """Give the unit up for now, because of something outside it; it is claimed again later."""
         self._fail(error)
@@ -268,12 +276,12 @@ class Unit:
         """Whether more can be folded now; sends what must be committed before that."""
         assert self._fold is not None
         self._land(wait=False)
-        if self._flight is not None and self._reads_back:
+        if self._flights and self._reads_back:
             return False  # it would wait for that commit within the fold
         if self.position == self._sent:  # a model is no row before it is committed
             return True
         full = self._full or self._hurdle is not None or not self._size.next(self._weight)
-        if self._flight is not None:
+        if self._flights and not (full and len(self._flights) < self._queued):
             return not full
         if full or time.monotonic() - self._sent_at >= self._interval:
             self._commit()
@@ -323,7 +331,7 @@ class Unit:
     def _pause_at_barrier(self) -> None:
         """Pause before the event that cannot be read, where everything before it is committed."""
         event = self._barrier
-        if event is None or self._flight is not None or (self.position or 0) < event.offset:
+        if event is None or self._flights or (self.position or 0) < event.offset:
             return
         self.pause(
             f"the event at offset {event.offset} cannot be read. {event.reason} Nothing is skipped: "
@@ -333,41 +341,47 @@ class Unit:
         )
 
     def _commit_when_free(self) -> None:
-        if self._flight is None and self.position != self._sent:
+        if not self._flights and self.position != self._sent:
             self._commit()
 
     def _commit(self) -> None:
         assert self._claim is not None
         assert self._fold is not None
+        assert self._queue is not None
         assert self.position is not None
-        self._land(wait=True)
-        if self.position == self._sent:
-            return
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
-        self._full, self._flying = False, commit.writes.size + self._fold.outbox.size
+        self._full, size = False, commit.writes.size + self._fold.outbox.size
         self._weight = self._pending = 0
+        self._flying += size
         self._reads_back, self._reads = self._reads, False
-        send, emitted = partial(self._send, commit), self._fold.outbox.take()
-        self._flight = commit, self._emitter.emit(self.id, emitted, send) if emitted else send()
+        send, emitted = partial(self._queue.send, commit), self._fold.outbox.take()
+        self._flights.append((commit, size, self._emitter.emit(self.id, emitted, send) if emitted else send()))
 
-    def _send(self, commit: Commit) -> Future[None]:
-        return self._committer.submit(commit.send, self._commits)
+    @property
+    def _queued(self) -> int:
+        """So many commits may be under way, or wait: one where it reads rows back, which waits for all of them, where
+        it emits, as what was emitted for a commit must not be overtaken, and where they would take much memory."""
+        if self._reads or self._declaration.emits or self._flying >= ROWS_PER_COMMIT * BYTES_PER_ROW:
+            return 1
+        return QUEUED
 
     def _land(self, wait: bool) -> None:
-        if self._flight is None or self._fold is None:
-            return
-        commit, future = self._flight
-        if not wait and not future.done():
-            return
-        self._flight, self._flying = None, 0
-        future.result()
-        self._fold.session.committed()
-        self.committed = commit.new
-        if self._hurdle is not None and commit.new >= self._hurdle:
-            self._hurdle = None
-        self._troubles = CALM if self._hurdle is None else replace(CALM, failures=self._troubles.failures)
-        self._trace.committed(self.id.learner, (self.id.topic, self.id.partition, commit.new))
+        """See what has arrived."""
+        while self._flights and self._fold is not None:
+            commit, size, future = self._flights[0]
+            if not wait and not future.done():
+                return
+            self._flights.popleft()
+            self._flying -= size
+            future.result()
+            if not self._flights:
+                self._fold.session.committed()
+            self.committed = commit.new
+            if self._hurdle is not None and commit.new >= self._hurdle:
+                self._hurdle = None
+            self._troubles = CALM if self._hurdle is None else replace(CALM, failures=self._troubles.failures)
+            self._trace.committed(self.id.learner, (self.id.topic, self.id.partition, commit.new))
 
     def _fail(self, error: BaseException) -> None:
         self.failure = error
@@ -389,7 +403,10 @@ class Unit:
             log.warning("%s claims again in %.2f s: %s", self, wait, error)
 
     def _forget(self) -> None:
-        self._fold = self._claim = self._flight = self._barrier = None
+        if self._queue is not None:
+            self._queue.close()
+        self._fold = self._claim = self._queue = self._barrier = None
+        self._flights.clear()
         self._full = False
         self._weight = self._pending = self._flying = 0
 

@@ -165,7 +165,8 @@ class Worker:
     def revoked(self, partitions: list[tuple[str, int]]) -> None:
         """Give the units up with all they have in memory; nothing is flushed, the next owner folds it again."""
         for place in partitions:
-            self._partitions.pop(place, None)
+            if (partition := self._partitions.pop(place, None)) is not None:
+                partition.leave()
             self._noted.pop(place, None)
 
     def lost(self, partitions: list[tuple[str, int]]) -> None:

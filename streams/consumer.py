@@ -18,8 +18,8 @@ from confluent_kafka import Consumer as Client
 
 from schemas import Codec, EventType
 from streams.errors import PositionOutsideLog
-from streams.fetched import Fetched, decode
-from streams.held import Held
+from streams.fetched import Fetched, decode_together
+from streams.held import Held, Stretch
 from streams.idle import Idle
 from streams.kafka import LOGGER, Kafka, log_client_error, passes_by_itself, said
 from streams.membership import must_fit, options, timing
@@ -232,10 +232,13 @@ class Consumer:
 
     def _decoded(self) -> list[Fetched]:
         """What is held, decoded; the positions move behind it."""
+        by_topic: dict[str, list[tuple[int | None, Stretch]]] = {}
+        for at, stretch in self._held.items():
+            by_topic.setdefault(at[0], []).append((self._positions[at], stretch))
         found = []
-        for (topic, partition), stretch in self._held.items():
-            first, event_type = self._positions[topic, partition], self._event_types[topic]
-            found.append(decode(first, stretch, self._codec, event_type, topic in self._emitted, topic in self._raw))
+        for topic, stretches in by_topic.items():
+            emitted, raw = topic in self._emitted, topic in self._raw
+            found += decode_together(stretches, self._codec, self._event_types[topic], emitted, raw)
         for fetched in found:
             self._positions[fetched.batch.topic, fetched.batch.partition] = fetched.batch.next
         return found

@@ -64,6 +64,14 @@ def loop(folder: Path, settings: Settings) -> Iterator[Counting]:
 
 
 @contextmanager
+def bare(folder: Path, settings: Settings) -> Iterator[Counting]:
+    """The model in a loop over events that are decoded."""
+    log = folder / "bare.log"
+    with process(log, [*PYTHON, f"{_HERE}.peers.bare", settings.registry_url]) as started:
+        yield Counting(started, log)
+
+
+@contextmanager
 def bytewax(programs: Path, folder: Path, settings: Settings) -> Iterator[Counting]:
     """With one worker, and its recovery on."""
     python, recovery = str(programs / "python"), folder / "recovery"

@@ -16,6 +16,10 @@ class Extent:
         peer_rounds, peer_seconds: the same of other products, which are slower and start more slowly.
         warm: seconds after the first progress that are not measured.
         fence_rounds: turns of the worker with and without its fence.
+        model_rounds: turns of a learner with a model of River's, and of that model alone.
+        stores: whether the other storages are measured beside Redis.
+        partitions: of the topics on which the CPU of an event is compared.
+        rebalances: of the group while the worker's memory is looked at.
         memory: events after which the memory is compared, few and many.
         load_seconds: at each load while the freshness is measured.
         kills: of a worker, for the recovery.
@@ -31,6 +35,10 @@ class Extent:
     peer_seconds: float = 20.0
     warm: float = 2.0
     fence_rounds: int = 4
+    model_rounds: int = 0
+    stores: bool = False
+    partitions: tuple[int, ...] = (1, 32)
+    rebalances: int = 100
     memory: tuple[int, int] = (1_000_000, 10_000_000)
     load_seconds: float = 25.0
     kills: int = 5
@@ -40,7 +48,8 @@ class Extent:
 
 
 PROOF = Extent()
-BENCH = Extent(rounds=7, peer_rounds=4, fence_rounds=8, load_seconds=60.0, kills=15)
+BENCH = Extent(rounds=5, fence_rounds=6, model_rounds=3, stores=True, kills=8)
+"""What `make bench` takes within 25 minutes."""
 QUICK = Extent(
     events=400_000,
     rounds=1,
@@ -49,6 +58,9 @@ QUICK = Extent(
     peer_seconds=3.0,
     warm=0.5,
     fence_rounds=1,
+    model_rounds=1,
+    stores=True,
+    rebalances=4,
     memory=(50_000, 400_000),
     load_seconds=3.0,
     kills=1,

@@ -11,10 +11,14 @@ from typing import Any
 
 PLOTS = {
     "rates": "Events per second by contestant, every round a dot",
+    "parts": "Microseconds of CPU for each event, by part",
     "freshness": "Share of events that are in an answer after so many milliseconds, by load",
 }
 """By file name."""
-ORDER = ("ceiling", "item", "user", "unfenced", "loop", "bytewax", "quix", "faust")
+ORDER = (
+    *("ceiling", "backtest", "item", "user", "unfenced", "item redis", "user redis", "item postgresql"),
+    *("user postgresql", "item cassandra", "user cassandra", "loop", "bytewax", "quix", "faust", "bare", "like"),
+)
 
 
 def file(name: str) -> str:
@@ -27,6 +31,8 @@ def main() -> None:
     measured, folder = json.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
     _rates(measured["rates"]).savefig(folder / file("rates"), dpi=120)
     _freshness(measured["waits_ms"]).savefig(folder / file("freshness"), dpi=120)
+    if measured["parts"]:
+        _parts(measured["parts"]).savefig(folder / file("parts"), dpi=120)
 
 
 def _axes(title: str) -> tuple[Any, Any]:
@@ -35,7 +41,7 @@ def _axes(title: str) -> tuple[Any, Any]:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 5), layout="constrained")
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -45,7 +51,7 @@ def _rates(rates: Mapping[str, Sequence[float]]) -> Any:
     """Bars of the medians on a logarithmic axis: there are three powers of ten between them."""
     figure, axes = _axes(PLOTS["rates"])
     names = [name for name in reversed(ORDER) if name in rates]
-    ours = ("item", "user")
+    ours = ("item", "user", "like")
     colours = ["#1f6f8b" if name in ours else "#c0c5ce" for name in names]
     axes.barh(names, [median(rates[name]) for name in names], color=colours)
     for place, name in enumerate(names):
@@ -53,6 +59,19 @@ def _rates(rates: Mapping[str, Sequence[float]]) -> Any:
         axes.annotate(f" {median(rates[name]):,.0f}", (max(rates[name]), place), va="center", fontsize=8)
     axes.set_xscale("log")
     axes.set_xlabel("events/s")
+    return figure
+
+
+def _parts(parts: Mapping[str, Mapping[str, float]]) -> Any:
+    """One bar for each fold, cut into its parts."""
+    figure, axes = _axes(PLOTS["parts"])
+    done = dict.fromkeys(parts, 0.0)
+    for name in dict.fromkeys(part for each in parts.values() for part in each):
+        sizes = [each.get(name, 0.0) for each in parts.values()]
+        axes.barh([f"per {fold}" for fold in parts], sizes, left=list(done.values()), label=name)
+        done = {fold: start + size for (fold, start), size in zip(done.items(), sizes, strict=True)}
+    axes.set_xlabel("microseconds; all but Redis is the worker's")
+    axes.legend(fontsize=8)
     return figure
 
 

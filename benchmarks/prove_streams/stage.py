@@ -25,9 +25,9 @@ from storage import to_frame
 PRODUCT = Path(__file__).parent / "product"
 
 
-def broker(folder: Path) -> AbstractContextManager[Settings]:
-    """Kafka and the registry; there is no Redis yet."""
-    return local_stack(folder, redis_url="redis://elsewhere")
+def broker(folder: Path, partitions: int = 4) -> AbstractContextManager[Settings]:
+    """Kafka, whose topics get so many partitions, and the registry; there is no Redis yet."""
+    return local_stack(folder, redis_url="redis://elsewhere", partitions=partitions)
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def own_redis(folder: Path, settings: Settings) -> Iterator[Settings]:
 def product(folder: Path, fold: str) -> Path:
     """A copy of the product with one of its folds."""
     copy = folder / "plays"
-    shutil.copytree(PRODUCT, copy, ignore=shutil.ignore_patterns("__pycache__", "item.py", "user.py"))
+    shutil.copytree(PRODUCT, copy, ignore=shutil.ignore_patterns("__pycache__", "item.py", "user.py", "like.py"))
     shutil.copy(PRODUCT / f"{fold}.py", copy / "learners.py")
     return copy
 

@@ -54,7 +54,6 @@ class RedisServer:
             "daemonize": "no",
             "appendonly": "yes",
             "appendfsync": "everysec",
-            "auto-aof-rewrite-min-size": "8mb",  # commits are slow to read again: 37 MB of them took 10 s at the start
             "save": '""',
             "maxmemory-policy": "noeviction",
         }

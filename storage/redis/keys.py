@@ -8,7 +8,8 @@
     mr:{learner@generation}:unit:<t>/<p>     hash: epoch, owner, next, watermark, committed; suspect while a commit
                                              runs. Where there are other shards: positions, before, before_watermark
     mr:{learner@generation}:redo:<t>/<p>     list: what the last commits have written to other shards
-    mr:{learner@generation}:storage:<s>      hash: bucket and at (see `Newest`), rows (how many items, but for records)
+    mr:{learner@generation}:storage:<s>      hash: bucket and at (see `Newest`), rows (how many items, but for records),
+                                             rising (1 = every sum is above 0)
     mr:{learner@generation}:<s>              hash: key -> a row that was put
     mr:{learner@generation}:<s>:<b>:<key>    hash of a row's sums, or sorted set of its scores; <b> = bucket or nothing
 

@@ -186,7 +186,7 @@ class Redis(Catalogued):
         others: Others | None = None,
     ) -> Outcome:
         """See `Technology.commit`. It holds up all else in Redis: 1 us for a record, 1.5 us for an item of a
-        wide row, 3 us for a row of one item, and less for a count.
+        wide row, 3 us for a row of one item, and 2 us for a count.
 
         Args:
             others: where this is the state shard of several.

@@ -21,8 +21,9 @@ from benchmarks.prove_streams.extent import QUICK, Extent
 from benchmarks.prove_streams.faust_example import visits
 from benchmarks.prove_streams.plays import START
 from benchmarks.prove_streams.progress import Counting, Mark, Standstill, marks, rate
-from benchmarks.prove_streams.rates import Course, ratios
+from benchmarks.prove_streams.rates import ratios
 from benchmarks.prove_streams.recovery import Owners
+from benchmarks.prove_streams.turns import Course
 from examples.sessions.events import Click as Opened
 from millrace.settings import Settings
 
@@ -187,13 +188,18 @@ def test_the_report_says_what_was_missed_and_has_a_row_for_everybody() -> None:
     rates = {"ceiling": [1e6, 9e5], "user": [4e5, 5e5], "loop": [1e5, 1e5]}
     figures = {"vs_loop": 4.5, "vs_ceiling.user": 0.475, "vs_faust": None, "recovery_s": 4.5}
     spent = {"user": Costs(dict.fromkeys(STEPS, 1.25), [("counters.py:55 _add", 0.21)])}
-    page = report(Measured(rates, {0.5: [10.0, 20.0, 30.0]}, figures, spent), {"machine": "this one"}, drawn=True)
-    assert "| vs_ceiling.user | 0.475 | at least 0.5 | missed by 5% |" in page
-    assert "| vs_loop | 4.5 | at least 3 | reached |" in page
-    assert "| vs_faust | not measured | at least 100 |  |" in page
+    cpu = {"ceiling": [{"worker": 2.0, "redis": 0.0}], "user": [{"worker": 9.0, "redis": 3.5}]}
+    measured = Measured(rates, {0.5: [10.0, 20.0, 30.0]}, figures, spent, cpu)
+    page = report(measured, {"machine": "this one"}, drawn=True)
+    assert "| vs_ceiling.user | the same per user | 0.475 | at least 0.5 | missed by 5% |" in page
+    assert "| vs_loop | per user, by a careful hand-written loop | 4.5 | at least 3 | reached |" in page
+    assert "| vs_faust | per user, by Faust | not measured | at least 100 |  |" in page
     assert "| hand-written loop, per user | 100,000 | 100,000 | 100,000 | 2 | 4.50x |" in page
     assert "| 50% | 3 | 20 ms | 28 ms | 30 ms |" in page
-    assert "| recovery_s | 4.5 | at most 3 | missed by 50% |" in page
-    assert "| redis | 1.25 |" in page
+    assert "| 4.5 | at most 3 | missed by 50% |" in page
+    assert "Missed: vs_ceiling.user, recovery_s." in page
+    assert "| consume | 0.75 |" in page
+    assert "| redis | 3.50 |" in page
+    assert "for redis; at 450,000 events/s" in page
     assert "| `counters.py:55 _add` | 21% |" in page
     assert "(report-rates.png)" in page

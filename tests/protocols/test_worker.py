@@ -23,8 +23,8 @@ class Worker(NamedTuple):
         committed, position: where its next commit begins, and the next event to fold.
         fetch: the next message that Kafka brings.
         hand: messages fetched and not folded.
-        pending: what was folded and not committed.
-        waits: the last commit had no reply.
+        pending: what was folded and is in no commit yet.
+        queue: commits as they were cut, each with where it ends; the first is sent until it has a reply, then the next.
         refused: FENCED or GAP; it claims again after a poll.
     """
 
@@ -35,7 +35,7 @@ class Worker(NamedTuple):
     fetch: int = 0
     hand: tuple[int, ...] = ()
     pending: Row = ()
-    waits: bool = False
+    queue: tuple[tuple[int, Row], ...] = ()
     refused: bool = False
     stopped: bool = False
 
@@ -70,6 +70,7 @@ class Loop:
 
     Attributes:
         drops_hand: a refused unit gives up messages in hand too.
+        drops_queue: and commits that wait for their turn.
         seeks: it reads on from the position that a claim brings.
         skips: messages below the position are not folded.
         stops: a position that the log no longer holds stops the unit; otherwise it starts at the oldest.
@@ -78,6 +79,7 @@ class Loop:
     """
 
     drops_hand: bool = True
+    drops_queue: bool = True
     seeks: bool = True
     skips: bool = True
     stops: bool = True
@@ -121,9 +123,12 @@ class Loop:
         yield from self._poll(world, number, worker)
         if not worker.owner or worker.refused:
             return
-        if worker.hand and not worker.waits:
+        if worker.hand:
             yield self._folded(world, number, worker)
-        if worker.pending:
+        if worker.pending and len(worker.queue) < 2:
+            cut = worker._replace(queue=(*worker.queue, (worker.position, worker.pending)), pending=())
+            yield f"cuts a commit at {worker.position}", world.of(number, cut)
+        if worker.queue:
             yield from self._commit(world, number, worker)
 
     def _poll(self, world: World, number: int, worker: Worker) -> Iterator[tuple[str, World]]:
@@ -152,7 +157,8 @@ class Loop:
         store = world.store.claimed(owner)
         hand = worker.hand if again and not self.drops_hand else ()
         fetch = worker.fetch if again and (not self.seeks or hand) else store.next
-        claimed = Worker(owner, store.epoch, store.next, store.next, fetch, hand)
+        queue = worker.queue if again and not self.drops_queue else ()
+        claimed = Worker(owner, store.epoch, store.next, store.next, fetch, hand, queue=queue)
         after = world._replace(store=store, owners=owner).of(number, claimed)
         yield f"claims as {owner}, at {store.next}", after
 
@@ -165,16 +171,18 @@ class Loop:
         return f"folds {event}", world.of(number, after)
 
     def _commit(self, world: World, number: int, worker: Worker) -> Iterator[tuple[str, World]]:
-        commit = Commit(worker.epoch, worker.owner, worker.committed, worker.position, (), worker.pending)
+        (new, rows), *waiting = worker.queue
+        commit = Commit(worker.epoch, worker.owner, worker.committed, new, (), rows)
         outcome = world.store.outcome(commit)
         what = f"commits {commit.expected}->{commit.new}: {outcome.value}"
         applied = world._replace(store=world.store.after(commit))
         if outcome in (Outcome.OK, Outcome.ALREADY):
-            after = worker._replace(committed=worker.position, pending=(), waits=False)
+            after = worker._replace(committed=new, queue=tuple(waiting))
         else:
-            after = worker._replace(pending=(), waits=False, refused=True)
+            queue = () if self.drops_queue else tuple(waiting)
+            after = worker._replace(pending=(), queue=queue, refused=True)
         yield what, applied.of(number, after)
-        yield f"{what}, without a reply", applied.of(number, worker._replace(waits=True))
+        yield f"{what}, without a reply", applied
 
 
 @pytest.mark.parametrize("trouble", ["nothing", "forgets", "retention", "sent back"])
@@ -186,6 +194,7 @@ def test_whatever_becomes_of_its_messages_the_row_is_the_fold_of_the_log(trouble
     "mistake",
     [
         pytest.param(Loop(drops_hand=False), id="messages in hand are kept"),
+        pytest.param(Loop(drops_queue=False, trouble="forgets"), id="commits that wait are sent after a refusal"),
         pytest.param(Loop(seeks=False), id="it reads on where it was"),
         pytest.param(Loop(skips=False, trouble="sent back"), id="nothing is skipped"),
         pytest.param(Loop(stops=False, trouble="retention"), id="it starts at the oldest event"),

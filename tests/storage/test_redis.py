@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -60,10 +59,12 @@ def raw(redis_clean: str) -> Iterator[redis.Redis]:
         yield client
 
 
-def picture(raw: redis.Redis) -> dict[bytes, bytes]:
+def picture(raw: redis.Redis) -> dict[bytes, object]:
     """All that is in Redis, but for when units committed and what is suspect."""
     raw.hdel(KEYS.unit("clicks/0"), "suspect")
-    return {key: cast(bytes, raw.dump(key)) for key in raw.scan_iter()}
+    hashes = list(raw.scan_iter(_type="hash"))  # the same fields may be kept in several ways
+    others = {key: raw.dump(key) for key in raw.scan_iter() if key not in hashes}
+    return {**others, **{key: raw.hgetall(key) for key in hashes}}
 
 
 @pytest.mark.parametrize("key", [*ROWS.values(), KEYS.storage(TREND)])
@@ -135,6 +136,28 @@ def test_a_count_that_cannot_be_added_to_is_found_before_anything_is_written(
     with pytest.raises(WriteRefused if wrong == "too large" else SuspectGeneration, match="m"):
         technology.commit(claim, None, 1, counted(), None)
     assert bool(raw.hget(KEYS.unit("clicks/0"), "suspect")) is (wrong != "too large")
+    assert picture(raw) == before
+
+
+def test_items_are_counted_once_also_where_a_sum_has_been_zero(technology: Redis, raw: redis.Redis) -> None:
+    claim = technology.claim(unit(), "a")
+    for number, (amounts, rows) in enumerate([([1, 5], 2), ([2, -5], 2), ([0, 3], 2), ([1, 3], 2)]):
+        writes = Writes()
+        writes.count(COUNTS, ["k", "m"], amounts)
+        assert technology.commit(claim, number or None, number + 1, writes, None) is Outcome.OK
+        assert raw.hget(KEYS.storage(COUNTS), "rows") == str(rows).encode()
+    assert raw.hgetall(KEYS.row(Address(COUNTS, "m"))) == {b"count": b"6"}
+
+
+def test_counts_that_were_new_are_gone_where_a_later_one_is_refused(technology: Redis, raw: redis.Redis) -> None:
+    claim = technology.claim(unit(), "a")
+    first, second = Writes(), Writes()
+    first.count(COUNTS, ["old", "full"], [3, 2**53])
+    second.count(COUNTS, ["new", "old", "full", "never"], [4, 4, 1, 1])
+    assert technology.commit(claim, None, 1, first, None) is Outcome.OK
+    before = picture(raw)
+    with pytest.raises(WriteRefused, match="full"):
+        technology.commit(claim, 1, 2, second, None)
     assert picture(raw) == before
 
 
