@@ -14,6 +14,15 @@ from streams.archive.table import ArchiveTable, Shelf
 from streams.archive.upkeep import Upkeep
 
 __all__ = [
-    *("ArchiveTable", "Archived", "ArchivedLog", "Archiver", "Pseudonyms", "Shelf", "Snapshot", "Snapshots", "Upkeep"),
-    *("newest_complete_day", "scan"),
+    "ArchiveTable",
+    "Archived",
+    "ArchivedLog",
+    "Archiver",
+    "Pseudonyms",
+    "Shelf",
+    "Snapshot",
+    "Snapshots",
+    "Upkeep",
+    "newest_complete_day",
+    "scan",
 ]
