@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from millrace.settings import Settings
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
-    from serving import Answer, Client, EndpointType, Experiment, Golden
+    from serving import Answer, Client, EndpointType, Experiment, Golden, log_features
     from storage import (
         Counters,
         CountersReader,
@@ -66,7 +66,7 @@ _HOME = {
         "Window",
     ),
     "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Late", "Learner", "emit", "stream"),
-    "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
+    "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden", "log_features"),
     "millrace.faust": ("faust_app",),
     "millrace.producer": ("Producer",),
     "millrace.scanning": ("scan", "scan_source"),
@@ -113,6 +113,7 @@ __all__ = [
     "emit",
     "faust_app",
     "load",
+    "log_features",
     "scan",
     "scan_source",
     "stream",

@@ -23,6 +23,7 @@ from millrace.commands import (
     platform,
     product,
     schema,
+    skew,
     sources,
     storages,
 )
@@ -35,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (platform, product, deployments):
+for part in (platform, product, skew, deployments):
     for command in part.app.registered_commands:
         app.registered_commands.append(command)
 app.add_typer(schema.app, name="schemas", help="Event types: register, and check what a change breaks.")
