@@ -28,7 +28,7 @@ def skew(
     """Whether models get the features that they are trained with: exit code 1 where they do not.
 
     Decisions log features by `mr.log_features(clicks=3)`. Each is computed once more for its moment, by the product's
-    learners over the archive, or by the training's own code, which `[skew.<endpoint>]` in product.toml names.
+    learners over the archive, or by the training's own code, which the table skew of product.toml names.
 
     \b
     Example: millrace skew examples/movies --endpoint recommend --since 1d
