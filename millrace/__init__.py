@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from schemas import Event, EventType, Record, load
     from schemas.errors import MillraceError
     from schemas.personal import hashed, personal
-    from serving import Answer, Client, EndpointType, Experiment, Golden
+    from serving import Answer, Client, EndpointType, Experiment, Golden, log_features
     from storage import (
         Counters,
         CountersReader,
@@ -71,7 +71,7 @@ _HOME = {
     ),
     "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Late", "Learner", "emit", "stream"),
     "learners.jobs": ("Job",),
-    "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
+    "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden", "log_features"),
     "millrace.faust": ("faust_app",),
     "millrace.joining": ("as_of",),
     "millrace.producer": ("Producer",),
@@ -122,6 +122,7 @@ __all__ = [
     "faust_app",
     "hashed",
     "load",
+    "log_features",
     "personal",
     "scan",
     "scan_source",

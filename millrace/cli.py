@@ -26,6 +26,7 @@ from millrace.commands import (
     product,
     rebuild,
     schema,
+    skew,
     sources,
     storages,
 )
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for part in (platform, product, rebuild, deployments, erasure):
+for part in (platform, product, rebuild, skew, deployments, erasure):
     for command in part.app.registered_commands:
         app.registered_commands.append(command)
 app.add_typer(schema.app, name="schemas", help="Event types: register, and check what a change breaks.")

@@ -25,6 +25,8 @@ class Decision(Event, topic="decisions", key="unit"):
             did not, such as `deadline-passed`; None else.
         shadow_of: the decision whose request was copied, where a shadow answered and nobody got the answer; None for an
             answer that was given.
+        features: what the implementation says it has used (`mr.log_features`), a JSON object; None where it says
+            nothing, or this decision is not among those of which it is logged.
     """
 
     id: str
@@ -43,3 +45,4 @@ class Decision(Event, topic="decisions", key="unit"):
     failed: str | None = None
     reason: str | None = None
     shadow_of: str | None = None
+    features: str | None = None

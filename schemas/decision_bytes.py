@@ -25,6 +25,7 @@ def decision_bytes(
     latency_ms: float,
     at_ms: int,
     why: tuple[str | None, str | None, str | None] = (None, None, None),
+    features: bytes | None = None,
 ) -> bytes:
     """One `Decision` as an Avro body, without the header of the wire format.
 
@@ -33,6 +34,7 @@ def decision_bytes(
         request, answer: as UTF-8.
         as_of_ms, at_ms: in milliseconds since 1970.
         why: failed, reason and shadow_of.
+        features: as UTF-8.
     """
     return b"".join(
         (
@@ -47,7 +49,7 @@ def decision_bytes(
             _NULL if as_of_ms is None else _moment(as_of_ms),
             _double(latency_ms),
             _long(at_ms),
-            b"\x00\x00\x00" if why == (None, None, None) else b"".join(map(_optional, why)),
+            b"\x00\x00\x00\x00" if features is None and why == (None, None, None) else _rest(why, features),
         )
     )
 
@@ -66,6 +68,11 @@ def _long(number: int) -> bytes:
 def _string(text: str) -> bytes:
     body = text.encode()
     return _length(len(body)) + body
+
+
+def _rest(why: tuple[str | None, str | None, str | None], features: bytes | None) -> bytes:
+    used = _NULL if features is None else _SECOND + _length(len(features)) + features
+    return b"".join((*map(_optional, why), used))
 
 
 def _optional(text: str | None) -> bytes:

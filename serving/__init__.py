@@ -26,6 +26,7 @@ from serving.errors import (
     ServingError,
 )
 from serving.experiment import Experiment
+from serving.features import log_features
 from serving.golden import Golden
 from serving.implementation import Implementation
 
@@ -67,6 +68,7 @@ __all__ = [
     "Watched",
     "WrongLine",
     "assign",
+    "log_features",
     "run_golden",
 ]
 

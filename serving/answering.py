@@ -16,6 +16,7 @@ from serving.decisions.entry import Entry
 from serving.decisions.log import DecisionLog
 from serving.endpoint import DEFAULT, By, Choice, Endpoint, Live
 from serving.endpoints import Endpoints
+from serving.features import as_json, taken
 from serving.head import Lines, Reply, line
 from serving.last_good import Good, LastGood, Question
 from serving.measurements import NOBODY, Failure
@@ -117,11 +118,14 @@ class Answering:
         by, as_of, failure = choice.itself, self._provenance.of(choice.itself.reads), None
         spared = choice.spared or self._spared(endpoint, choice, question)
         answer = await _ask(endpoint, choice.live, request, choice.patience, spared)
+        used = taken()
         if not isinstance(answer, bytes):
             failure = answer
             if failure.status < 500:
                 raise failure  # what the client asked cannot be answered by anybody
             by, answer, as_of = await self._instead(endpoint, choice, request, failure, began, question)
+            taken()  # the fallback's: they would stand beside the name of another
+            used = None
         elif endpoint.last_good is not None:
             good = Good(answer, endpoint.type.responses, by.hash, as_of, began)
             self._good[endpoint.type.title].keep(question, good)
@@ -130,6 +134,8 @@ class Answering:
         counts.answered(seconds, failure is not None)
         about = (by.name, by.hash, unit, choice.propensity, body, answer, as_of.at, seconds * 1000)
         entry = Entry(decision, endpoint.type.title, *about)
+        if used is not None:
+            entry = entry._replace(features=as_json(used, endpoint.type.title, endpoint.type.feature_share))
         self._log.put(entry if failure is None else _explained(entry, choice, failure))
         if endpoint.shadows and failure is None and name is None:
             self.shadowing.copy(endpoint, Copied(unit, body, decision.text, by.name, answer, seconds))

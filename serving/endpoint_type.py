@@ -34,6 +34,8 @@ class EndpointType(Generic[Request, Response]):
             the deadline. It should read little, and something else than the others.
         last_good: how old the last good answer to the same request may be that is given where neither implementation
             nor fallback answers; None = no old answer is given.
+        feature_share: of how many of the answers the features are logged that implementations say they have
+            used; 1 = of all.
         version: of the contract. A change that breaks callers is declared beside the version that they ask.
 
     Attributes:
@@ -57,6 +59,7 @@ class EndpointType(Generic[Request, Response]):
         default: Response | None = None,
         fallback: str | None = None,
         last_good: timedelta | None = None,
+        feature_share: float = 1.0,
         version: int = 1,
     ) -> None:
         if not _NAME.fullmatch(name):
@@ -68,6 +71,9 @@ class EndpointType(Generic[Request, Response]):
             raise EndpointRefused(f"{self.title} has the deadline {deadline}; give it one above 0.")
         if last_good is not None and last_good <= timedelta(0):
             raise EndpointRefused(f"{self.title} gives last good answers of {last_good}; give it an age above 0.")
+        if not 0 <= feature_share <= 1:
+            raise EndpointRefused(f"{self.title} logs features of a share of {feature_share}; give one from 0 to 1.")
+        self.feature_share = feature_share
         self.request, self.response = request, response
         self.requests: JsonType = json_type(self.title, request, "read")
         self.responses: JsonType = json_type(self.title, response, "written")

@@ -20,7 +20,7 @@ class Entry(NamedTuple):
     """One answer, as the hot path knows it; request and answer are the bytes that travelled, or, of one that was in the
     spool, the text that was to be logged of them. `failed` is the implementation that gave none, where another one or
     the default answered in its place, and `reason` is why; `shadow_of` is the decision whose request was copied, where
-    nobody got the answer."""
+    nobody got the answer; `features` is JSON."""
 
     id: DecisionId
     endpoint: str
@@ -35,6 +35,7 @@ class Entry(NamedTuple):
     failed: str | None = None
     reason: str | None = None
     shadow_of: str | None = None
+    features: str | None = None
 
 
 def values_of(entry: Entry) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def values_of(entry: Entry) -> dict[str, Any]:
         "failed": entry.failed,
         "reason": entry.reason,
         "shadow_of": entry.shadow_of,
+        "features": entry.features,
     }
 
 
@@ -73,6 +75,7 @@ def body_of(entry: Entry) -> bytes:
         entry.latency_ms,
         id.at_ms,
         (entry.failed, entry.reason, entry.shadow_of),
+        None if entry.features is None else entry.features.encode(),
     )
 
 
@@ -113,6 +116,7 @@ class _Spooled(msgspec.Struct):
     failed: str | None = None
     reason: str | None = None
     shadow_of: str | None = None
+    features: str | None = None
 
 
 def _utf8(body: bytes | str) -> bytes:

@@ -15,6 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 import millrace as mr
+from learners.declaration import declarations
+from learners.homes import Homes
+from learners.lane import Lane
 from millrace.cli import app
 from millrace.platform import Platform
 from millrace.product import ProductError
@@ -22,9 +25,12 @@ from millrace.sources.changes import Changes
 from millrace.sources.errors import SourceMissing, SourceRefused, SourceUnavailable
 from millrace.sources.snapshot import snapshots_of
 from schemas.errors import MillraceError
+from storage import Memory
 from storage.errors import FileRefused, StorageUnavailable
+from streams import Consumer
 from streams.errors import DeliveryFailed
 from tests.millrace.source_stage import Stage, Web, web
+from tests.streams.conftest import Positions
 
 FILE = 'path = "prices.csv"\nkey = "item"\n'
 FIRST, SECOND = "item,price\ni1,1.5\ni2,2\n", "item,price\ni1,1.5\ni2,3\ni3,4\n"
@@ -276,35 +282,33 @@ def unacknowledged(emit: Any) -> Any:
 
 
 def folded_once(stage: Stage) -> list[tuple[str, float]]:
-    """What a learner sees that drops what was emitted twice: by source and position."""
-    from streams import Consumer
-    from tests.streams.conftest import Positions
-
-    seen: dict[tuple[int, str], int] = {}
+    """What a learner folds that is told that some may be emitted twice."""
     found: list[tuple[str, float]] = []
+
+    class Prices(mr.FrameLearner):
+        changes = mr.stream(stage.topic, emitted=True)
+        count = mr.Counters("count")
+
+        def learn(self, batch: mr.Batch) -> None:
+            found.extend(batch.frame.select("item", "price").iter_rows())
+
+    [declaration], memory = declarations([Prices], {stage.topic: stage.event_type}), Memory()
+    generation = Homes.single(declaration, memory).declare()
     with closing(Platform(stage.settings)) as platform:
-        left = sum(high for _, high in platform.topics.ends([stage.topic]).values())
+        ends = platform.topics.ends([stage.topic])
+        lanes = {at: Lane(declaration, generation, at, memory) for _, at in ends}
+        left = sum(high for _, high in ends.values())
+        known = {stage.topic: stage.event_type}
         consumer = Consumer(
-            platform.kafka,
-            platform.codec,
-            f"group-{stage.topic}",
-            "one",
-            {stage.topic: stage.event_type},
-            Positions(),
-            emitted=[stage.topic],
+            platform.kafka, platform.codec, f"group-{stage.topic}", "one", known, Positions(), emitted=[stage.topic]
         )
         with closing(consumer):
             while left:
                 for fetched in consumer.poll(0.2, 100):
-                    batch = fetched.batch
-                    left -= batch.rows
-                    assert batch.sources is not None
-                    assert batch.sources.names == ("prices/@sources/0",)
-                    for row, position in zip(batch.frame.iter_rows(named=True), batch.sources.positions, strict=True):
-                        place = batch.partition, "prices"
-                        if position > seen.get(place, -1):
-                            seen[place] = int(position)
-                            found.append((row["item"], row["price"]))
+                    left -= fetched.batch.rows
+                    lane = lanes[fetched.batch.partition]
+                    lane._fold.fold(fetched.batch)
+                    lane._commit(fetched.batch.next)
     return sorted(found)
 
 

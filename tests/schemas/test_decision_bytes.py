@@ -27,7 +27,7 @@ def decisions(draw: st.DrawFn) -> dict[str, Any]:
     optional = st.none() | TEXTS
     return {
         **{name: draw(TEXTS) for name in ("id", "endpoint", "implementation", "hash", "unit")},
-        **{name: draw(optional) for name in ("experiment", "variant", "failed", "reason", "shadow_of")},
+        **{name: draw(optional) for name in ("experiment", "variant", "failed", "reason", "shadow_of", "features")},
         **{name: draw(LONG) for name in ("request", "answer")},
         **{name: draw(NUMBERS) for name in ("propensity", "latency_ms")},
         "as_of": draw(st.none() | MOMENTS),
@@ -39,9 +39,10 @@ def written(values: dict[str, Any]) -> bytes:
     """By the quick writer."""
     by = tuple(values[name] for name in ("endpoint", "implementation", "hash", "experiment", "variant"))
     why = tuple(values[name] for name in ("failed", "reason", "shadow_of"))
+    used = None if values["features"] is None else values["features"].encode()
     bodies = values["request"].encode(), values["answer"].encode()
     about = values["as_of"], values["latency_ms"], values["at"]
-    return decision_bytes(values["id"], by, values["unit"], values["propensity"], *bodies, *about, why)
+    return decision_bytes(values["id"], by, values["unit"], values["propensity"], *bodies, *about, why, used)
 
 
 def event(values: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def test_its_bytes_are_those_of_the_general_writer(values: dict[str, Any]) -> No
 
 def test_bodies_of_every_length_up_to_three_bytes_of_length_are_read_again() -> None:
     values: dict[str, Any] = dict.fromkeys(("endpoint", "implementation", "hash", "unit"), "e")
-    values |= dict.fromkeys(("experiment", "variant", "failed", "reason", "shadow_of", "as_of"))
+    values |= dict.fromkeys(("experiment", "variant", "failed", "reason", "shadow_of", "features", "as_of"))
     values |= {"id": "i", "propensity": 1.0, "latency_ms": 0.5, "at": 0}
     for size in (0, 1, 63, 64, 127, 128, 8_191, 8_192, 8_193, 200_000, 1_048_575, 1_048_576):
         values |= {"request": "r" * size, "answer": "ä" * (size // 2)}
@@ -71,5 +72,5 @@ def test_what_it_knows_is_every_field_of_the_schema_in_its_order() -> None:
     order = [field["name"] for field in Decision.event_type.schema["fields"]]
     assert order == [
         *("id", "endpoint", "implementation", "hash", "experiment", "variant", "unit", "propensity"),
-        *("request", "answer", "as_of", "latency_ms", "at", "failed", "reason", "shadow_of"),
+        *("request", "answer", "as_of", "latency_ms", "at", "failed", "reason", "shadow_of", "features"),
     ]

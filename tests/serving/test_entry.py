@@ -35,7 +35,7 @@ def entries(draw: st.DrawFn) -> Entry:
     experiment, variant = draw(st.tuples(st.none(), st.none()) | st.tuples(NAMES, NAMES))
     group, weight = draw(st.tuples(st.none() | st.integers(0, 511), st.none() | st.integers(1, 9_999)))
     moments = st.integers(-(10**11), 10**13).map(lambda at: NOON + timedelta(milliseconds=at))
-    others = {name: draw(st.none() | TEXTS) for name in ("failed", "reason", "shadow_of")}
+    others = {name: draw(st.none() | TEXTS) for name in ("failed", "reason", "shadow_of", "features")}
     return plain(
         id=DecisionId.new(experiment, variant, group, weight),
         **{name: draw(TEXTS) for name in ("endpoint", "implementation", "hash")},
@@ -96,7 +96,7 @@ def test_a_spool_that_an_earlier_release_has_left_is_read(entry: Entry) -> None:
 
 def test_a_record_from_before_there_were_shadows_is_read() -> None:
     values = values_of(plain())
-    for name in ("failed", "reason", "shadow_of"):
+    for name in ("failed", "reason", "shadow_of", "features"):
         del values[name]
     assert values_of(unspooled(msgspec.msgpack.encode(values))) == {**values_of(plain()), **values}
 

@@ -78,3 +78,19 @@ def test_rows_that_are_gone_are_told(tmp_path: Path) -> None:
     mine.look()
     with pytest.raises(ArchiveRefused, match="lacks row 4"):
         list(mine.rows(at))
+
+
+def test_joined_files_hold_the_same_snapshots(tmp_path: Path) -> None:
+    mine = snapshots(Shelf(str(tmp_path)))
+    moments = []
+    for rows in (7, 30_000, 5):
+        moments.append(mine.next_moment())
+        mine.append(frames(rows), COLUMNS, moments[-1], {})
+    assert mine.table.snapshot is not None
+    mine.table.snapshot.optimize.compact()
+
+    other = snapshots(Shelf(str(tmp_path)))
+    assert [(item.at, item.rows) for item in other.all] == list(zip(moments, (7, 30_000, 5), strict=True))
+    assert [sum(frame.height for frame in other.rows(at)) for at in moments] == [7, 30_000, 5]
+    other.append(frames(2), COLUMNS, other.next_moment(), {})
+    assert [item.rows for item in other.all] == [7, 30_000, 5, 2]
