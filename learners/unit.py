@@ -63,6 +63,7 @@ class Unit:
         claims: how often it was claimed; another number means that positions may have moved back.
         problem: why it does not fold, in one line; None while all is well.
         unreadable: it is paused before an event that its learner's schema cannot read.
+        folded, commits, commit_seconds: events folded, commits acknowledged, and how long those took together.
     """
 
     def __init__(
@@ -83,6 +84,8 @@ class Unit:
         self.claims = 0
         self.problem: str | None = None
         self.unreadable = False
+        self.folded = self.commits = 0
+        self.commit_seconds = 0.0
         self._declaration = declaration
         self._commits = commits
         self._committer = committer
@@ -282,6 +285,7 @@ class Unit:
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
         self._bury_late()
+        self.folded += part.rows
         writes, outbox = self._fold.session.writes, self._fold.outbox
         self._pending = writes.size + outbox.size
         self._weight = weight(writes.rows + len(outbox), self._pending)
@@ -350,6 +354,7 @@ class Unit:
             return
         self._flight, self._flying = None, 0
         future.result()
+        self.commits, self.commit_seconds = self.commits + 1, self.commit_seconds + time.monotonic() - self._sent_at
         self._fold.session.committed()
         self.committed = commit.new
         if self._hurdle is not None and commit.new >= self._hurdle:
