@@ -71,6 +71,11 @@ class Partition:
         return sum(map(_memory, self._waiting)) + sum(unit.size for unit in self.units)
 
     @property
+    def paused(self) -> bool:
+        """Whether it is not read now."""
+        return self._paused
+
+    @property
     def held_up(self) -> list[Future[None]]:
         """The commits under way, where events wait for one of them and it was not waited for in vain before."""
         if self._paused or not self._waiting:

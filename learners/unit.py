@@ -49,6 +49,23 @@ class State(Enum):
     STOPPED = "stopped"
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A commit that is under way, or waits for the one before it.
+
+    Attributes:
+        new: the position that it commits.
+        size: its bytes.
+        at: when it was made.
+        future: is done when the storage has it.
+    """
+
+    new: int
+    size: int
+    at: float
+    future: Future[None]
+
+
 class Unit:
     """Folds batches into rows and commits them with its position, at most one commit under way.
 
@@ -64,6 +81,7 @@ class Unit:
         problem: why it does not fold, in one line; None while all is well.
         unreadable: it is paused before an event that its learner's schema cannot read.
         failure: what it gave up for last.
+        folded, commits, commit_seconds: events folded, commits acknowledged, and how long those took together.
 
     Args:
         rows: that a commit may hold, as `Writes.rows` counts them.
@@ -92,6 +110,8 @@ class Unit:
         self.unreadable = False
         self.failure: BaseException | None = None
         self._rows, self._yields = rows, yields
+        self.folded = self.commits = 0
+        self.commit_seconds = 0.0
         self._declaration = declaration
         self._commits = commits
         self._committer = committer
@@ -104,7 +124,7 @@ class Unit:
         self._fold: Fold | None = None
         self._sent: int | None = None
         self._sent_at = 0.0
-        self._flights: deque[tuple[Commit, int, Future[None]]] = deque()
+        self._flights: deque[_Flight] = deque()
         self._queue: Queue | None = None
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
@@ -141,7 +161,7 @@ class Unit:
     @property
     def flight(self) -> Future[None] | None:
         """The commit under way, to be waited for."""
-        return self._flights[0][-1] if self._flights else None
+        return self._flights[0].future if self._flights else None
 
     @property
     def buries(self) -> bool:
@@ -302,6 +322,7 @@ class Unit:
         if self._unread is not None:  # also when the learner has swallowed it: what it folded then is wrong
             raise self._unread
         self._bury_late()
+        self.folded += part.rows
         writes, outbox = self._fold.session.writes, self._fold.outbox
         self._pending = writes.size + outbox.size
         self._weight = weight(writes.rows + len(outbox), self._pending)
@@ -356,7 +377,8 @@ class Unit:
         self._flying += size
         self._reads_back, self._reads = self._reads, False
         send, emitted = partial(self._queue.send, commit), self._fold.outbox.take()
-        self._flights.append((commit, size, self._emitter.emit(self.id, emitted, send) if emitted else send()))
+        future = self._emitter.emit(self.id, emitted, send) if emitted else send()
+        self._flights.append(_Flight(commit.new, size, self._sent_at, future))
 
     @property
     def _queued(self) -> int:
@@ -369,19 +391,20 @@ class Unit:
     def _land(self, wait: bool) -> None:
         """See what has arrived."""
         while self._flights and self._fold is not None:
-            commit, size, future = self._flights[0]
-            if not wait and not future.done():
+            flight = self._flights[0]
+            if not wait and not flight.future.done():
                 return
             self._flights.popleft()
-            self._flying -= size
-            future.result()
+            self._flying -= flight.size
+            flight.future.result()
+            self.commits, self.commit_seconds = self.commits + 1, self.commit_seconds + time.monotonic() - flight.at
             if not self._flights:
                 self._fold.session.committed()
-            self.committed = commit.new
-            if self._hurdle is not None and commit.new >= self._hurdle:
+            self.committed = flight.new
+            if self._hurdle is not None and flight.new >= self._hurdle:
                 self._hurdle = None
             self._troubles = CALM if self._hurdle is None else replace(CALM, failures=self._troubles.failures)
-            self._trace.committed(self.id.learner, (self.id.topic, self.id.partition, commit.new))
+            self._trace.committed(self.id.learner, (self.id.topic, self.id.partition, flight.new))
 
     def _fail(self, error: BaseException) -> None:
         self.failure = error

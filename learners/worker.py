@@ -26,6 +26,7 @@ from learners.repartition import Repartition, with_repartitions
 from learners.standstills import Standstills
 from learners.trace import Trace
 from learners.unit import State, Unit
+from learners.worker_metrics import WorkerMetrics
 from schemas import Codec, EventType
 from schemas.errors import RegistryUnavailable
 from schemas.table import MemoryTable
@@ -37,6 +38,7 @@ from streams import (
     Kafka,
     KafkaUnavailable,
     PositionOutsideLog,
+    Rejected,
     Stops,
     StreamError,
     Topics,
@@ -69,6 +71,7 @@ class Worker:
         protocol: of the consumer group, "classic" or "consumer".
         emitter: sends what learners emit, and writes derived topics; closed with the worker. None = they may not.
         prefix: what the names of derived topics begin with; those of two products that share a platform differ by it.
+        metrics: is told every second what the worker counts; None = nobody asks.
         trace: file for JSON lines about deliveries, commits and claims; for fault tests.
         yields: whether a unit that another claims is left to it; once all are, the worker ends. For a rebuild.
         caught_up: is called in place of letting names point to a version that has caught up; says whether the worker
@@ -93,6 +96,7 @@ class Worker:
         stops: Stops | None = None,
         emitter: Emitter | None = None,
         prefix: str = "",
+        metrics: WorkerMetrics | None = None,
         yields: bool = False,
         caught_up: Callable[[], bool] | None = None,
     ) -> None:
@@ -116,7 +120,7 @@ class Worker:
         self._standstills = Standstills(stops or Stops(MemoryTable()))
         self._noted: dict[tuple[str, int], int] = {}
         self._note_due = 0.0
-        self._emitter, self._prefix = emitter, prefix
+        self._emitter, self._prefix, self._metrics = emitter, prefix, metrics
 
     @property
     def problems(self) -> dict[str, str]:
@@ -158,7 +162,7 @@ class Worker:
             mine = [item for item in self._declarations if item.topic == place[0] and item.name in self._generations]
             units = [self._unit(item, place[1]) for item in mine]
             self._standstills.begin(units)
-            self._partitions[place] = Partition(*place, units, self._dead_letters.send, self._log_range)
+            self._partitions[place] = Partition(*place, units, self._bury, self._log_range)
             starts[place] = self._partitions[place].start()
         return starts
 
@@ -200,13 +204,18 @@ class Worker:
             partition.work(consumer, room)
         if time.monotonic() >= self._note_due:
             self._note_due = time.monotonic() + NOTE_EVERY
-            self._note(consumer)
-            self._welcome()
-            self._look()
-            self._standstills.look([unit for partition in self._partitions.values() for unit in partition.units])
-            self._newcomers = [item for item in self._newcomers if not item.takes_over(self._topics)]
+            self._each_second(consumer)
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
             self._limit = next_limit(self._limit, time.thread_time() - busy, time.monotonic() - started)
+
+    def _each_second(self, consumer: Consumer) -> None:
+        self._note(consumer)
+        self._welcome()
+        self._look()
+        self._standstills.look([unit for partition in self._partitions.values() for unit in partition.units])
+        self._newcomers = [item for item in self._newcomers if not item.takes_over(self._topics)]
+        if self._metrics is not None:
+            self._metrics.look([*self._partitions.values()], consumer.ends())
 
     def _wait_for_commits(self) -> None:
         """Where events wait for a commit, wait too: what a paused partition has fetched is fetched again. Whoever is
@@ -258,6 +267,11 @@ class Worker:
         """Whether others have claimed all that it had."""
         units = [unit for partition in self._partitions.values() for unit in partition.units]
         return self._yields and bool(units) and all(unit.overtaken for unit in units)
+
+    def _bury(self, letters: Sequence[Rejected]) -> None:
+        self._dead_letters.send(letters)
+        if self._metrics is not None:
+            self._metrics.buried(letters)
 
     def _log_range(self, topic: str, partition: int) -> tuple[int, int]:
         return self._topics.ends([topic])[topic, partition]

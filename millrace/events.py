@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from typing import Any
@@ -13,7 +13,8 @@ from millrace.dead_letters import moment
 from millrace.platform import Platform
 from schemas.errors import MillraceError
 from schemas.event_type import VALUE
-from storage import UnitState
+from storage import UnitId, UnitState
+from storage.event_times import event_times
 from streams.log_view import Limit
 from streams.logged import Told, as_json, told
 from streams.looking import Known, Search
@@ -84,12 +85,16 @@ def about(platform: Platform, topic: str, partition: int, offset: int) -> dict[s
     known = platform.looking.known(topic, partition, offset)
     if known.event is None and known.letter is None:
         raise MillraceError(f"{topic}/{partition} does not hold {offset}: it is not there yet, or not any more.")
-    units, away = asyncio.run(_units(platform, topic, partition))
-    return document(known, units, f"{topic}/{partition}/{offset}", offset) | {"not_looked_up": [*known.unread, *away]}
+    units, late, away = asyncio.run(_units(platform, topic, partition))
+    return document(known, units, late, f"{topic}/{partition}/{offset}", offset) | {
+        "not_looked_up": [*known.unread, *away]
+    }
 
 
-def document(known: Known, units: list[UnitState], place: str, offset: int) -> dict[str, Any]:
-    """The event, whole; but for what could not be looked up."""
+def document(
+    known: Known, units: list[UnitState], late: Mapping[UnitId, int], place: str, offset: int
+) -> dict[str, Any]:
+    """The event, whole; but for what could not be looked up. `late` is how many events of a unit were."""
     item, letter = known.event, known.letter
     return {
         "position": place,
@@ -103,7 +108,8 @@ def document(known: Known, units: list[UnitState], place: str, offset: int) -> d
         "same_id_before": list(known.before),
         "same_id_again": list(known.again),
         "learners": {
-            f"{state.unit.learner}@{state.unit.version}": _passed(state.next or 0, offset, letter is not None)
+            f"{state.unit.learner}@{state.unit.version}": _before(state.next or 0, offset)
+            or known.became(state.unit.learner, late.get(state.unit, 0))
             for state in units
         },
         "answers_since": [asdict(answer) for answer in known.answers],
@@ -122,22 +128,24 @@ def facts(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"fact": name.replace("_", " "), "value": str(value)} for name, value in shown.items() if value != ""]
 
 
-async def _units(platform: Platform, topic: str, partition: int) -> tuple[list[UnitState], list[str]]:
-    """The units of a partition, and which technologies did not say theirs."""
+async def _units(
+    platform: Platform, topic: str, partition: int
+) -> tuple[list[UnitState], dict[UnitId, int], list[str]]:
+    """The units of a partition, how many late events each had, and which technologies did not say theirs."""
     async with platform.catalogue() as catalogue:
         await catalogue.refresh()
         units = {state.unit: state for states in catalogue.states().values() for state in states}
+        late = {time.unit: time.late for time in await event_times(catalogue)}
         away = [f"learners in {name}: {found.error}" for name, found in catalogue.health().items() if found.error]
     mine = [state for unit, state in units.items() if (unit.topic, unit.partition) == (topic, partition)]
-    return sorted(mine, key=lambda state: (state.unit.learner, state.unit.version)), away
+    return sorted(mine, key=lambda state: (state.unit.learner, state.unit.version)), late, away
 
 
-def _passed(following: int, offset: int, refused: bool) -> str:
-    """What a unit that folds the offset `following` next has done with the event at an offset: one that was refused may
-    not have been folded."""
-    if following > offset:
-        return "passed, see refused" if refused else "folded"
+def _before(following: int, offset: int) -> str:
+    """What is to be done before a unit that folds the offset `following` next is past an offset; "" if it is."""
     first = offset - following
+    if first < 0:
+        return ""
     return f"not yet, {first:,} event{'s' * (first != 1)} first" if first else "not yet, it is next"
 
 

@@ -30,8 +30,13 @@ def run_deployed(settings: Settings, processes: int, name: str) -> None:
         Crews(store_of(platform), processes, name).run(stop)
 
 
-def run_learn(folder: Path, processes: int, name: str, trace: Path | None) -> None:
+def run_learn(
+    folder: Path, processes: int, name: str, trace: Path | None, metrics: tuple[str, int] | None = None
+) -> None:
     """Keep `processes` workers running until SIGTERM or SIGINT; each child's name ends in its number. Blocks.
+
+    Args:
+        metrics: the host, and the port of the first worker, at which they serve their metrics.
 
     Raises:
         ProductError, LearnerRefused: the product cannot be learned as it stands.
@@ -42,4 +47,6 @@ def run_learn(folder: Path, processes: int, name: str, trace: Path | None) -> No
     command = [sys.executable, "-m", "millrace", "worker", str(folder), f"{name}-{{number}}"]
     if trace is not None:
         command += ["--trace", str(trace)]
+    if metrics is not None:
+        command += ["--metrics-host", metrics[0], "--metrics-port", str(metrics[1])]
     Supervisor(command, processes).run(stop)

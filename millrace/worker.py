@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gc
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 from learners import Emitter, Worker
+from learners.worker_metrics import WorkerMetrics
 from millrace.collector import Collector
 from millrace.deployments.loading import OnDisk, loaded
+from millrace.metrics_page import metrics_page
 from millrace.platform import Platform, all_event_types, all_learners, placement, prefix_of
 from millrace.product import Product
 from millrace.reading import tell_readers
@@ -21,7 +24,12 @@ WITHIN = 8
 
 
 def run_worker(
-    folder: Path | OnDisk, settings: Settings, member: str, trace: Path | None = None, counting: bool = True
+    folder: Path | OnDisk,
+    settings: Settings,
+    member: str,
+    trace: Path | None = None,
+    counting: bool = True,
+    metrics: tuple[str, int] | None = None,
 ) -> None:
     """Fold the events of the product in `folder` until SIGTERM or SIGINT. Blocks.
 
@@ -31,12 +39,15 @@ def run_worker(
             at once.
         counting: whether it counts decisions too, where the product declares goals.
         trace: a file that gets one JSON line for each delivery and commit, for fault tests.
+        metrics: the host, and the port of worker 0, at which the metrics are served; the others follow. None = nowhere.
     """
     product = loaded(folder) if isinstance(folder, OnDisk) else Product.load(folder)
     platform = Platform(settings)
     collector, group = Collector(platform), f"millrace-{product.name}"
-    stop = told_to_stop(WITHIN)
+    stop, counts, pages = told_to_stop(WITHIN), WorkerMetrics(), ExitStack()
     try:
+        if metrics is not None:
+            pages.enter_context(metrics_page(metrics[0], metrics[1] + _number(member), lambda: counts.text))
         tell_readers(product, platform, counting)
         platform.prepare(product)
         collector.start()
@@ -58,8 +69,10 @@ def run_worker(
             stops=platform.stops,
             emitter=Emitter(platform.kafka, platform.registry, settings.partitions, topic_settings(product)),
             prefix=prefix_of(product),
+            metrics=None if metrics is None else counts,
         ).run(stop)
     finally:
+        pages.close()
         collector.close()
         platform.close()
 

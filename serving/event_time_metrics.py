@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from schemas.exposition import head
 from serving.measurements import Flow
-from serving.metrics import head
 from storage.event_times import UnitTime
 
 

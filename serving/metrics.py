@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from types import MappingProxyType
 
+from schemas.exposition import head
 from serving.measurements import AnswerCounts, Failure
 from serving.overload.admission import Admission
 from storage.reader import Kept
@@ -163,9 +164,3 @@ def _near(kept: Mapping[str, Kept]) -> Iterable[str]:
     yield from head("millrace_near_bytes", "gauge", "Bytes that rows kept near take.")
     for name, item in kept.items():
         yield f'millrace_near_bytes{{technology="{name}"}} {item.size}'
-
-
-def head(name: str, kind: str, words: str) -> Iterable[str]:
-    """What Prometheus' text format says of a metric before its values."""
-    yield f"# HELP {name} {words}"
-    yield f"# TYPE {name} {kind}"

@@ -14,11 +14,11 @@ from time import perf_counter
 from typing import Any
 
 from schemas import DecisionId
+from schemas.exposition import head
 from serving.assignment import takes_part
 from serving.decisions.entry import Entry
 from serving.decisions.log import DecisionLog
 from serving.endpoint import Endpoint, Live, Shadow
-from serving.metrics import head
 from serving.problem import Problem
 from serving.provenance import Provenance
 from serving.shadow_comparison import Comparison, Copied

@@ -59,17 +59,39 @@ class Known:
 
     Attributes:
         event: None where its log does not hold it.
-        letter: where it was refused; `unread` says why that could not be looked up.
+        letters: of where it was refused; None where that could not be looked up, `unread` says why.
         before, again: positions of its partition with the same id, before and after it.
         answers: what was answered since to whom its key names.
     """
 
     event: Told | None
-    letter: Letter | None = None
+    letters: tuple[Letter, ...] | None = ()
     before: tuple[int, ...] = ()
     again: tuple[int, ...] = ()
     answers: tuple[Answer, ...] = ()
     unread: tuple[str, ...] = field(default=())
+
+    @property
+    def letter(self) -> Letter | None:
+        """One of them."""
+        return self.letters[0] if self.letters else None
+
+    def became(self, learner: str, late: int, drops: bool = False) -> str:
+        """What became of it for a learner that is past it.
+
+        Args:
+            late: how many events of its partition the learner has taken as late, of which this may be one.
+            drops: the learner drops repeats.
+        """
+        if self.letters is None:
+            return "passed"
+        if any(letter.event.late_for == learner for letter in self.letters):
+            return "late, see its dead letter"
+        if any(letter.event.late_for is None for letter in self.letters):
+            return "refused, see its dead letter"
+        if drops and self.before:
+            return "dropped as a repeat, if it remembers the id"
+        return f"folded, unless it is one of the {late:,} that were late there" if late else "folded"
 
 
 class Looking:
@@ -105,10 +127,10 @@ class Looking:
             event = view.at(topic, partition, offset)
             item = None if event is None else told(event, self.codec)
             unread: list[str] = []
-            letter: Letter | None = None
+            letters: tuple[Letter, ...] | None = None
             before, again, answers = list[int](), list[int](), list[Answer]()
             with _noted("its dead letter", unread):
-                letter = self._letter(topic, partition, offset)
+                letters = self._letters(topic, partition, offset)
             if item is not None and item.id is not None:
                 with _noted("repeats of it", unread):
                     places = self._same_id(view, item)
@@ -117,7 +139,7 @@ class Looking:
             if item is not None and item.event.key:
                 with _noted("answers since", unread):
                     answers = self._answers(view, item.event)
-        return Known(item, letter, tuple(before), tuple(again), tuple(answers), tuple(unread))
+        return Known(item, letters, tuple(before), tuple(again), tuple(answers), tuple(unread))
 
     def _meant(self, wanted: Wanted, events: Iterable[Logged]) -> Iterator[Told]:
         for event in events:
@@ -126,13 +148,12 @@ class Looking:
                 if wanted.is_it(item):
                     yield item
 
-    def _letter(self, topic: str, partition: int, offset: int) -> Letter | None:
+    def _letters(self, topic: str, partition: int, offset: int) -> tuple[Letter, ...]:
         reader = LetterReader(self._kafka)
         if topic.endswith(SUFFIX) or topic not in reader.topics():
-            return None
-        letters = reader.read(topic, newest=LETTERS)
+            return ()
         at = partition, offset
-        return next((one for one in letters if (one.event.partition, one.event.offset) == at), None)
+        return tuple(one for one in reader.read(topic, newest=LETTERS) if (one.event.partition, one.event.offset) == at)
 
     def _same_id(self, view: LogView, item: Told) -> list[int]:
         """Positions of the partition with the id of an event, among the newest and those around it."""

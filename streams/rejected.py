@@ -34,3 +34,8 @@ class Rejected:
     reason: str
     headers: tuple[tuple[str, bytes | None], ...] = ()
     unreadable: bool = False
+
+    @property
+    def late_for(self) -> str | None:
+        """The learner that it came too late for, with whose name the reason begins; None = it was refused otherwise."""
+        return self.reason.partition(" ")[0] if self.error == LATE else None

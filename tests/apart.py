@@ -26,13 +26,14 @@ LONG = (STORES, MOVIES, "tests/faults/", "tests/protocols/")
 
 
 def share(items: list[pytest.Item]) -> None:
-    """Give each test its group, and put the long ones first."""
+    """Give each test its group, and put the long ones first. A group begins where its first test stands; browser tests
+    stand last, see `conftest.py`."""
     groups = _of_files(items)
     for item in items:
         group = groups[_file(item)]
         if group != _file(item) or item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: _rank(groups[_file(item)]))
+    items.sort(key=lambda item: ("browser" in item.path.parts, _rank(groups[_file(item)])))
 
 
 def _of_files(items: Iterable[pytest.Item]) -> dict[str, str]:

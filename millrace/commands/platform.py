@@ -166,6 +166,11 @@ def learn(
     processes: Annotated[int, typer.Option(help="Worker processes on this machine, for each product.", min=1)] = 1,
     name: Annotated[str, typer.Option(help="Prefix of the workers' fixed names in the consumer group.")] = "worker",
     trace: Annotated[Path | None, typer.Option(help="Write deliveries and commits here, for fault tests.")] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Serve Prometheus metrics from this port on, one port for each worker.", min=1, max=65_535),
+    ] = None,
+    metrics_host: Annotated[str, typer.Option(help="Address for them; loopback unless set.")] = "127.0.0.1",
 ) -> None:
     """Fold a product's events into its storages, live; a worker that dies is started again at once.
 
@@ -175,15 +180,19 @@ def learn(
     sent: begun, replaced and ended as products are deployed and undeployed.
 
     Example: millrace learn examples/movies --processes 2
+    Example: millrace learn examples/movies --metrics-port 9100 & curl localhost:9100/metrics
     Example: MILLRACE_DEPLOYMENTS=true millrace learn
     """
     from millrace.learn import run_deployed, run_learn
     from millrace.settings import Settings
 
-    if folder is None:
-        run_deployed(Settings.load(), processes, name)
+    if folder is not None:
+        metrics = None if metrics_port is None else (metrics_host, metrics_port)
+        run_learn(folder, processes, name, trace, metrics)
+    elif metrics_port is not None:
+        raise typer.BadParameter("Metrics are those of one product's workers: name its FOLDER.")
     else:
-        run_learn(folder, processes, name, trace)
+        run_deployed(Settings.load(), processes, name)
 
 
 @app.command(hidden=True)
@@ -194,6 +203,8 @@ def worker(
     deployed: bool = False,
     packages: Path | None = None,
     counting: bool = False,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
 ) -> None:
     """One worker process, as `millrace learn` starts it, which is told by the exit code whether to start it again."""
     from learners import REFUSED, LearnerRefused
@@ -204,7 +215,8 @@ def worker(
 
     place = OnDisk(folder, packages) if deployed else folder
     try:
-        run_worker(place, Settings.load(), member, trace, counting or not deployed)
+        metrics = None if metrics_port is None else (metrics_host, metrics_port)
+        run_worker(place, Settings.load(), member, trace, counting or not deployed, metrics)
     except (LearnerRefused, StorageConflict) as error:
         if error.passes:
             raise

@@ -39,6 +39,7 @@ class Shown:
 
     Attributes:
         dropping, counting: learners that have folded it and drop repeats, and that do not.
+        became: what became of it for each learner that is past it.
     """
 
     told: Told | None
@@ -48,6 +49,7 @@ class Shown:
     rows: Sequence[Row] = ()
     dropping: Sequence[str] = ()
     counting: Sequence[str] = ()
+    became: Sequence[tuple[str, str]] = ()
 
     @property
     def first(self) -> Answer | None:
@@ -111,11 +113,20 @@ async def prepared(finding: Finding, measurements: Measurements, query: Query) -
 
 def _shown(flow: Flow, found: Found, known: Known) -> Shown:
     event = known.event
-    if event is None:
-        return Shown(None, "", "", known)
     folded = {passage.learner.title: passage.learner.name for passage in found.passages if passage.folded}
     written = [item for item in flow.storages if item.descriptor.writer in folded]
     drops = {item.descriptor.name.removesuffix(SEEN) for item in written if kept(item.descriptor) == SEEN}
+    late = {time.unit: time.late for time in flow.event_times}
+    became = [
+        (
+            passage.learner.title,
+            known.became(passage.learner.name, late.get(passage.unit.unit, 0), passage.learner.name in drops),
+        )
+        for passage in found.passages
+        if passage.folded
+    ]
+    if event is None:
+        return Shown(None, "", "", known, became=became)
     names = sorted(set(folded.values()))
     own = [item for item in written if not kept(item.descriptor)] if event.event.key_text else []
     return Shown(
@@ -126,4 +137,5 @@ def _shown(flow: Flow, found: Found, known: Known) -> Shown:
         [Row(item.title, "/".join(item.place)) for item in own],
         [name for name in names if name in drops],
         [name for name in names if name not in drops],
+        became,
     )

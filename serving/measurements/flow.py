@@ -97,7 +97,8 @@ def _dropped(history: History) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What one learner has done with one event: `folded`, or how many events it must fold first."""
+    """How far one learner is with one event: `folded`, it is past it (it may also have refused it, or left it out as
+    late); or how many events it must fold first."""
 
     learner: LearnerFigures
     folded: bool

@@ -73,7 +73,7 @@ def test_the_click_can_be_followed_through_the_flow(page: Page, movies_stack: st
 
     trace = page.locator(".trace")
     expect(trace).to_contain_text("In Kafka")
-    expect(trace).to_contain_text("co_watched folded it")
+    expect(trace).to_contain_text("co_watched is past it")
 
 
 def test_a_click_on_a_film_of_the_experiment_counts_as_its_reward(page: Page, movies_stack: str) -> None:

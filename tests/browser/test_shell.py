@@ -90,7 +90,7 @@ def test_an_event_is_found_by_its_position_and_followed(page: Page, stage: Stage
     expect(page.locator(".trace")).to_contain_text("co_watched has not yet")
     expect(page.locator(".trace")).to_contain_text("3 events first")
     stage.commit("co_watched", 1005)
-    expect(page.locator(".trace")).to_contain_text("co_watched folded it")
+    expect(page.locator(".trace")).to_contain_text("co_watched is past it")
 
 
 def test_pause_holds_the_page_still_and_resume_catches_up(page: Page, stage: Stage, base: str) -> None:

@@ -22,7 +22,7 @@ class Crew:
     """Starts workers, ends them as SIGTERM does, and sends events.
 
     Attributes:
-        codec: that all of them decode with.
+        registry, codec: that all of them decode with.
         technology: that holds their storages.
     """
 
@@ -41,13 +41,13 @@ class Crew:
         self._learners = [type(item.__name__, (item,), {"ratings": stream(topic)}) for item in learners]
         self._opened = ExitStack()
         self.topics = self._opened.enter_context(closing(Topics(self._kafka)))
-        self._registry = self._opened.enter_context(closing(RegistryClient(registry_url)))
-        self.codec = codec(self._registry)
-        self._producer = self._opened.enter_context(Producer(self._kafka, self._registry))
+        self.registry = self._opened.enter_context(closing(RegistryClient(registry_url)))
+        self.codec = codec(self.registry)
+        self._producer = self._opened.enter_context(Producer(self._kafka, self.registry))
         self._threads = self._opened.enter_context(ThreadPoolExecutor(4, thread_name_prefix="worker"))
         self._running: dict[str, tuple[Worker, Event, Future[None]]] = {}
         self.topics.ensure(topic, PARTITIONS)
-        self._registry.register(self.event_type)
+        self.registry.register(self.event_type)
 
     def send(self, events: Sequence[dict[str, Any]]) -> None:
         """Send events, and wait until Kafka has them."""

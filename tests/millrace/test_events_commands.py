@@ -76,7 +76,7 @@ def test_an_event_is_found_and_where_it_went(platform: Platform, topic: str) -> 
     assert bad["learners"] == {"popular@1": "not yet, 1 event first"}
     storage = platform.technologies["relational"]
     storage.commit(storage.claim(UnitId("popular", 1, 1, topic, 0), "worker-1"), 1, 3, Writes(), 1)
-    assert documents("find", f"{topic}/0/2")["learners"] == {"popular@1": "passed, see refused"}
+    assert documents("find", f"{topic}/0/2")["learners"] == {"popular@1": "refused, see its dead letter"}
     assert documents("find", f"{topic}/0/1")["learners"] == {"popular@1": "folded"}
     shown = CliRunner().invoke(app, ["events", "find", f"{topic}/0/2"], catch_exceptions=False).output
     assert "no zero byte" in shown
