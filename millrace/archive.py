@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from millrace.logs import say_on_stderr
@@ -13,9 +14,14 @@ from millrace.told_to_stop import told_to_stop
 from schemas import EventType, RegistryClient
 from schemas.errors import MillraceError, SchemaError
 from schemas.event_type import VALUE, registered
+from schemas.registry_keeper import RegistryKeeper
 
 if TYPE_CHECKING:
     from streams.archive import ArchiveTable, Shelf
+
+
+ENDING = 25
+"""Seconds that the process takes to end, at most."""
 
 
 class ArchiveMissing(MillraceError):
@@ -51,7 +57,7 @@ def event_type_of(registry: RegistryClient, topic: str) -> EventType:
     return registered(found.subject, found.schema)
 
 
-def asking(registry: RegistryClient) -> dict[str, EventType]:
+def asking(registry: RegistryKeeper) -> dict[str, EventType]:
     """The event types that ask to be archived, by topic. Blocks.
 
     Raises:
@@ -60,20 +66,23 @@ def asking(registry: RegistryClient) -> dict[str, EventType]:
     return {event_type.topic: event_type for event_type in every_event_type(registry) if event_type.archived}
 
 
-def every_event_type(registry: RegistryClient) -> Iterator[EventType]:
+_typed = lru_cache(2_000)(registered)
+"""The archiver asks every two seconds, and few schemas change."""
+
+
+def every_event_type(registry: RegistryKeeper) -> Iterator[EventType]:
     """All that are registered, each as it is now. Blocks. Raises RegistryUnavailable."""
-    for subject in registry.subjects():
-        found = registry.latest(subject) if subject.endswith(VALUE) else None
-        if found is None:
+    for found in registry.newest():
+        if not found.subject.endswith(VALUE):
             continue
         try:
-            yield registered(subject, found.schema)
+            yield _typed(found.subject, found.schema)
         except SchemaError:  # somebody else's: it is no event type
             continue
 
 
 def run_archive(settings: Settings, member: str) -> None:
-    """Archive every topic that asks for it, until SIGTERM or SIGINT. Blocks.
+    """Archive every topic that asks for it, until SIGTERM or SIGINT. Blocks; ends within `ENDING` seconds of a signal.
 
     Args:
         member: this process's fixed name in the group of all that archive.
@@ -82,7 +91,7 @@ def run_archive(settings: Settings, member: str) -> None:
     from streams.archive import Archiver, Upkeep
 
     say_on_stderr()
-    stop = told_to_stop()
+    stop = told_to_stop(ENDING)  # whatever an object store does that hangs: what is not archived is read again
     with closing(Platform(settings)) as platform:
         Archiver(
             platform.kafka,
@@ -98,9 +107,15 @@ def run_archive(settings: Settings, member: str) -> None:
 
 
 def facts(platform: Platform, table: ArchiveTable, asks: bool) -> dict[str, Any]:
-    """One topic's archive, for people and programs. Blocks."""
-    behind = None
+    """One topic's archive, for people and programs. Blocks.
+
+    Args:
+        asks: whether the topic's registered schema asks for it now.
+    """
+    behind = missed = None
     if table.look():
         spans = platform.topics.ends([table.topic]) if table.topic in platform.topics.names() else {}
         behind = sum(max(high - max(table.position(at) or low, low), 0) for (_, at), (low, high) in spans.items())
-    return {"topic": table.topic, "asks": asks, **table.size(), "behind": behind, "place": table.place}
+        missed = sum(low if table.position(at) is None else table.began(at) for (_, at), (low, _) in spans.items())
+    measured = {**table.size(), "behind": behind, "missed": missed}
+    return {"topic": table.topic, "asks": asks, **measured, "place": table.place}

@@ -6,6 +6,7 @@ Columns are imported where a frame is made: who only emits events needs no polar
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 TOPIC, KEY, ID, ARCHIVE = "millrace.topic", "millrace.key", "millrace.id", "millrace.archive"
 VALUE = "-value"
 """How the subjects of topics' values end."""
+_TOPIC = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
+"""Kafka's rule. A client would take a name that begins with ^ for a pattern of names."""
 _KEYS = {"string", "long", "int", "bytes"}
 
 
@@ -39,7 +42,8 @@ class EventType:
         python: the class that was declared for it, if one was.
 
     Raises:
-        SchemaError: the schema is none, is not a record, or has no usable key field.
+        SchemaError: the topic has no name that Kafka takes; the schema is none, is not a record, or has no usable key
+            field.
     """
 
     topic: str
@@ -48,6 +52,11 @@ class EventType:
     python: type[Record] | None = None
 
     def __post_init__(self) -> None:
+        if _TOPIC.fullmatch(self.topic) is None:
+            raise SchemaError(
+                f"{self.topic[:300]!r} is no name of a topic: one has 1 to 249 letters, digits, '.', '_' and '-', and "
+                "is neither '.' nor '..'."
+            )
         parsed(self.schema)
         fields = self.schema.get("fields") if isinstance(self.schema, Mapping) else None
         if not isinstance(fields, list) or self.schema.get("type") != "record":

@@ -150,6 +150,13 @@ class Registry:
             self._refresh()
             return sorted(subject for subject in self._state.versions if self._live(subject))
 
+    def every(self, newest: bool) -> list[Version]:
+        """The versions of all subjects, by subject, oldest first; or the newest one of each alone."""
+        with self._lock:
+            self._refresh()
+            found = [self._live(subject) for subject in sorted(self._state.versions)]
+        return [version for versions in found for version in (versions[-1:] if newest else versions)]
+
     def versions(self, subject: str) -> list[Version]:
         """A subject's versions, oldest first. Raises UnknownSchema where there is none."""
         with self._lock:

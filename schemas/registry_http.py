@@ -62,6 +62,7 @@ def registry_app(registry: Registry) -> Starlette:
         route(versions + "/{version}", "GET", calls.version),
         route(versions + "/{version}", "DELETE", calls.delete),
         route(versions + "/{version}/schema", "GET", lambda r, b: json.loads(calls.found(r).schema)),
+        route("/schemas", "GET", calls.every),
         route("/schemas/types", "GET", lambda request, body: ["AVRO"]),
         route("/schemas/ids/{id:int}", "GET", lambda r, b: {"schema": registry.schema(r.path_params["id"])}),
         route("/schemas/ids/{id:int}/schema", "GET", lambda r, b: json.loads(registry.schema(r.path_params["id"]))),
@@ -96,6 +97,11 @@ class _Calls:
 
     def versions(self, request: Request, body: Body) -> list[int]:
         return [version.version for version in self.registry.versions(_subject(request))]
+
+    def every(self, request: Request, body: Body) -> list[Body]:
+        prefix = request.query_params.get("subjectPrefix", "")
+        newest = request.query_params.get("latestOnly") == "true"
+        return [_as_json(one) for one in self.registry.every(newest) if one.subject.startswith(prefix)]
 
     def version(self, request: Request, body: Body) -> Body:
         return _as_json(self.found(request))

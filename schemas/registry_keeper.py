@@ -25,6 +25,14 @@ class RegistryKeeper(RegistryClient):
         found = [self._version(subject, str(number)) for number in numbers[-newest:]]
         return [version for version in found if version is not None]
 
+    def newest(self) -> list[Version]:
+        """The newest version of every subject: one request, or one for each where the registry does not know that."""
+        try:
+            return self._ask("GET", "/schemas?latestOnly=true", _versions)
+        except (RegistryUnavailable, UnknownSchema):
+            found = [self.latest(subject) for subject in self.subjects()]
+            return [version for version in found if version is not None]
+
     def level(self, subject: str) -> str:
         """What a subject demands of a new schema: "BACKWARD", "NONE", ..."""
         place = f"/config/{quote(subject, safe='')}?defaultToGlobal=true"
@@ -37,6 +45,13 @@ class RegistryKeeper(RegistryClient):
         except RegistryUnavailable:
             self.subjects()  # it may be away
             return None
+
+
+def _versions(answer: list[dict[str, Any]]) -> list[Version]:
+    if not isinstance(answer, list):
+        raise TypeError
+    avro = [one for one in answer if one.get("schemaType", "AVRO") == "AVRO"]
+    return [Version(str(one["subject"]), int(one["version"]), int(one["id"]), str(one["schema"])) for one in avro]
 
 
 def _documents(answer: dict[str, Any]) -> Documents:

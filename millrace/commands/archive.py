@@ -40,14 +40,18 @@ def run(
 def list_archives(output: OutputOption = Output.TABLE) -> None:
     """Archived topics: rows, bytes, files and days, and how many events are in Kafka alone.
 
+    `missed` are events that the log had lost before its archive began. A topic that has an archive and does not ask
+    for one any more is listed too.
+
     Example: millrace archive list --output json
     """
-    from millrace.archive import asking, facts, shelf_of
+    from millrace.archive import every_event_type, facts, shelf_of
 
     with _platform() as platform:
         shelf = shelf_of(platform.settings)
-        topics = asking(platform.registry)
-        found = [facts(platform, shelf.table(topic), asks=True) for topic in sorted(topics)]
+        types = sorted(every_event_type(platform.registry), key=lambda one: one.topic)
+        tables = [(shelf.table(one.topic), one.archived) for one in types]
+        found = [facts(platform, table, asks) for table, asks in tables if asks or table.look()]
     write_rows(found, output, "No topic asks to be archived; write `class Click(mr.Event, ..., archive=True)`.")
 
 

@@ -1,7 +1,8 @@
 """The rows: one cell for each unit, written under its position, so that an older write loses.
 
 Such a write may be repeated, and may come late, from whoever once had the unit: it is what a commit has left behind in
-the unit's redo, and a cell that is newer stays. Nothing is deleted here but what nobody reads any more.
+the unit's redo, and a cell that is newer stays. Nothing is deleted here but what nobody reads any more, and who is
+erased: as of where the unit stands, so that what is written of that again stays away too.
 """
 
 from __future__ import annotations

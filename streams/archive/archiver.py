@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from threading import Event
 from zlib import crc32
 
@@ -29,6 +31,7 @@ from streams.errors import (
 from streams.fetched import Fetched
 from streams.kafka import Kafka
 from streams.owner import Partition
+from streams.topics import Topics
 
 LOGGER = logging.getLogger("millrace.archive")
 GROUP = "millrace-archive"
@@ -37,7 +40,7 @@ LOOK = 2.0
 AT_ONCE = 100_000
 """Events that one poll takes."""
 COMMITS_AT_ONCE = 2
-PATIENCE = 30.0
+PATIENCE = 15.0
 """Seconds that the last commits may take, once it is to end."""
 
 Wanted = Callable[[], Mapping[str, EventType]]
@@ -95,7 +98,10 @@ class Archiver:
 
     def run(self, stop: Event) -> None:
         """Archive until `stop` is set; then what was gathered is archived. Blocks."""
-        with ThreadPoolExecutor(COMMITS_AT_ONCE, thread_name_prefix="archive") as executor:
+        with (
+            closing(Topics(self._kafka)) as self._topics,
+            ThreadPoolExecutor(COMMITS_AT_ONCE, thread_name_prefix="archive") as executor,
+        ):
             while not stop.is_set():
                 self._look(time.monotonic())
                 self._desks = self._opened(executor)
@@ -115,7 +121,11 @@ class Archiver:
             except ArchiveRefused as error:
                 self._refuse(desk.event_type, error)
                 found = dict.fromkeys(mine)  # nothing of it is gathered
-            except ArchiveUnavailable as error:  # the other topics need not wait for this one
+            except (
+                ArchiveUnavailable,
+                KafkaUnavailable,
+                TopicMissing,
+            ) as error:  # the other topics need not wait for this one
                 found = desk.put_off(mine, error, time.monotonic())
             starts |= {(topic, partition): position for partition, position in found.items()}
         return starts
@@ -140,7 +150,8 @@ class Archiver:
             if self._refused.get(topic, ("", ""))[0] != event_type.text:
                 self._refused.pop(topic, None)
                 try:
-                    desks[topic] = Desk(event_type, self._shelf, executor, self._begun)
+                    identity = partial(self._topics.identity, topic)
+                    desks[topic] = Desk(event_type, self._shelf, executor, self._begun, identity)
                 except (ArchiveRefused, SchemaError) as error:
                     self._refuse(event_type, error)
         return desks
@@ -250,7 +261,7 @@ class Archiver:
                     LOGGER.info("%s partition %d is archived again, from %s on.", topic, partition, found)
                     del self._lost[at], self._stood[at]
                     consumer.seek(topic, partition, found)
-            except (ArchiveUnavailable, ArchiveRefused) as error:
+            except (ArchiveUnavailable, ArchiveRefused, KafkaUnavailable, TopicMissing) as error:
                 LOGGER.info("%s", error)
 
     def _hold_back(self, consumer: Consumer) -> None:

@@ -14,9 +14,10 @@ from streams.archive.columns import archived_schema
 from streams.archive.gathered import Commit, Gathered, Piece
 from streams.archive.pseudonyms import hidden, must_hide
 from streams.archive.table import ArchiveTable, Shelf
-from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
+from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable, KafkaUnavailable, TopicMissing
 from streams.fetched import Fetched
 
+Identity = Callable[[], str]
 LOGGER = logging.getLogger("millrace.archive")
 AGAIN = 1.0
 """Seconds after which what could not be archived is tried again."""
@@ -27,13 +28,16 @@ class Desk:
 
     Args:
         begun: the topics whose archive was there once, for all desks of a process.
+        identity: asks Kafka for the topic's id; from any thread.
 
     Attributes:
         positions: of the partitions that it reads, the next offset to gather; None = the beginning of the log.
         problem: why nothing is archived, if so.
     """
 
-    def __init__(self, event_type: EventType, shelf: Shelf, executor: Executor, begun: set[str]) -> None:
+    def __init__(
+        self, event_type: EventType, shelf: Shelf, executor: Executor, begun: set[str], identity: Identity
+    ) -> None:
         must_hide(event_type, shelf.pseudonyms)
         self.event_type, self._shelf = event_type, shelf
         # One for this thread, and one for the commits.
@@ -46,7 +50,7 @@ class Desk:
         self._under_way: Future[None] | None = None
         self._kept_up: Future[None] | None = None
         self._due = 0.0
-        self._begun, self._fenced = begun, False
+        self._begun, self._fenced, self._identity = begun, False, identity
 
     @property
     def size(self) -> int:
@@ -64,14 +68,19 @@ class Desk:
         return self._fenced
 
     def begin(self, partitions: list[int]) -> dict[int, int | None]:
-        """Read these partitions from where the archive stands; says where that is. Blocks."""
+        """Read these partitions from where the archive stands; says where that is. Blocks.
+
+        Raises:
+            ArchiveRefused: it is the archive of a topic that was deleted.
+        """
         if not self._table.look():
             if self.event_type.topic in self._begun:
                 raise ArchiveUnavailable(
                     f"The archive of {self.event_type.topic} at {self._table.place} is gone. Put it back, or start "
                     "again to begin another."
                 )
-            self._table.create(self.event_type.frame_schema)
+            self._table.create(self.event_type.frame_schema, self._identity())
+        self._table.must_be_of(self._identity())
         self._begun.add(self.event_type.topic)
         found = {partition: self._table.position(partition) for partition in partitions}
         for partition in partitions:
@@ -103,7 +112,7 @@ class Desk:
             return
         before = self.positions[batch.partition]
         piece = Piece(batch.partition, batch.frame, batch.offsets, item.timestamps)
-        self._gathered.add(before, batch.next, piece, now)
+        self._gathered.add(before, batch.first, batch.next, piece, now)
         self.positions[batch.partition] = batch.next
 
     def work(self, now: float, patience: float, size: int) -> dict[int, int | None]:
@@ -128,7 +137,7 @@ class Desk:
             if self._commit is None and since is not None and (now - since >= patience or self._gathered.size >= size):
                 self._commit = self._gathered.take(self._schema, self._hide)
             if self._commit is not None:
-                self._under_way = self._executor.submit(_written, self._written, self._commit)
+                self._under_way = self._executor.submit(_written, self._written, self._commit, self._identity)
         return {}
 
     def wait(self, seconds: float) -> None:
@@ -147,7 +156,7 @@ class Desk:
     def _begun_again(self, now: float) -> dict[int, int | None]:
         try:
             found = self.begin(list(self.positions))
-        except ArchiveUnavailable as error:
+        except (ArchiveUnavailable, KafkaUnavailable, TopicMissing) as error:
             self._due = now + AGAIN
             self._say(str(error), LOGGER.warning)
             return {}
@@ -158,7 +167,7 @@ class Desk:
         self._under_way = None
         try:
             ended.result()
-        except ArchiveUnavailable as error:
+        except (ArchiveUnavailable, KafkaUnavailable, TopicMissing) as error:
             self._due = now + AGAIN
             self._say(str(error), LOGGER.warning)
         except ArchiveFenced as error:
@@ -176,9 +185,11 @@ class Desk:
         self.problem = problem
 
 
-def _written(table: ArchiveTable, commit: Commit) -> None:
-    """On another thread: rows are made there, and not where the log is read."""
-    table.append(commit.rows, commit.moves)
+def _written(table: ArchiveTable, commit: Commit, identity: Identity) -> None:
+    """On another thread: rows are made there, and not where the log is read. They were read before Kafka is asked whose
+    they are, so that they are of the topic that is archived here."""
+    table.must_be_of(identity())
+    table.append(commit.rows, commit.moves, commit.begins)
 
 
 def _tried(work: Callable[[ArchiveTable], None], table: ArchiveTable) -> None:

@@ -5,7 +5,7 @@ Whoever reads only gathers: rows of an archive are made of the events where thes
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -47,6 +47,7 @@ class Commit:
         moves: positions before and after them.
         size: about so many bytes of rows.
         schema: of rows.
+        begins: where the logs of partitions begin that have no position before.
     """
 
     pieces: list[Piece]
@@ -54,6 +55,7 @@ class Commit:
     size: int
     schema: pl.Schema
     hide: Hide
+    begins: Mapping[int, int]
 
     @cached_property
     def rows(self) -> pl.DataFrame:
@@ -79,15 +81,19 @@ class Gathered:
         self.since: float | None = None
         self._pieces: list[Piece] = []
         self._moves: dict[int, tuple[int | None, int]] = {}
+        self._begins: dict[int, int] = {}
 
-    def add(self, before: int | None, after: int, piece: Piece, now: float) -> None:
-        """Events that stand in the log from `before` (None: its beginning) up to `after`, which is excluded."""
-        first, last = self._moves.get(piece.partition, (before, before))
+    def add(self, before: int | None, first: int, after: int, piece: Piece, now: float) -> None:
+        """Events that stand in the log from `before` up to `after`, which is excluded; where `before` is None, from the
+        beginning of the log, which is `first`."""
+        start, last = self._moves.get(piece.partition, (before, before))
         if last != before:
             raise ValueError(
                 f"Partition {piece.partition} is gathered up to {last}; events from {before} on do not follow."
             )
-        self._moves[piece.partition] = (first, after)
+        self._moves[piece.partition] = (start, after)
+        if before is None:
+            self._begins[piece.partition] = first
         if piece.events.height:
             self._pieces.append(piece)
             self.size += piece.size
@@ -98,6 +104,7 @@ class Gathered:
         """Forget a partition: somebody else archives it."""
         self._pieces = [piece for piece in self._pieces if piece.partition != partition]
         self._moves.pop(partition, None)
+        self._begins.pop(partition, None)
         self.size = sum(piece.size for piece in self._pieces)
         if not self._moves:
             self.since = None
@@ -108,6 +115,6 @@ class Gathered:
         Args:
             schema: of rows.
         """
-        commit = Commit(self._pieces, self._moves, self.size, schema, hide)
-        self._pieces, self._moves, self.size, self.since = [], {}, 0, None
+        commit = Commit(self._pieces, self._moves, self.size, schema, hide, self._begins)
+        self._pieces, self._moves, self._begins, self.size, self.since = [], {}, {}, 0, None
         return commit

@@ -58,7 +58,8 @@ def scan(
         ArchiveBehind: the log begins after where the archive ends: there are events that neither has.
         ArchiveUnavailable, KafkaUnavailable: one of them does not answer.
         TopicMissing: there is neither an archive nor such a topic.
-        ArchiveRefused: events have fields that are kept as pseudonyms, and the archive has no key for these.
+        ArchiveRefused: events have fields that are kept as pseudonyms, and the archive has no key for these; or the
+            topic was made anew, and the archive is of the one before.
     """
     must_hide(event_type, table.pseudonyms)
     columns = event_type.frame_schema
@@ -94,6 +95,8 @@ def _fresh(
     """What stands in the log behind the archive, up to its end now."""
     topic = event_type.topic
     with closing(Topics(kafka, timeout)) as topics:
+        if table.topic_id is not None:
+            table.must_be_of(topics.identity(topic))
         ends = {partition: span for (_, partition), span in topics.ends([topic]).items()}
     starts = {partition: _start(table, topic, partition, *span) for partition, span in ends.items()}
     left = {partition: high for partition, (_, high) in ends.items() if starts[partition] < high}

@@ -21,6 +21,10 @@ from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
 Moves = Mapping[int, tuple[int | None, int]]
 """By partition, the position before a commit (None: it has none yet) and the one after it."""
 TRIES = 5
+TOPIC_ID = "millrace.topic_id"
+"""The table's property that says of which topic it is, where several have had its name."""
+BEGAN = "/began"
+"""What the transaction is called besides whose version is where the archive of a partition began."""
 _ASKED = {"connect_timeout": "5s", "timeout": "30s", "max_retries": "3", "retry_timeout": "20s"}
 """How long an object store is asked, unless the options say otherwise. By its client's own choice one request may last
 minutes, in which nobody hears what is wrong, no other topic is archived and no process ends; we ask again anyway."""
@@ -129,11 +133,42 @@ class ArchiveTable:
                 self._known[partition] = self._table.transaction_version(self._transaction(partition))
         return self._known[partition]
 
-    def create(self, events: Mapping[str, pl.DataType]) -> None:
+    def began(self, partition: int) -> int:
+        """Where the log of a partition began when its archive did; 0 where nobody has noted it."""
+        if self._table is None:
+            return 0
+        with self._answering():
+            return self._table.transaction_version(self._transaction(partition) + BEGAN) or 0
+
+    @property
+    def topic_id(self) -> str | None:
+        """What tells the topic that is archived here from others of its name, in this snapshot; None = nobody has
+        noted it."""
+        return None if self._table is None else self._table.metadata().configuration.get(TOPIC_ID)
+
+    def must_be_of(self, topic_id: str) -> None:
+        """Raise ArchiveRefused where another topic of this name is archived here; one that is not noted is noted now.
+
+        Looks at the newest snapshot only where none is known."""
+        if self._table is None:
+            self.look()
+        if self._table is None or self.topic_id == topic_id:
+            return
+        with self._answering():
+            if self.topic_id is None:
+                self._table.alter.set_table_properties({TOPIC_ID: topic_id}, raise_if_not_exists=False)
+                return
+        raise ArchiveRefused(
+            f"{self.topic} was deleted and made anew: the archive at {self.place} is of the topic before, and offsets "
+            "begin again. Move that archive away, and start the archiver again to begin another."
+        )
+
+    def create(self, events: Mapping[str, pl.DataType], topic_id: str | None = None) -> None:
         """Create it unless it is there.
 
         Args:
             events: the columns of the topic's events.
+            topic_id: see `topic_id`.
 
         Raises:
             ArchiveRefused: such events cannot be archived.
@@ -150,14 +185,17 @@ class ArchiveTable:
                 name=self.topic,
                 description=f"Events of the topic {self.topic}",
                 storage_options=self.options,
+                configuration=None if topic_id is None else {TOPIC_ID: topic_id},
+                raise_if_key_not_exists=False,
             )
 
-    def append(self, rows: pl.DataFrame, moves: Moves) -> None:
+    def append(self, rows: pl.DataFrame, moves: Moves, begins: Mapping[int, int] | None = None) -> None:
         """Archive rows and move the positions behind them, both or neither. Repeats itself until the outcome is known:
         it may have been archived where this raises `ArchiveUnavailable`, and the same call may be made again.
 
         Args:
             rows: with the columns of `columns.rows`; may be empty where positions pass events that could not be read.
+            begins: where the logs of partitions begin whose archive begins with this commit.
 
         Raises:
             ArchiveFenced: a position is another one than this commit expects: someone else archives the partition.
@@ -179,7 +217,7 @@ class ArchiveTable:
                 raise ArchiveFenced(f"The archive of {self.topic} stands at {found}, and not at {before} as expected.")
             self._check_types(self._table, rows)
             try:
-                self._commit(self._table, rows, moves)
+                self._commit(self._table, rows, moves, begins or {})
                 self._known |= after
                 return
             except Exception as error:  # not all that Delta's writer raises is a DeltaError
@@ -237,9 +275,10 @@ class ArchiveTable:
     def _positions(self, moves: Moves) -> dict[int, int | None]:
         return {partition: self.position(partition) for partition in moves}
 
-    def _commit(self, table: DeltaTable, rows: pl.DataFrame, moves: Moves) -> None:
+    def _commit(self, table: DeltaTable, rows: pl.DataFrame, moves: Moves, begins: Mapping[int, int]) -> None:
         now = round(dt.datetime.now(dt.UTC).timestamp() * 1000)
         transactions = [Transaction(self._transaction(partition), to, now) for partition, (_, to) in moves.items()]
+        transactions += [Transaction(self._transaction(at) + BEGAN, first, now) for at, first in begins.items()]
         properties = CommitProperties(app_transactions=transactions, max_commit_retries=TRIES)
         write_deltalake(table, rows, mode="append", schema_mode="merge", commit_properties=properties)
 

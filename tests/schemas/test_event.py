@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 
 from schemas import Codec, Event, EventType, MalformedEvent, Record, SchemaError, decode_record, encode_record, load
 from schemas.avro import Schema
+from schemas.event_type import registered
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -195,3 +196,12 @@ def test_values_that_fit_no_field_are_malformed() -> None:
     for wrong in wrongs:
         with pytest.raises(MalformedEvent):
             Seen.of({**values, **wrong})
+
+
+@pytest.mark.parametrize("topic", ["^.*", "", ".", "..", "a b", "clicks\n", "ä", "x" * 250])
+def test_a_topic_has_a_name_that_kafka_takes_and_no_client_takes_for_a_pattern(topic: str) -> None:
+    schema = {"type": "record", "name": "R", "fields": [{"name": "user", "type": "string"}]}
+    with pytest.raises(SchemaError, match="no name of a topic"):
+        EventType(topic, schema)
+    with pytest.raises(SchemaError, match="no name of a topic"):
+        registered("clicks-value", json.dumps({**schema, "millrace.topic": topic or "^"}))

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from schemas import (
     registry_app,
 )
 from schemas.compatibility import CompatibilityLevel
+from schemas.registry_keeper import RegistryKeeper
 from tests.conftest import unavailable
 from tests.schemas.apicurio import apicurio
 
@@ -105,6 +106,16 @@ def test_a_client_registers_and_finds_schemas_again(client: RegistryClient) -> N
     assert (latest.version, latest.id) == (1, number)
     assert client.latest("nothing-value") is None
     assert "clicks-value" in client.subjects()
+
+
+def test_the_newest_version_of_every_subject_is_found_in_one_look(address: str) -> None:
+    with closing(RegistryKeeper(address)) as keeper:
+        for names in ({}, {"at": ""}):
+            keeper.register(EventType("looks", record("user", **names)))
+        keeper.register(EventType("finds", record("user")))
+        found = {one.subject: one.version for one in keeper.newest()}
+        assert (found["looks-value"], found["finds-value"]) == (2, 1)
+        assert sorted(found) == keeper.subjects()
 
 
 def test_a_client_hears_that_a_change_would_break_something(client: RegistryClient) -> None:

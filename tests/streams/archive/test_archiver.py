@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import polars as pl
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas import Codec, EventType, RegistryClient
 from streams import Consumer, Kafka, Producer, Topics
 from streams.archive import ArchiveTable, Shelf, newest_complete_day, scan
-from streams.errors import ArchiveBehind
+from streams.errors import ArchiveBehind, ArchiveRefused
 from tests.streams.archive.conftest import Running
 from tests.streams.conftest import CLICK, sent
 from tests.waiting import until
@@ -265,3 +265,48 @@ def test_a_hole_between_archive_and_log_is_told_and_never_passed_over(
 
     with pytest.raises(ArchiveBehind, match="archived up to 1000"):
         scan(table, clicks, cluster, Codec(registry))
+
+
+def test_a_topic_that_was_made_anew_is_not_archived_behind_the_old_one(
+    cluster: Kafka,
+    topics: Topics,
+    registry: RegistryClient,
+    producer: Producer,
+    clicks: EventType,
+    shelf: Shelf,
+    running: Running,
+) -> None:
+    table = shelf.table(clicks.topic)
+    sent(producer, clicks, range(10))
+    with running({clicks.topic: clicks}):
+        until(lambda: archived(table) == 10)
+    before = topics.identity(clicks.topic)
+    admin = AdminClient(cluster.client({}, {}))
+    admin.delete_topics([clicks.topic])[clicks.topic].result()
+    until(lambda: clicks.topic not in topics.names())
+    topics.ensure(clicks.topic, 4)
+    until(lambda: topics.identity(clicks.topic) != before)
+    sent(producer, clicks, range(100, 300))
+
+    with running({clicks.topic: clicks}) as archiver:
+        until(lambda: "was deleted and made anew" in archiver.problems.get(clicks.topic, ""))
+    assert numbers(scan(table, clicks, None, Codec(registry))) == list(range(10))
+    with pytest.raises(ArchiveRefused, match="made anew"):
+        scan(table, clicks, cluster, Codec(registry))
+
+
+def test_where_the_log_began_when_its_archive_did_is_kept(
+    cluster: Kafka, producer: Producer, clicks: EventType, shelf: Shelf, running: Running
+) -> None:
+    table = shelf.table(clicks.topic)
+    sent(producer, clicks, range(20), users=1)
+    admin = AdminClient(cluster.client({}, {}))
+    wanted = [TopicPartition(clicks.topic, partition, 5) for partition in range(4)]
+    for done in admin.delete_records(wanted).values():
+        with suppress(KafkaException):  # of the partitions that have no events
+            done.result()
+    with running({clicks.topic: clicks}):
+        until(lambda: archived(table) == 15)
+        sent(producer, clicks, range(20, 30), users=1)
+        until(lambda: archived(table) == 25)
+    assert sorted(table.began(partition) for partition in range(4)) == [0, 0, 0, 5]
