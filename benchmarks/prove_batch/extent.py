@@ -22,7 +22,7 @@ class Extent:
     rounds: int = 5
     seconds: float = 8.0
     kills: int = 20
-    backtested: int = 3_000_000
+    backtested: int = 2_000_000
     backtests: int = 3
 
 
