@@ -105,7 +105,7 @@ class Replay:
     def _fold_derived(
         self, topic: str, frame: pl.DataFrame, cuts: Callable[[int], Sequence[int]] = lambda rows: ()
     ) -> None:
-        for partition, part in self._split(topic, frame):
+        for partition, part in self._split(topic, frame) if any(self._lanes[topic]) else ():
             for lane in self._lanes[topic][partition]:
                 lane.fold(part, cuts(part.height))
         for lane in self._total[topic]:

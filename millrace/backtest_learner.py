@@ -61,7 +61,8 @@ Passes = Iterator[tuple[int, int]]
 def _archived(
     declaration: Declaration, product: Product, trial: Trial, settings: Settings, judged: list[str]
 ) -> tuple[Replay, Passes]:
-    """In the units of the log's partitions, whatever the archive's size."""
+    """In the units of the log's partitions, whatever the archive's size; who wants the events by another key, or all in
+    one order, gets them in the order in which the log took them, so that none comes before an older one."""
     shelf = shelf_of(settings)
     from streams.archive import ArchivedLog
 
@@ -71,6 +72,17 @@ def _archived(
     replay = Replay([declaration.learner], product.event_types, max(log.spans, default=0) + 1, judged)
     total = log.rows if extent.limit is None else min(log.rows, extent.limit)
     size = log.rows if not judged else AT_ONCE if declaration.events is None else max(AT_ONCE, log.rows // STEPS)
+
+    def in_order() -> Passes:
+        done = 0
+        for frame in log.frames():
+            for start in range(0, min(frame.height, total - done), max(1, size)):
+                piece = frame[start : start + size].head(total - done)
+                for judge in replay.judges.values():
+                    judge.step = STEPS * done // total
+                replay.fold_frame(declaration.asked, piece)
+                done += piece.height
+                yield done, total
 
     def passes() -> Passes:
         done = 0
@@ -86,7 +98,8 @@ def _archived(
                 done += piece.rows
                 yield done, total
 
-    return replay, passes()
+    derived = declaration.total_order or declaration.source is not None
+    return replay, in_order() if derived else passes()
 
 
 def _listed(

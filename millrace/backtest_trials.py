@@ -64,7 +64,7 @@ class Kept:
             said: the command, as it was given.
             again: begin anew in any case.
         """
-        folder = below / trials[0].folder.resolve().name / _fingerprint(trials[0].folder, said)
+        folder = below / trials[0].folder.resolve().name / _fingerprint(trials[0], said)
         if again and folder.exists():
             for file in folder.glob("*.json"):
                 file.unlink()
@@ -148,12 +148,14 @@ def _lines(output: Any) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _fingerprint(folder: Path, said: Sequence[str]) -> str:
-    """Of a command and of the product's files, so that other code is not taken for what was tried before."""
-    digest = hashlib.sha256(json.dumps(list(said)).encode())
-    for file in sorted(folder.resolve().rglob("*")):
+def _fingerprint(trial: Trial, said: Sequence[str]) -> str:
+    """Of a command, the product's files and the file of events, so that nothing else is taken for what was tried."""
+    folder, source = trial.folder.resolve(), Path(trial.source)
+    events = [source.stat().st_size, source.stat().st_mtime_ns] if source.is_file() else []
+    digest = hashlib.sha256(json.dumps([*said, str(source.absolute()), *events]).encode())
+    for file in sorted(folder.rglob("*")):
         if file.suffix in (".py", ".toml", ".avsc"):
-            digest.update(str(file.relative_to(folder.resolve())).encode() + b"\0" + file.read_bytes())
+            digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -13,6 +13,8 @@ class Extent:
         events: in the topic that is archived.
         rounds: so often the archiver and what it is compared with take turns.
         seconds: of steady state of the ceiling in each round.
+        backtested: events that the live worker and the backtest fold.
+        backtests: so often these two take turns.
         kills: of archivers, every fourth of which is a stop until another has taken over.
     """
 
@@ -20,8 +22,10 @@ class Extent:
     rounds: int = 5
     seconds: float = 8.0
     kills: int = 20
+    backtested: int = 2_000_000
+    backtests: int = 3
 
 
 PROOF = Extent()
-QUICK = Extent(events=1_500_000, rounds=1, seconds=3.0, kills=4)
+QUICK = Extent(events=1_500_000, rounds=1, seconds=3.0, kills=4, backtested=1_000_000, backtests=1)
 """Says whether every part works; its figures mean nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from operator import or_
@@ -23,6 +23,8 @@ from streams.errors import ArchiveRefused, ArchiveUnavailable, TopicMissing
 ROWS, BYTES = 500_000, 32 << 20
 """What is read at once: so many rows, and fewer where that would be more bytes of files."""
 _FILE = "_file"
+_ALL = 0
+"""The partition that times are taken for."""
 
 
 class Archived(NamedTuple):
@@ -73,10 +75,11 @@ class ArchivedLog:
         self._table, self._event_type = table, event_type
         self._wanted = _wanted(partitions, starts or {}, since, until)
         sizes = {file: size for file, size, day in table.files() if _overlaps(day, since, until)}
-        portions = self._portions(list(sizes))
+        portions, times = self._portions(list(sizes))
         self.rows = sum(portion.rows for portion in portions)
         fitting = BYTES * self.rows // (sum(sizes.values()) or 1)
         self._readings = list(readings(portions, max(1, min(at_once, fitting))))
+        self._by_time = list(readings(times, max(1, min(at_once, fitting))))
         self.spans = self._spans(portions, partitions, starts or {}, whole=until is None)
 
     def batches(self) -> Iterator[Archived]:
@@ -88,21 +91,34 @@ class ArchivedLog:
             ArchiveRefused: events lack a field that has no default, or it does not fit.
         """
         positions = {partition: first for partition, (first, _) in self.spans.items()}
-        with ThreadPoolExecutor(1, thread_name_prefix="archived") as executor:
-            ahead = executor.submit(self._read, self._readings[0]) if self._readings else None
-            for following in [*self._readings[1:], None]:
-                if ahead is None:
-                    break
-                frame = ahead.result()
-                ahead = None if following is None else executor.submit(self._read, following)
-                for partition in frame[PARTITION].unique().sort().to_list():  # `partition_by` takes ten times as long
-                    part = frame.filter(pl.col(PARTITION) == partition)
-                    found = self._batch(partition, part, positions[partition])
-                    positions[partition] = found.batch.next
-                    yield found
+        for frame in self._read_ahead(self._readings, _within):
+            for partition in frame[PARTITION].unique().sort().to_list():  # `partition_by` takes ten times as long
+                part = frame.filter(pl.col(PARTITION) == partition)
+                found = self._batch(partition, part, positions[partition])
+                positions[partition] = found.batch.next
+                yield found
         for partition, (_, end) in self.spans.items():
             if positions[partition] < end:
                 yield self._batch(partition, self._empty, positions[partition], end)
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Every event once, in the order of the log's times, those of one moment by partition and offset: for who wants
+        all of them in one order, or by another key. Raises as `batches` does."""
+        for frame in self._read_ahead(self._by_time, _while):
+            self._check_missing(frame)
+            yield frame.sort(TIMESTAMP, PARTITION, OFFSET).select(list(self._event_type.frame_schema))
+
+    def _read_ahead(
+        self, planned: Sequence[Reading], wanted: Callable[[Mapping[int, Span]], pl.Expr]
+    ) -> Iterator[pl.DataFrame]:
+        with ThreadPoolExecutor(1, thread_name_prefix="archived") as executor:
+            ahead = executor.submit(self._read, planned[0], wanted) if planned else None
+            for following in [*planned[1:], None]:
+                if ahead is None:
+                    break
+                frame = ahead.result()
+                ahead = None if following is None else executor.submit(self._read, following, wanted)
+                yield frame
 
     @property
     def _empty(self) -> pl.DataFrame:
@@ -134,12 +150,12 @@ class ArchivedLog:
                     "event type neither leaves out nor has a default for; give it one."
                 )
 
-    def _read(self, reading: Reading) -> pl.DataFrame:
+    def _read(self, reading: Reading, wanted: Callable[[Mapping[int, Span]], pl.Expr]) -> pl.DataFrame:
         frame = self._table.frame_of(reading.files)
         if self._wanted is not None:
             frame = frame.filter(self._wanted)
         if not reading.whole:
-            frame = frame.filter(_within(reading.spans))
+            frame = frame.filter(wanted(reading.spans))
         with self._table.answering():
             try:
                 return read_as(frame, self._event_type).collect()
@@ -147,17 +163,26 @@ class ArchivedLog:
                 refused = ArchiveRefused(f"Events in the archive of {self._table.topic} do not fit their type: {error}")
         raise refused
 
-    def _portions(self, files: Sequence[str]) -> list[Portion]:
-        """What each file has of each partition. Two columns of all of them are read, as the statistics of a file are
-        those of all partitions together."""
+    def _portions(self, files: Sequence[str]) -> tuple[list[Portion], list[Portion]]:
+        """What each file has of each partition; and of the log's times, as if they were offsets of one partition. Three
+        columns of all files are read, as a file's statistics are those of all partitions together."""
         if not files:
-            return []
+            return [], []
         frame = self._table.frame_of(files, _FILE)
         found = (frame if self._wanted is None else frame.filter(self._wanted)).group_by(_FILE, PARTITION)
-        offset = pl.col(OFFSET)
+        offset, moment = pl.col(OFFSET), pl.col(TIMESTAMP).cast(pl.Int64)
         with self._table.answering():
-            portions = found.agg(offset.min().alias("first"), offset.max().alias("last"), pl.len().alias("rows"))
-            return list(map(Portion._make, portions.collect(engine="streaming").iter_rows()))
+            portions = found.agg(
+                offset.min().alias("first"),
+                offset.max().alias("last"),
+                pl.len().alias("rows"),
+                moment.min().alias("since"),
+                moment.max().alias("until"),
+            ).collect(engine="streaming")
+        times = portions.group_by(_FILE).agg(
+            pl.lit(_ALL).alias(PARTITION), pl.col("since").min(), pl.col("until").max(), pl.col("rows").sum()
+        )
+        return list(map(Portion._make, portions[:, :5].iter_rows())), list(map(Portion._make, times.iter_rows()))
 
     def _spans(
         self, portions: Sequence[Portion], partitions: Collection[int] | None, starts: Mapping[int, int], whole: bool
@@ -194,6 +219,14 @@ def _within(spans: Mapping[int, Span]) -> pl.Expr:
     each = [(place == partition) & (offset >= first) & (offset < after) for partition, (first, after) in spans.items()]
     lowest, highest = min(first for first, _ in spans.values()), max(after for _, after in spans.values())
     return (offset >= lowest) & (offset < highest) & reduce(or_, each)
+
+
+def _while(spans: Mapping[int, Span]) -> pl.Expr:
+    """What the log has taken within a span of time."""
+    first, after = spans[_ALL]
+    moment = pl.col(TIMESTAMP)
+    since, until = (pl.lit(at).cast(pl.Datetime("us", "UTC")) for at in (first, after))
+    return (moment >= since) & (moment < until)
 
 
 def _overlaps(day: dt.date, since: dt.datetime | None, until: dt.datetime | None) -> bool:

@@ -79,7 +79,7 @@ def _apart(files: Sequence[Sequence[Portion]]) -> Iterator[Sequence[Sequence[Por
     """The files in groups: all offsets in one are before those in the next, in every partition."""
     places = {partition: place for place, partition in enumerate({item.partition for file in files for item in file})}
     first = np.full((len(files), len(places)), np.iinfo(np.int64).max)
-    last = np.full((len(files), len(places)), -1)
+    last = np.full((len(files), len(places)), np.iinfo(np.int64).min)
     for number, file in enumerate(files):
         for portion in file:
             first[number, places[portion.partition]] = portion.first
@@ -122,7 +122,7 @@ def _files(group: Sequence[Portion]) -> tuple[str, ...]:
 def _spans(group: Sequence[Portion]) -> dict[int, Span]:
     found: dict[int, Span] = {}
     for portion in group:
-        first, after = found.get(portion.partition, (portion.first, 0))
+        first, after = found.get(portion.partition, (portion.first, portion.last + 1))
         found[portion.partition] = min(first, portion.first), max(after, portion.last + 1)
     return found
 

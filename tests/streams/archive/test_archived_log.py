@@ -64,6 +64,16 @@ def test_the_batches_of_a_partition_are_its_events_in_order_and_tile_what_is_arc
         assert set(timestamps) <= {20_000 * DAY_MS, 20_001 * DAY_MS}
 
 
+@pytest.mark.parametrize("at_once", [1, 4, 100])
+def test_all_partitions_together_come_in_the_order_of_the_logs_times(table: ArchiveTable, at_once: int) -> None:
+    frames = list(ArchivedLog(table, event_type(), at_once=at_once).frames())
+
+    first = [*range(5, 10), 12, 13, *range(3)]
+    second = [10, 11, 14, *range(20, 30), *range(4, 9)]
+    assert [number for frame in frames for number in frame["number"]] == [*first, *second]
+    assert at_once == 100 or len(frames) > 1
+
+
 def test_from_some_offset_on_some_partitions_or_days_alone(table: ArchiveTable) -> None:
     assert read(ArchivedLog(table, event_type(), [0], {0: 24})) == [(24, 30, [*range(24, 30)]), (30, 33, [])]
     assert read(ArchivedLog(table, event_type(), [0], {0: 40})) == []
