@@ -9,6 +9,7 @@ import polars as pl
 
 from learners.declaration import Declaration
 from learners.fold import Fold
+from learners.judge import Judge
 from learners.outbox import Outgoing
 from schemas import Record
 from storage import Address, Memory, UnitId
@@ -20,16 +21,26 @@ from streams import Batch
 class Lane:
     """What a live unit is to a worker, to a replay: a fold, its claim and its position.
 
+    Args:
+        judge: asks the learner before it learns; None = nobody does.
+
     Attributes:
         emitted: what was emitted and nobody has taken yet.
     """
 
-    def __init__(self, declaration: Declaration, generation: int, partition: int, memory: Memory) -> None:
+    def __init__(
+        self,
+        declaration: Declaration,
+        generation: int,
+        partition: int,
+        memory: Memory,
+        judge: Judge | None = None,
+    ) -> None:
         version = declaration.learner.version
         self.declaration = declaration
         self.partition = partition
         self._unit = UnitId(declaration.name, version, generation, declaration.topic, partition)
-        self._memory = memory
+        self._memory, self._judge = memory, judge
         self.emitted: list[Outgoing] = []
         self.claim()
 
@@ -38,6 +49,8 @@ class Lane:
         self._claim = self._memory.claim(self._unit, uuid4().hex)
         self._expected = self._claim.next
         self._fold = Fold(self.declaration, self._read, self.partition)
+        if self._judge is not None:
+            self._judge.attach(self._fold)
 
     @property
     def position(self) -> int:
@@ -52,10 +65,13 @@ class Lane:
         """
         start = 0
         for stop in [*cuts, frame.height]:
-            batch = Batch.of(frame[start:stop], self.declaration.topic, self.partition, self.position)
-            self._fold.fold(batch)
-            self._commit(batch.next)
+            self.fold_batch(Batch.of(frame[start:stop], self.declaration.topic, self.partition, self.position))
             start = stop
+
+    def fold_batch(self, batch: Batch) -> None:
+        """Fold and commit a batch of the log, whose offsets are those of its events. Raises as `fold` does."""
+        self._fold.fold(batch)
+        self._commit(batch.next)
 
     def fold_events(self, events: Sequence[Record]) -> None:
         """Fold events one by one without a frame around them, then commit them together.
@@ -68,6 +84,8 @@ class Lane:
         self._commit(self.position + len(events))
 
     def _commit(self, new: int) -> None:
+        if self._judge is not None:
+            self._judge.settle()
         session = self._fold.session
         self.emitted += self._fold.outbox.take()
         outcome = self._memory.commit(self._claim, self._expected, new, session.take(), self._fold.watermark_ms)

@@ -44,6 +44,7 @@ class Learner:
     version: ClassVar[int] = 1
     state: ClassVar[str | None] = None
     by_event: ClassVar[bool] = False
+    truth: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -54,6 +55,12 @@ class Learner:
         """Fold one batch, or one event; never called by two threads at once for one instance. May block only to load
         rows of its own storages."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it learns; write its `learn` method.")
+
+    def predict(self, item: Any, /) -> Any:
+        """What the truth of an event will be, asked before it is learned: a probability where that is yes or no, or a
+        number; None = it does not say. The fields that `truth` names are null in what it is given. A frame learner
+        gives one for each row of the batch. It reads what was learned, and writes nothing; only backtests ask."""
+        raise NotImplementedError(f"{type(self).__name__} does not predict; write its `predict` method.")
 
     @classmethod
     def replay(

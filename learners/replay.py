@@ -14,11 +14,12 @@ from learners.declaration import Contract, Declaration, declarations
 from learners.emitted_events import EmittedEvents
 from learners.errors import LearnerRefused
 from learners.homes import Homes
+from learners.judge import Judge
 from learners.lane import Lane
 from learners.rows import Rows
 from schemas import EventType, Record
 from storage import Descriptor, Format, Memory, items_of, to_frame
-from streams import partition_of
+from streams import Batch, partition_of
 
 
 class Replay:
@@ -31,6 +32,13 @@ class Replay:
         event_types: by topic; those that event learners declare need not be among them.
         partitions: units per learner, to which events go by their key, as in Kafka; a learner that asks for a total
             order has one.
+        judged: names of learners that are asked about each event before they learn it.
+
+    Attributes:
+        judges: by learner.
+
+    Raises:
+        LearnerRefused: a learner cannot run, or is to be judged and cannot be.
     """
 
     def __init__(
@@ -38,11 +46,13 @@ class Replay:
         learners: Sequence[type[Contract]],
         event_types: Mapping[str, EventType] | None = None,
         partitions: int = 1,
+        judged: Sequence[str] = (),
     ) -> None:
         self.memory = Memory()
         self.partitions = partitions
         self.declarations = declarations(learners, event_types or {})
         self.event_types = {declaration.topic: declaration.event_type for declaration in self.declarations}
+        self.judges = {item.name: Judge(item) for item in self.declarations if item.name in judged}
         self._places: dict[Any, int] = {}
         self._storages: list[tuple[Format, Descriptor]] = []
         self._kept: list[Descriptor] = []
@@ -58,11 +68,12 @@ class Replay:
             generation = Homes.single(declaration, self.memory).declare()
             self._storages += [self._described(declaration, form, generation) for form in declaration.storages.values()]
             self._kept += [self._described(declaration, form, generation)[1] for form in declaration.kept]
+            judge = self.judges.get(declaration.name)
             if declaration.total_order:
-                total.append(Lane(declaration, generation, 0, self.memory))
+                total.append(Lane(declaration, generation, 0, self.memory, judge))
                 continue
             for partition in range(partitions):
-                lanes[partition].append(Lane(declaration, generation, partition, self.memory))
+                lanes[partition].append(Lane(declaration, generation, partition, self.memory, judge))
 
     @property
     def topics(self) -> list[str]:
@@ -76,12 +87,10 @@ class Replay:
             LearnerRefused: no learner reads this topic.
             FoldFailed: a learner raised; this replay is of no more use.
         """
-        if topic not in self._reads:
-            raise LearnerRefused(f"No learner here folds {topic}; they fold {', '.join(sorted(self._reads))}.")
         if isinstance(events, pl.DataFrame):
             self.fold_frame(topic, events)
             return
-        for derived in self._reads[topic]:
+        for derived in self._known(topic):
             self._fold_events(derived, events)
         self._follow()
 
@@ -89,12 +98,46 @@ class Replay:
         self, topic: str, frame: pl.DataFrame, cuts: Callable[[int], Sequence[int]] = lambda rows: ()
     ) -> None:
         """Fold a frame, in batches that end after the rows that `cuts` gives for each partition's number of rows."""
-        for derived in self._reads[topic]:
-            for partition, part in self._split(derived, frame):
-                for lane in self._lanes[derived][partition]:
-                    lane.fold(part, cuts(part.height))
+        for derived in self._known(topic):
+            self._fold_derived(derived, frame, cuts)
+        self._follow()
+
+    def _fold_derived(
+        self, topic: str, frame: pl.DataFrame, cuts: Callable[[int], Sequence[int]] = lambda rows: ()
+    ) -> None:
+        for partition, part in self._split(topic, frame):
+            for lane in self._lanes[topic][partition]:
+                lane.fold(part, cuts(part.height))
+        for lane in self._total[topic]:
+            lane.fold(frame, cuts(frame.height))
+
+    def _known(self, topic: str) -> list[str]:
+        """The topics that learners fold of this one's events."""
+        if topic not in self._reads:
+            raise LearnerRefused(f"No learner here folds {topic}; they fold {', '.join(sorted(self._reads))}.")
+        return self._reads[topic]
+
+    def fold_batch(self, batch: Batch) -> None:
+        """Fold what stands next in a partition of the log: who folds the topic itself does so in that partition's unit,
+        as live; who wants it by another key, or in one order, takes its rows as they come.
+
+        Raises:
+            LearnerRefused: no learner reads this topic, or one reads it as emitted by others, which only the log says.
+            FoldFailed: a learner raised; this replay is of no more use.
+        """
+        for derived in self._known(batch.topic):
+            if derived != batch.topic:
+                self._fold_derived(derived, batch.frame)
+                continue
+            for lane in self._lanes[derived][batch.partition]:
+                if lane.declaration.marks is not None and batch.sources is None:
+                    raise LearnerRefused(
+                        f"{lane.declaration.name} reads what learners have emitted to {batch.topic}, some of it twice, "
+                        "perhaps, which only the log can tell. Fold what it was emitted for, with who emits it."
+                    )
+                lane.fold_batch(batch)
             for lane in self._total[derived]:
-                lane.fold(frame, cuts(frame.height))
+                lane.fold(batch.frame)
         self._follow()
 
     def restart(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from learners import BadLimit, EventLearner, FrameLearner, Goal, Late, Learner, emit, stream
     from millrace.faust import faust_app
+    from millrace.joining import as_of
     from millrace.producer import Producer
     from millrace.scanning import scan
     from millrace.settings import Settings
@@ -68,6 +69,7 @@ _HOME = {
     "learners": ("BadLimit", "EventLearner", "FrameLearner", "Goal", "Late", "Learner", "emit", "stream"),
     "serving": ("Answer", "Client", "EndpointType", "Experiment", "Golden"),
     "millrace.faust": ("faust_app",),
+    "millrace.joining": ("as_of",),
     "millrace.producer": ("Producer",),
     "millrace.scanning": ("scan",),
     "millrace.settings": ("Settings",),
@@ -110,6 +112,7 @@ __all__ = [
     "Vectors",
     "VectorsReader",
     "Window",
+    "as_of",
     "emit",
     "faust_app",
     "load",

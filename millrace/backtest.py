@@ -1,99 +1,153 @@
-"""`millrace backtest`: how good a product's implementations are, asked through the code that serves."""
+"""`millrace backtest`: how good learners, or a product's implementations, would have been on past events."""
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
-from learners import Learner, Replay
-from learners.declaration import Declaration
-from millrace.backtest_curve import curve
-from millrace.backtest_evaluation import Evaluation, Tally
-from millrace.backtest_events import Extent, read_events
+from millrace.backtest_candidate import Candidate, Trial
+from millrace.backtest_events import ARCHIVE, Extent
+from millrace.backtest_learner import learner_of
+from millrace.backtest_picture import draw, line, must_be_drawable
 from millrace.backtest_question import Question
+from millrace.backtest_trial import run_trial
+from millrace.backtest_trials import Kept, run_trials, sweep_of
 from millrace.product import Product
-from schemas import Event
-from serving import EndpointType
-from storage import Catalogue, MemoryReads
+from millrace.settings import Settings
 
 
-def run_backtest(folder: Path, source: str, extent: Extent, plot: Path | None, as_json: bool) -> None:
-    """Predict each positive event before it is learned, and print the hit rate of each implementation. Blocks.
+def run_backtest(
+    folder: Path,
+    source: str,
+    extent: Extent,
+    plot: Path | None,
+    as_json: bool,
+    learners: Sequence[str] = (),
+    sweeps: Sequence[str] = (),
+    processes: int | None = None,
+    said: Sequence[str] = (),
+    again: bool = False,
+) -> None:
+    """Predict each event before it is learned, and print how good each candidate was. Blocks.
 
-    Nothing outside this process is read or written but the events' source and `plot`.
+    One trial runs here; several run in processes of their own, and what each has found is kept in `state_dir`, where
+    the same command takes it up.
+
+    Args:
+        learners: whose predictions are judged; none = the product's implementations are asked its question.
+        sweeps: constants of the product with values to try, as `RATE=0.1,0.2`.
+        processes: at the same time; None = as many as there are cores.
+        said: what the results are kept under.
+        again: forget what was kept.
 
     Raises:
-        ProductError: the product declares no question, or one that does not fit.
-        EventsUnreadable: the source does not hold such events.
+        MillraceError: the product, its events or a trial fails; the message says which.
     """
     product = Product.load(folder)
-    question = Question.of(product)
-    events = read_events(product, source, question.event, extent)
-    asked = [event for event in events if event.event_type.topic == question.event]
-    positive = question.positives(product.event_types[question.event], asked)
-    tally = asyncio.run(_evaluate(product, question, events, positive))
+    question = None if learners else Question.of(product)
+    for name in learners:
+        learner_of(product, name)
     if plot is not None:
-        plot.write_text(curve(f"{product.name}: hit rate@{question.size}", tally.curve()), "utf-8")
-    _report(question, tally, as_json)
-
-
-async def _evaluate(product: Product, question: Question, events: Sequence[Event], positive: Sequence[bool]) -> Tally:
-    endpoint = question.endpoint_type(product)
-    replay = Replay(_needed(product, endpoint), product.event_types)
-    catalogue = Catalogue({"memory": MemoryReads(replay.memory)})
-    await catalogue.refresh()
-    asks: dict[str, Callable[[Any], Awaitable[Any]]] = {
-        name: implementation.bind(catalogue) for name, implementation in endpoint.implementations.items()
-    }
-
-    def learn(event: Event) -> None:
-        if event.event_type.topic in replay.topics:
-            replay.fold(event.event_type.topic, [event])
-
-    evaluation = Evaluation(question, lambda unit: endpoint.request(**{question.unit: unit}), asks, learn)
-    columns = (TextColumn("Predicting"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=len(events), state="")
-        async for tally in evaluation.run(events, positive):
-            if tally.events % 500 == 0 or tally.events == len(events):
-                best = "  ".join(f"{name} {rate:.3f}" for name, rate in tally.rates().items())
-                bar.update(task, completed=tally.events, state=best)
-    return evaluation.tally
-
-
-def _needed(product: Product, endpoint: EndpointType[Any, Any]) -> list[type[Learner]]:
-    """The learners that write what some implementation reads; the others cannot change an answer."""
-    read = {name for implementation in endpoint.implementations.values() for name in implementation.reads}
-    declared = [Declaration.of(learner, product.event_types) for learner in product.learners]
-    needed = {item.name for item in declared if any(form.name in read for form in item.storages.values())}
-    while True:  # and those that emit what a needed one folds
-        topics = {item.asked for item in declared if item.name in needed}
-        emitting = {item.name for item in declared for emit in item.emits.values() if emit.topic in topics}
-        if emitting <= needed:
-            return [learner for learner in product.learners if learner.name in needed]
-        needed |= emitting
-
-
-def _report(question: Question, tally: Tally, as_json: bool) -> None:
-    rates = tally.rates()
+        must_be_drawable(plot)
+    trials = [
+        Trial(folder, source, extent, learner, constants)
+        for learner in learners or [None]  # type: ignore[list-item]
+        for constants in sweep_of(sweeps)
+    ]
+    if len(trials) == 1:
+        with _bar(1) as seen:
+            found = run_trial(trials[0], lambda done, total: seen(0, done / max(total, 1)))
+    else:
+        found = _kept(trials, processes or os.cpu_count() or 1, said, again)
+    found = sorted(found, key=lambda item: item.rank)
+    if plot is not None:
+        draw(plot, f"{folder.resolve().name}: {found[0].measure}", found)
     if as_json:
-        found = {"predictions": tally.predictions, f"hit_rate_at_{question.size}": rates, "baseline": question.baseline}
-        sys.stdout.write(json.dumps(found) + "\n")
-        return
+        sys.stdout.write(json.dumps(_json(found, question, len(trials)), default=str) + "\n")
+    else:
+        _report(found, question.baseline if question is not None else None)
+
+
+def _kept(trials: Sequence[Trial], processes: int, said: Sequence[str], again: bool) -> list[Candidate]:
+    """All of them see the same events, whenever each begins."""
+    if trials[0].source == ARCHIVE and trials[0].extent.until is None:
+        now = replace(trials[0].extent, until=datetime.now(UTC))
+        trials = [replace(trial, extent=now) for trial in trials]
+    kept = Kept.of(Settings.load().state_dir / "backtests", trials, said, again)
+    done = sum(kept.found(number) is not None for number in range(len(kept.trials)))
+    if done:
+        sys.stderr.write(f"{done} of {len(kept.trials)} are done already, in {kept.folder}; --again begins anew.\n")
+    with _bar(len(kept.trials), done) as seen:
+        return run_trials(kept, processes, seen)
+
+
+@contextmanager
+def _bar(trials: int, done: int = 0) -> Iterator[Any]:
+    """How far all of them are together, and how long it takes yet."""
+    parts: dict[int, float] = {}
+    columns = (TextColumn("Predicting"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[state]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=float(trials - done), state="")
+
+        def seen(number: int, part: float) -> None:
+            parts[number] = part
+            ended = sum(each >= 1.0 for each in parts.values())
+            state = "" if trials == 1 else f"{done + ended} of {trials}"
+            bar.update(task, completed=sum(parts.values()), state=state)
+
+        yield seen
+
+
+def _json(found: Sequence[Candidate], question: Question | None, trials: int) -> Mapping[str, Any]:
+    if question is not None and trials == 1:
+        key = question.measure.replace(" ", "_").replace("@", "_at_")
+        rates = {item.name: item.figures[item.measure] for item in found}
+        return {"predictions": found[0].predictions, key: rates, "baseline": question.baseline}
+    return {"candidates": [asdict(item) for item in found]}
+
+
+def _report(found: Sequence[Candidate], baseline: str | None) -> None:
+    """A table with a line of the learning curve for each candidate, all on one scale."""
+    values = [value for item in found for _, value in item.curve]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    names = list(dict.fromkeys(name for item in found for name in item.figures))
+    constants = list(dict.fromkeys(name for item in found for name in item.constants))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("implementation", f"hit rate@{question.size}", f"times {question.baseline}"):
-        table.add_column(name, justify="left" if name == "implementation" else "right")
-    base = rates.get(question.baseline, 0.0)
-    for name, rate in sorted(rates.items(), key=lambda item: -item[1]):
-        table.add_row(name, f"{rate:.3f}", f"{rate / base:.2f}" if base else "—")
+    table.add_column("candidate")
+    for name in (*constants, *names, *([f"times {baseline}"] if baseline else [])):
+        table.add_column(name, justify="right")
+    table.add_column(f"{low:.3g} to {high:.3g}" if values else "", no_wrap=True)
+    for item in found:
+        figures = [f"{item.figures[name]:.4f}" if name in item.figures else "—" for name in names]
+        times = [_times(item, found, baseline)] if baseline else []
+        chosen = [str(item.constants.get(name, "")) for name in constants]
+        table.add_row(*map(Text, [item.name, *chosen, *figures, *times, line(item.curve, low, high)]))
     console = Console()
     console.print(table)
-    console.print(f"{tally.predictions:,} predictions, each made before its event was learned.")
+    best = found[0]
+    if not best.figures:
+        rows = ", ".join(f"{count:,} in {storage}" for storage, count in best.rows.items())
+        console.print(f"{best.name} declares no truth, so nothing was judged. Its rows: {rows}.")
+    rate = best.events / max(best.seconds, 1e-9)
+    console.print(
+        f"{best.predictions:,} predictions, each made before its event was learned; {best.events:,} events, "
+        f"{rate:,.0f} a second."
+    )
+
+
+def _times(item: Candidate, found: Sequence[Candidate], baseline: str) -> str:
+    same = (other for other in found if other.name == baseline and other.constants == item.constants)
+    base = next((other.figures.get(item.measure, 0.0) for other in same), 0.0)
+    return f"{item.figures.get(item.measure, 0.0) / base:.2f}" if base else "—"

@@ -64,6 +64,11 @@ class Question:
                 )
         return question
 
+    @property
+    def measure(self) -> str:
+        """What the share of hits is called."""
+        return f"hit rate@{self.size}"
+
     def endpoint_type(self, product: Product) -> EndpointType[Any, Any]:
         """The endpoint type that is asked."""
         return next(item for item in product.endpoints if item.title == self.endpoint)

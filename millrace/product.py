@@ -20,6 +20,7 @@ from typing import Any
 
 from learners import EventLearner, FrameLearner, Goal, Learner
 from learners.declaration import emits_of
+from millrace.constants import Constants, with_constants
 from schemas import Event, EventType, Record, load
 from schemas.errors import MillraceError
 from serving import EndpointType, Experiment
@@ -59,14 +60,18 @@ class Product:
     """Tables of product.toml that are not ours to read, such as `[backtest]`."""
 
     @classmethod
-    def load(cls, folder: Path) -> Product:
+    def load(cls, folder: Path, constants: Constants | None = None) -> Product:
         """Import the folder's modules afresh and collect what they declare.
 
         A product loaded earlier under this name keeps working: its modules are replaced only for later imports. If
         the import fails the earlier modules stay in place.
 
+        Args:
+            constants: of its modules, with the values that they have instead of their own.
+
         Raises:
-            ProductError: the folder is missing or empty, product.toml is wrong, or a module fails to import.
+            ProductError: the folder is missing or empty, product.toml is wrong, a module fails to import, or no module,
+                or more than one, has such a constant.
         """
         folder = folder.resolve()
         if not folder.is_dir():
@@ -75,7 +80,7 @@ class Product:
         if not name.isidentifier():
             raise ProductError(f"The product folder {folder} needs a name that is a Python identifier; rename it.")
         options = _options(folder)
-        modules = _import(name, folder)
+        modules = _import(name, folder, constants or {})
         if not modules and not list((folder / "events").glob("*.avsc")):
             raise ProductError(f"{folder} holds no {', '.join(part + '.py' for part in PARTS)}; it is no data product.")
         event_types = _by_topic(_event_types(name, folder, modules))
@@ -139,7 +144,14 @@ class _Source(importlib.machinery.SourceFileLoader):
 
     def get_code(self, fullname: str) -> Any:
         path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
+        _, name, *module = fullname.split(".", 2)
+        wanted = _installed.constants.get(name)
+        if not wanted:
+            return self.source_to_code(self.get_data(path), path)
+        tree, found = with_constants(self.get_data(path), path, ".".join(module), wanted)
+        for key in found:
+            _installed.holders.setdefault((name, key), set()).add(fullname)
+        return self.source_to_code(tree, path)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -147,6 +159,8 @@ class _Finder(importlib.abc.MetaPathFinder):
 
     def __init__(self) -> None:
         self.folders: dict[str, Path] = {}
+        self.constants: dict[str, Constants] = {}
+        self.holders: dict[tuple[str, str], set[str]] = {}  # product and constant -> the modules that have it
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -183,22 +197,33 @@ def _finder() -> _Finder:
     return _installed
 
 
-def _import(name: str, folder: Path) -> list[ModuleType]:
-    package = f"{ROOT}.{name}"
-    _finder().folders[name] = folder
+def _import(name: str, folder: Path, constants: Constants) -> list[ModuleType]:
+    package, finder = f"{ROOT}.{name}", _finder()
+    finder.folders[name], finder.constants[name] = folder, constants
+    for key in constants:
+        finder.holders[name, key] = set()
     earlier = {
         key: sys.modules.pop(key) for key in list(sys.modules) if key == package or key.startswith(package + ".")
     }
     importlib.invalidate_caches()
     present = [part for part in PARTS if (folder / f"{part}.py").exists() or (folder / part / "__init__.py").exists()]
     try:
-        return [importlib.import_module(f"{package}.{part}") for part in present]
+        modules = [importlib.import_module(f"{package}.{part}") for part in present]
     except (Exception, SystemExit) as error:
         for key in [key for key in sys.modules if key == package or key.startswith(package + ".")]:
             del sys.modules[key]
         sys.modules.update(earlier)
         why = one_line(error, lambda file: file.startswith(str(folder)))
         raise ProductError(f"{folder} does not import: {why}") from error
+    for key in constants:
+        holders = sorted(finder.holders[name, key])
+        if len(holders) != 1:
+            where = f"{len(holders)} modules: {', '.join(holders)}; write module.{key}" if holders else "no module"
+            raise ProductError(
+                f"{key} is to be set, and is given one value at the top of {where}. Name a constant of {folder}, as "
+                "RATE or models.RATE."
+            )
+    return modules
 
 
 def _event_types(name: str, folder: Path, modules: Sequence[ModuleType]) -> Iterator[EventType]:

@@ -46,7 +46,7 @@ def backtested(folder: Path, learner: str) -> None:
     lanes = {partition: Lane(declaration, generation, partition, memory) for partition in PARTITIONS}
     log = ArchivedLog(shelf_of(Settings.load()).table(declaration.topic), declaration.event_type)
     for batch, _ in log.batches():
-        lanes[batch.partition].fold(batch.frame)
+        lanes[batch.partition].fold_batch(batch)
 
 
 COURSES: Mapping[str, Callable[[Path, str], None]] = {"rebuild": rebuilt, "backtest": backtested}

@@ -37,20 +37,32 @@ def backtest(
     source: Annotated[
         str, typer.Option("--from", help="A file of events (NDJSON, CSV, Parquet); `dataset`; `archive`, or `kafka`.")
     ],
+    learner: Annotated[
+        list[str] | None,
+        typer.Option(help="Judge this learner's predictions; several are compared. Else implementations are."),
+    ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(help="Try a constant of the product with each of these values: RATE=0.05,0.1."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Only so many events.")] = None,
     since: Annotated[str | None, typer.Option(help="Of an archive: taken since then: 30d ago, or 2026-11-26.")] = None,
     until: Annotated[str | None, typer.Option(help="Of an archive: taken before then.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the learning curve here, as SVG.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the learning curves here: .png, .svg or .pdf.")] = None,
+    processes: Annotated[int | None, typer.Option(help="So many at once; else one for each core.", min=1)] = None,
+    again: Annotated[bool, typer.Option("--again", help="Begin anew what the same command has done before.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Progressive evaluation through the code that serves: each event is predicted, then learned.
+    """How good learners or implementations would have been: each past event is predicted, then learned.
 
-    `--from archive` takes the topic's archived events and those that are still in Kafka alone; `--from kafka` what the
-    log holds.
+    A learner folds what is archived, in the units of the log's partitions; implementations are asked about that and
+    what is still in Kafka alone. Several trials run in processes of their own; where the command is ended, the same
+    command goes on.
 
     \b
     Example: millrace backtest examples/movies --from dataset
-    Example: millrace backtest examples/movies --from archive --since 30d
+    Example: millrace backtest examples/movies --from archive --since 30d --sweep TOGETHER=5,15,50
+    Example: millrace backtest examples/movies --from archive --learner like_rate --plot likes.png
     """
     from millrace.backtest import run_backtest
     from millrace.backtest_events import Extent
@@ -61,7 +73,18 @@ def backtest(
         None if since is None else moment_of("--since", since),
         None if until is None else moment_of("--until", until),
     )
-    run_backtest(folder, source, extent, plot=plot, as_json=output is Output.JSON)
+    run_backtest(
+        folder,
+        source,
+        extent,
+        plot=plot,
+        as_json=output is Output.JSON,
+        learners=learner or (),
+        sweeps=sweep or (),
+        processes=processes,
+        said=[source, str(limit), str(since), str(until), *sorted(learner or ()), *sorted(sweep or ())],
+        again=again,
+    )
 
 
 @app.command()

@@ -44,13 +44,13 @@ class MemoryReads:
         """See `Reads.sums`."""
         storage = descriptor.storage
         with self._memory.lock:
-            sums = self._memory.generation(descriptor).sums
-            return [dict(sums.get(Address(storage, key), ())) for key in keys]
+            generation = self._memory.generation(descriptor)
+            return [generation.summed(Address(storage, key)) for key in keys]
 
     async def some_sums(self, descriptor: Descriptor, key: str, size: int) -> dict[str, int]:
         """See `Reads.some_sums`."""
         with self._memory.lock:
-            row = self._memory.generation(descriptor).sums.get(Address(descriptor.storage, key), {})
+            row = self._memory.generation(descriptor).summed(Address(descriptor.storage, key))
             return dict(islice(row.items(), size))
 
     async def top(

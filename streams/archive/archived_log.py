@@ -95,8 +95,8 @@ class ArchivedLog:
                     break
                 frame = ahead.result()
                 ahead = None if following is None else executor.submit(self._read, following)
-                for (partition,), part in frame.partition_by(PARTITION, as_dict=True).items():
-                    assert isinstance(partition, int)
+                for partition in frame[PARTITION].unique().sort().to_list():  # `partition_by` takes ten times as long
+                    part = frame.filter(pl.col(PARTITION) == partition)
                     found = self._batch(partition, part, positions[partition])
                     positions[partition] = found.batch.next
                     yield found

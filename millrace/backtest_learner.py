@@ -1,0 +1,123 @@
+"""A learner folded over past events in memory, judged as it goes, at the speed of columns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from learners import Learner, Replay
+from learners.declaration import Declaration
+from learners.score import STEPS
+from millrace.archive import shelf_of
+from millrace.backtest_candidate import Candidate, Trial
+from millrace.backtest_events import ARCHIVE, read_events
+from millrace.garbage import settle
+from millrace.product import Product, ProductError
+from millrace.settings import Settings
+
+AT_ONCE = 1_000
+"""Events that a frame learner predicts before it learns them, and that are folded at once where they are no frame."""
+Seen = Callable[[int, int], None]
+"""Is told how many events are done, and of how many."""
+
+
+def fold_learner(product: Product, trial: Trial, settings: Settings, seen: Seen) -> tuple[Replay, Candidate]:
+    """Fold what the trial says with its learner; it is judged where it declares a truth. Blocks.
+
+    Raises:
+        ProductError: the product has no such learner.
+        MillraceError: the events cannot be read, or the learner raises.
+    """
+    learner = learner_of(product, trial.learner or "")
+    declaration, began = Declaration.of(learner, product.event_types), time.monotonic()
+    judged = [learner.name] if learner.truth else []
+    settle()
+    if trial.source == ARCHIVE:
+        replay, passes = _archived(declaration, product, trial, settings, judged)
+    else:
+        replay, passes = _listed(declaration, product, trial, settings, judged)
+    done = 0
+    for done, total in passes:
+        seen(done, total)
+    score = replay.judges[learner.name].score if judged else None
+    return replay, Candidate(
+        name=learner.name,
+        constants=trial.constants,
+        measure="" if score is None else score.measure,
+        more=False,
+        figures={} if score is None else score.figures(),
+        curve=[] if score is None else score.curve(),
+        predictions=0 if score is None else score.predictions,
+        events=done,
+        seconds=time.monotonic() - began,
+        rows=_rows(replay),
+    )
+
+
+Passes = Iterator[tuple[int, int]]
+"""Folds as it goes: how many events are folded, and how many there are."""
+
+
+def _archived(
+    declaration: Declaration, product: Product, trial: Trial, settings: Settings, judged: list[str]
+) -> tuple[Replay, Passes]:
+    """In the units of the log's partitions, whatever the archive's size."""
+    shelf = shelf_of(settings)
+    from streams.archive import ArchivedLog
+
+    event_type = product.event_types[declaration.asked]
+    extent = trial.extent
+    log = ArchivedLog(shelf.table(declaration.asked), event_type, since=extent.since, until=extent.until)
+    replay = Replay([declaration.learner], product.event_types, max(log.spans, default=0) + 1, judged)
+    total = log.rows if extent.limit is None else min(log.rows, extent.limit)
+    size = log.rows if not judged else AT_ONCE if declaration.events is None else max(AT_ONCE, log.rows // STEPS)
+
+    def passes() -> Passes:
+        done = 0
+        for batch, _ in log.batches():
+            first, end = log.spans[batch.partition]
+            for piece in batch.split(max(1, size)):
+                if done == total:
+                    return
+                piece = piece if piece.rows <= total - done else next(piece.split(total - done))
+                for judge in replay.judges.values():
+                    judge.step = STEPS * (piece.first - first) // max(1, end - first)
+                replay.fold_batch(piece)
+                done += piece.rows
+                yield done, total
+
+    return replay, passes()
+
+
+def _listed(
+    declaration: Declaration, product: Product, trial: Trial, settings: Settings, judged: list[str]
+) -> tuple[Replay, Passes]:
+    """In units of events by their key, as many as a topic has partitions that Millrace makes."""
+    events = read_events(product, trial.source, declaration.asked, trial.extent)
+    mine = [event for event in events if event.event_type.topic == declaration.asked]
+    replay = Replay([declaration.learner], product.event_types, settings.partitions, judged)
+
+    def passes() -> Passes:
+        for start in range(0, len(mine), AT_ONCE):
+            for judge in replay.judges.values():
+                judge.step = STEPS * start // len(mine)
+            replay.fold(declaration.asked, mine[start : start + AT_ONCE])
+            yield min(start + AT_ONCE, len(mine)), len(mine)
+
+    return replay, passes()
+
+
+def learner_of(product: Product, name: str) -> type[Learner]:
+    """A product's learner. Raises ProductError where it has none of this name."""
+    for learner in product.learners:
+        if learner.name == name:
+            return learner
+    known = ", ".join(learner.name for learner in product.learners) or "none"
+    raise ProductError(f"{product.name} has no learner {name!r}; it has {known}.")
+
+
+def _rows(replay: Replay) -> dict[str, int]:
+    counts = {}
+    for item in replay.memory.storages():
+        counts[item.storage] = sum(1 for _ in replay.memory.dump(item))
+    return counts

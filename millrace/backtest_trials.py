@@ -1,0 +1,164 @@
+"""Many trials at the same time, each in a process of its own; what is done stays done, whoever is killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import product as grid
+from pathlib import Path
+from typing import Any
+
+from millrace.backtest_candidate import Candidate, Trial
+from millrace.constants import constant_of
+from schemas.errors import MillraceError
+
+PLAN = "plan.json"
+Seen = Callable[[int, float], None]
+"""Is told how far a trial is, by its number: from 0 to 1."""
+
+
+class TrialFailed(MillraceError):
+    """A trial has ended with an error; the message is its own."""
+
+
+def sweep_of(options: Sequence[str]) -> list[dict[str, Any]]:
+    """Every combination of constants: `["RATE=0.1,0.2", "SIZE=5,10"]` gives four.
+
+    Raises:
+        MillraceError: an option is no name with values, or names what another one does.
+    """
+    axes: dict[str, list[Any]] = {}
+    for option in options:
+        name, _, values = option.partition("=")
+        if not values or not all(part.isidentifier() for part in name.split(".")):
+            raise MillraceError(f"--sweep {option!r} is no constant with values; write it as RATE=0.05,0.1.")
+        if name in axes:
+            raise MillraceError(f"--sweep names {name} twice; give all its values at once, as {name}=1,2.")
+        axes[name] = [constant_of(value) for value in values.split(",")]
+    return [dict(zip(axes, values, strict=True)) for values in grid(*axes.values())]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a command's trials and their results are kept: a folder whose name says what is tried, on which code.
+
+    Attributes:
+        trials: as they were planned when the command was first given, so that all of them see the same events.
+    """
+
+    folder: Path
+    trials: Sequence[Trial]
+
+    @classmethod
+    def of(cls, below: Path, trials: Sequence[Trial], said: Sequence[str], again: bool) -> Kept:
+        """Take up what the same command has begun, or begin.
+
+        Args:
+            said: the command, as it was given.
+            again: begin anew in any case.
+        """
+        folder = below / trials[0].folder.resolve().name / _fingerprint(trials[0].folder, said)
+        if again and folder.exists():
+            for file in folder.glob("*.json"):
+                file.unlink()
+        if not (folder / PLAN).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(folder / PLAN, {"command": list(said), "trials": [trial.to_json() for trial in trials]})
+        plan = json.loads((folder / PLAN).read_bytes())
+        return cls(folder, [Trial.of_json(item) for item in plan["trials"]])
+
+    def found(self, number: int) -> list[Candidate] | None:
+        """What a trial has found; None before it has ended."""
+        file = self.folder / f"{number}.json"
+        return [Candidate(**item) for item in json.loads(file.read_bytes())] if file.exists() else None
+
+    def keep(self, number: int, found: Sequence[Candidate]) -> None:
+        """Keep what a trial has found; it is there whole, or not at all."""
+        _write(self.folder / f"{number}.json", [asdict(item) for item in found])
+
+
+def run_trials(kept: Kept, processes: int, seen: Seen) -> list[Candidate]:
+    """Run what has not ended yet, so many at the same time; returns what all have found. Blocks.
+
+    Raises:
+        TrialFailed: one has failed; those that have ended are kept.
+    """
+    left = [number for number in range(len(kept.trials)) if kept.found(number) is None]
+    stop = threading.Event()
+
+    def one(number: int) -> None:
+        if not stop.is_set():
+            found = _in_a_process(kept.trials[number], processes, lambda part: seen(number, part), stop)
+            kept.keep(number, found)
+            seen(number, 1.0)
+
+    with ThreadPoolExecutor(processes, thread_name_prefix="trial") as executor:
+        running = [executor.submit(one, number) for number in left]
+        try:
+            for each in running:
+                each.result()
+        finally:
+            stop.set()
+    return [item for number in range(len(kept.trials)) for item in kept.found(number) or ()]
+
+
+def _in_a_process(
+    trial: Trial, processes: int, seen: Callable[[float], None], stop: threading.Event
+) -> list[Candidate]:
+    """It ends when this process does, as its input ends then."""
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    started = subprocess.Popen(
+        [sys.executable, "-m", "millrace.backtest_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "POLARS_MAX_THREADS": threads},
+    )
+    assert started.stdin is not None
+    assert started.stdout is not None
+    last: dict[str, Any] = {}
+    try:
+        started.stdin.write(json.dumps(trial.to_json()).encode() + b"\n")
+        started.stdin.flush()
+        for line in _lines(started.stdout):
+            last = line
+            if stop.is_set():
+                break
+            if "part" in line:
+                seen(line["part"])
+    finally:
+        started.kill()
+        started.wait()
+        started.stdin.close()
+        started.stdout.close()
+    if "found" not in last:
+        raise TrialFailed(last.get("error", f"A trial has ended without a result: {trial.to_json()}."))
+    return [Candidate(**item) for item in last["found"]]
+
+
+def _lines(output: Any) -> Iterator[dict[str, Any]]:
+    for line in output:
+        if line.startswith(b'{"'):
+            yield json.loads(line)
+
+
+def _fingerprint(folder: Path, said: Sequence[str]) -> str:
+    """Of a command and of the product's files, so that other code is not taken for what was tried before."""
+    digest = hashlib.sha256(json.dumps(list(said)).encode())
+    for file in sorted(folder.resolve().rglob("*")):
+        if file.suffix in (".py", ".toml", ".avsc"):
+            digest.update(str(file.relative_to(folder.resolve())).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _write(file: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Beside its place first: a kill leaves no half of it."""
+    beside = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+    beside.write_text(json.dumps(value, default=str), "utf-8")
+    beside.replace(file)
