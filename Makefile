@@ -60,6 +60,7 @@ bench: .venv/.runtime ## the same comparison more often, as tables and plots: be
 	@$(BIN)/python -m benchmarks.prove_streams.bench
 
 prove-batch: .venv/.runtime ## the proof of archive and batch learning on the real parts; the last line is its figures as JSON
+	@scripts/distributed
 	@$(BIN)/python -m benchmarks.prove_batch
 
 bench-readers: .venv/.dev ## what a read costs on each technology, beside what its driver would cost
@@ -81,4 +82,4 @@ lock: .venv/.dev ## resolve the dependencies again and write the lock files
 
 clean: ## stop what runs here, remove the environment and the local state of this folder (not the shared downloads)
 	@[ ! -x $(BIN)/millrace ] || $(BIN)/millrace down || true
-	@rm -rf .venv .venv-fuzz .venv-s3 .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-fuzz .venv-s3 .venv-distributed .millrace .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -26,7 +26,8 @@ QUEUED = 8
 
 RESENDS = 5
 GAPS_IN_A_ROW = 3
-LARGEST_FOLD = 16_384
+LARGEST_FOLD, LARGEST_BULK = 16_384, 131_072
+"""Events that are folded at once; where a commit may be larger than usual, in proportion, up to the second."""
 SMALLEST_LIMIT, LARGEST_LIMIT = 256, 20_000
 SLOW_PASS, QUICK_PASS = 0.200, 0.050
 BUSY_MACHINE = 4
@@ -151,8 +152,9 @@ class FoldSize:
         """The size after a fold of `events` that added `rows` rows."""
         seen = rows / events
         estimate = max(seen, (self.rows_per_event + seen) / 2)
-        grown = max(self.events, min(events * 4, LARGEST_FOLD))
-        fits = int(self.most / estimate) if estimate else LARGEST_FOLD
+        largest = min(self.most * LARGEST_FOLD // ROWS_PER_COMMIT, LARGEST_BULK)
+        grown = max(self.events, min(events * 4, largest))
+        fits = int(self.most / estimate) if estimate else largest
         return FoldSize(max(1, min(grown, fits)), estimate, self.most)
 
     def after_failure(self) -> FoldSize:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -17,6 +18,7 @@ from millrace.platform import Platform
 from millrace.product import Product
 from millrace.progress_bar import shown
 from millrace.rebuild import Rebuild
+from millrace.rebuild_ray import fill_on_ray
 from millrace.settings import Settings
 from millrace.told_to_stop import told_to_stop
 from storage.comparison import Comparison
@@ -40,11 +42,13 @@ class Wanted:
         switch: let the names point to the new version at the end.
         force: even if that is doubtful.
         follow: fold the log after that, until workers of the new version have taken over.
+        ray: the address of a Ray cluster that fills it; None = this process does.
     """
 
     switch: bool = True
     force: bool = False
     follow: bool = False
+    ray: str | None = None
 
 
 @dataclass
@@ -77,14 +81,22 @@ def run_rebuild(folder: Path, learner: str, settings: Settings, wanted: Wanted) 
     say_on_stderr()
     stop = told_to_stop()
     with closing(Platform(settings)) as platform:
-        return Course(Rebuild(platform, Product.load(folder), learner), wanted, stop).run()
+        rebuild = Rebuild(platform, Product.load(folder), learner)
+        fill = rebuild.fill if wanted.ray is None else partial(fill_on_ray, wanted.ray, folder, learner)
+        return Course(rebuild, wanted, fill, stop).run()
 
 
 class Course:
-    """One rebuild on its way."""
+    """One rebuild on its way.
 
-    def __init__(self, rebuild: Rebuild, wanted: Wanted, stop: Event) -> None:
-        self._rebuild, self._wanted, self._stop = rebuild, wanted, stop
+    Args:
+        fill: fills partitions from the archive; False if it was told to stop before.
+    """
+
+    def __init__(
+        self, rebuild: Rebuild, wanted: Wanted, fill: Callable[[Collection[int], Event], bool], stop: Event
+    ) -> None:
+        self._rebuild, self._wanted, self._fill_them, self._stop = rebuild, wanted, fill, stop
         self._found = Rebuilt(rebuild.declaration.name, rebuild.version)
         self._doubt: str | None = None
         self._at_the_end = False
@@ -112,7 +124,7 @@ class Course:
             return sum(min(positions.get(at) or first, end) - first for at, (first, end) in left.items())
 
         with shown(f"Filling {self._rebuild.name} from the archive", total, done):
-            whole = self._rebuild.fill(left, self._stop)
+            whole = self._fill_them(left, self._stop)
         self._must_go_on(whole)
         self._found.events += total
         self._found.seconds += time.monotonic() - begun

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import millrace as mr
 from benchmarks.process import millrace_process
+from benchmarks.prove_batch import rebuilt
 from benchmarks.prove_batch.extent import Extent
 from benchmarks.prove_storage.member import until
-from benchmarks.prove_streams.stage import broker
+from benchmarks.prove_streams.stage import broker, own_redis
+from benchmarks.report import say
 from millrace.archive import shelf_of
 from millrace.settings import Settings
 from schemas import EventType
@@ -40,12 +42,17 @@ class Found:
 
 
 def measure(folder: Path, extent: Extent) -> dict[str, float | None]:
-    """The key of kills: how many, where nothing was lost or doubled."""
+    """The key of kills: how many of archivers and rebuilds, where nothing was lost or doubled and no reader waited."""
     with broker(folder / "stack") as settings:
         found = attacked(folder, settings, extent.kills)
+        with own_redis(folder / "redis", settings) as own:
+            filled = rebuilt.attacked(folder / "rebuild", own, extent.rebuild_kills, 5_000 * extent.rebuild_kills)
+    say(f"rebuilds: {filled}")
     if found.lost or found.doubled:
         raise RuntimeError(f"The archive is wrong: {found}")
-    return {"kills": found.kills}
+    if not filled.equal or filled.reading.failed:
+        raise RuntimeError(f"The rebuild is wrong: {filled}")
+    return {"kills": found.kills + filled.kills}
 
 
 def attacked(folder: Path, settings: Settings, kills: int, seed: int = 7) -> Found:

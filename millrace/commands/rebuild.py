@@ -24,6 +24,9 @@ def rebuild(
     follow: Annotated[
         bool, typer.Option("--follow", help="Fold the log after that, until workers of the new version take over.")
     ] = False,
+    ray: Annotated[
+        str | None, typer.Option(help="Fill it on the Ray cluster at this address, such as head:6379.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Fill a learner's new version from the archive, catch up with Kafka, compare it with the old one, switch to it.
@@ -38,7 +41,7 @@ def rebuild(
     from millrace.rebuilding import Wanted, run_rebuild
     from millrace.settings import Settings
 
-    _show(run_rebuild(folder, learner, Settings.load(), Wanted(switch, force, follow)), output)
+    _show(run_rebuild(folder, learner, Settings.load(), Wanted(switch, force, follow, ray)), output)
 
 
 def _show(found: Rebuilt, output: Output) -> None:
