@@ -42,7 +42,7 @@ def rate(folder: Path, settings: Settings, events: int) -> float:
         begun, folded = time.monotonic(), 0
         found = scan(table, Play.event_type, None, platform.codec).filter(pl.col("_offset") < MOST)
         for part in found.sort("_partition", "_offset").collect().partition_by("_partition", maintain_order=True):
-            replay.fold_frame(TOPIC, part.select(Play.event_type.frame_schema), _cuts)
+            replay.fold_frame(TOPIC, part.select(list(Play.event_type.frame_schema)), _cuts)
             folded += part.height
         return folded / (time.monotonic() - begun)
 
