@@ -56,7 +56,7 @@ prove-models: .venv/.runtime ## the proof of the models service on the real part
 prove-streams: .venv/.runtime ## the proof of the streaming runtime beside its peers; the last line is its figures as JSON
 	@$(BIN)/python -m benchmarks.prove_streams
 
-bench: .venv/.runtime ## the same comparison more often, as tables and plots: benchmarks/report.md
+bench: .venv/.dev ## the same comparison more often, as tables and plots: benchmarks/report.md
 	@$(BIN)/python -m benchmarks.prove_streams.bench
 
 prove-batch: .venv/.runtime ## the proof of archive and batch learning on the real parts; the last line is its figures as JSON

@@ -1,4 +1,4 @@
-"""The fold per user over the archive: no Kafka, no Avro, and rows in memory."""
+"""The fold per user over the archive: no Kafka, no Avro, rows in memory, and a batch for each partition of the log."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ from streams.archive import ArchiveTable, scan
 PATIENCE = 300.0
 MOST = 500_000
 """Events of each partition that are folded."""
-BATCH = 5_000
-"""Of one partition: what a worker's polls bring, too."""
 
 
 def rate(folder: Path, settings: Settings, events: int) -> float:
@@ -38,18 +36,14 @@ def rate(folder: Path, settings: Settings, events: int) -> float:
         table = shelf_of(own).table(TOPIC)
         with millrace_process(folder, own, "archive", "run", "--name", "archiver"):
             until(lambda: _rows(table) >= events, PATIENCE, "The archive of all events")
-        replay = Replay([PlaysOfUser], {TOPIC: Play.event_type}, own.partitions)
+        replay = Replay([PlaysOfUser], {TOPIC: Play.event_type})
         begun, folded = time.monotonic(), 0
         found = scan(table, Play.event_type, None, platform.codec).filter(pl.col("_offset") < MOST)
         for part in found.sort("_partition", "_offset").collect().partition_by("_partition", maintain_order=True):
-            replay.fold_frame(TOPIC, part.select(Play.event_type.frame_schema), _cuts)
+            replay.fold_frame(TOPIC, part.select(list(Play.event_type.frame_schema)))
             folded += part.height
         return folded / (time.monotonic() - begun)
 
 
 def _rows(table: ArchiveTable) -> int:
     return table.size()["rows"] if table.look() else 0
-
-
-def _cuts(rows: int) -> list[int]:
-    return list(range(BATCH, rows, BATCH))

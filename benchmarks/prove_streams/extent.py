@@ -48,7 +48,7 @@ class Extent:
 
 
 PROOF = Extent()
-BENCH = Extent(rounds=5, fence_rounds=6, model_rounds=3, stores=True, kills=8)
+BENCH = Extent(events=6_000_000, rounds=4, seconds=6.0, model_rounds=2, stores=True, kills=8)
 """What `make bench` takes within 25 minutes."""
 QUICK = Extent(
     events=400_000,

@@ -65,8 +65,8 @@ class Steady:
 
     def tell(self, *commands: Command) -> None:
         """Send commands at once, each once. Raises UnicodeEncodeError before anything is sent."""
-        packed = [hiredis.pack_command(cast(Any, command)) for command in commands]
-        self.send_packed_command(packed)  # type: ignore[attr-defined]
+        packed = b"".join(hiredis.pack_command(cast(Any, command)) for command in commands)
+        self.send_packed_command([packed])  # type: ignore[attr-defined]
 
     def forget(self) -> None:
         """Let go of the socket, and so of all that the server remembers of it."""

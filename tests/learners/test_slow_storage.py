@@ -120,6 +120,20 @@ def test_a_full_commit_behind_a_slow_one_is_not_folded_further_and_loses_nothing
     )
 
 
+def test_commits_that_wait_are_not_sent_once_the_partition_is_another_workers(make_stage: Callable[..., Stage]) -> None:
+    memory = Slow()
+    stage = make_stage(Log(ratings(20_000)), memory, [Each])
+    stage.step(20_000, patience=0)
+    under_way = stage.units[0].flight
+    assert under_way is not None
+    stage.partition.leave()
+    memory.open.set()
+    under_way.result(20)
+    stage.units[0].claim()
+    assert len(memory.sizes) == 1
+    assert (stage.units[0].position or 0) <= ROWS_PER_COMMIT
+
+
 def test_what_waits_is_folded_in_its_order_whenever_a_commit_arrives(
     make_stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,19 @@ def test_a_fenced_unit_drops_all_and_goes_on_from_what_is_committed(make_unit: M
     assert learned(memory, Histories)["all"] == Counter(ratings(30)["user"])
 
 
+def test_after_a_commit_that_fails_none_that_waits_is_sent(make_unit: MakeUnit) -> None:
+    memory = Unlucky(["ok", "stolen"])
+    unit = make_unit(memory, Each)
+    unit.claim()
+    unit.advance(batch(20_000))  # many commits, folded ahead
+    unit.drain()
+    assert len(memory.sent) == 2
+    claim_again(unit)
+    folded(unit, batch(20_000))
+    unit.drain()
+    assert learned(memory, Each) == {"all": {str(n): 1 for n in range(20_000)}}
+
+
 class Elsewhere(Memory):
     """A storage that was rolled back behind the fold's back: every commit finds another position."""
 

@@ -7,7 +7,7 @@ import sys
 from benchmarks.prove_streams import plays
 from benchmarks.prove_streams.peers.count import Count
 from benchmarks.prove_streams.product.events import Play
-from benchmarks.prove_streams.product.like import Likes, model
+from benchmarks.prove_streams.product.like import Likes, features, model
 from learners.declaration import Declaration
 from schemas import Codec, RegistryClient
 
@@ -26,7 +26,7 @@ def main() -> None:
     while True:
         for start in range(0, EVENTS, EACH):
             for event in events[start : start + EACH]:
-                likes.learn_one({"seconds": event.seconds, "place": float(event.place)}, event.liked)
+                likes.learn_one(features(event), event.liked)
             count.add(EACH)
 
 

@@ -12,8 +12,13 @@ from .events import Play
 
 
 def model() -> Any:
-    """Two features, scaled as they come."""
+    """Weights of the features, which are scaled as they come."""
     return preprocessing.StandardScaler() | linear_model.LogisticRegression(optim.SGD(0.05))
+
+
+def features(event: Play) -> dict[str, float]:
+    """The device, and three numbers."""
+    return {event.device: 1.0, "seconds": event.seconds, "place": float(event.place), "hour": float(event.at.hour)}
 
 
 class Likes(mr.EventLearner[Play]):
@@ -23,4 +28,4 @@ class Likes(mr.EventLearner[Play]):
     model = mr.Parameters("likes", factory=model)
 
     def learn(self, event: Play) -> None:
-        self.model.value.learn_one({"seconds": event.seconds, "place": float(event.place)}, event.liked)
+        self.model.value.learn_one(features(event), event.liked)
