@@ -137,7 +137,7 @@ class ArchiveTable:
         """Where the log of a partition began when its archive did; 0 where nobody has noted it."""
         if self._table is None:
             return 0
-        with self._answering():
+        with self.answering():
             return self._table.transaction_version(self._transaction(partition) + BEGAN) or 0
 
     @property
@@ -154,7 +154,7 @@ class ArchiveTable:
             self.look()
         if self._table is None or self.topic_id == topic_id:
             return
-        with self._answering():
+        with self.answering():
             if self.topic_id is None:
                 self._table.alter.set_table_properties({TOPIC_ID: topic_id}, raise_if_not_exists=False)
                 return
