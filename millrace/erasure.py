@@ -284,11 +284,11 @@ class Erasure:
         for name in self._platform.technologies:
             with suppress(StorageError):
                 technology = self._platform.technologies[name]
-                for group in by_generation(item for item in technology.storages() if item.topic).values():
+                for group in by_generation(_folded(technology.storages())).values():
                     found += _lagging(technology, group[0], ends)
         for table, event_type, _ in self._tables():
             with suppress(MillraceError):
-                if not table.look():
+                if not event_type.archived or not table.look():
                     continue
                 for (topic, partition), (low, high) in ends.items():
                     at = table.position(partition) or low
@@ -332,6 +332,14 @@ class _Noting:
         if said not in self._report.problems:
             self._report.problems.append(said)
         return True
+
+
+def _folded(descriptors: Sequence[Descriptor]) -> list[Descriptor]:
+    """Those that learners may still fold: of each storage the newest version."""
+    newest: dict[str, int] = {}
+    for item in descriptors:
+        newest[item.storage] = max(item.version, newest.get(item.storage, 0))
+    return [item for item in descriptors if item.topic and item.version == newest[item.storage]]
 
 
 def _lagging(
