@@ -59,7 +59,7 @@ prove-streams: .venv/.runtime ## the proof of the streaming runtime beside its p
 bench: .venv/.dev ## the same comparison more often, as tables and plots: benchmarks/report.md
 	@$(BIN)/python -m benchmarks.prove_streams.bench
 
-prove-batch: .venv/.runtime ## the proof of archive and batch learning on the real parts; the last line is its figures as JSON
+prove-batch: .venv/.jobs ## the proof of archive and batch learning on the real parts; the last line is its figures as JSON
 	@scripts/distributed
 	@$(BIN)/python -m benchmarks.prove_batch
 

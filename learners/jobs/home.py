@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ run_coordinator:
 run_monitoring:
   enabled: true
   poll_interval_seconds: 30
+  free_slots_after_run_end_seconds: 60
 concurrency:
   runs:
     max_concurrent_runs: {at_once}
@@ -67,8 +69,16 @@ def prepared(home: Path, at_once: int) -> Path:
 
 @contextmanager
 def opened_instance(home: Path, at_once: int) -> Iterator[dg.DagsterInstance]:
-    """Dagster's records of this folder."""
-    with dg.DagsterInstance.from_config(str(prepared(home, at_once))) as instance:
+    """Dagster's records of this folder.
+
+    They are opened by one process after another: two that make them at the same time would leave them broken for good
+    (SQLite by Dagster 1.13: "more than one head present").
+    """
+    place = prepared(home, at_once)
+    with (home / "opening.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        opened = dg.DagsterInstance.from_config(str(place))
+    with opened as instance:
         yield instance
 
 

@@ -13,6 +13,7 @@ from learners.jobs.board import STATES, Board, Line, Run
 from learners.jobs.chain import Chain
 from learners.jobs.errors import JobMissing
 from learners.jobs.job import ARCHIVE, Job
+from learners.jobs.orphans import end_orphans
 from learners.jobs.project import JOB, PRODUCT, archive_key, key_of, next_times, reason
 
 SHOWN = 10
@@ -23,6 +24,7 @@ _LONGEST = 500
 def board(chain: Chain, product: str, instance: dg.DagsterInstance) -> Board:
     """All jobs of a product as they are now."""
     now = time.time()
+    end_orphans(instance)
     lines = [_line(job, product, instance, now) for job in chain.jobs.values()]
     return Board(product, now, _sign_of_life(instance), lines, chain.columns(), list(chain.edges()))
 

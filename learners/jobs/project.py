@@ -25,6 +25,7 @@ from learners.jobs.chain import Chain
 from learners.jobs.errors import JobFailed, JobRefused
 from learners.jobs.folder import RunFolder
 from learners.jobs.job import ARCHIVE, Job
+from learners.jobs.orphans import end_orphans
 from learners.jobs.pipes import Messages
 from learners.jobs.run import Around, run_job
 
@@ -52,7 +53,7 @@ def project(chain: Chain, around: Around) -> dg.Definitions:
     sensors: list[Any] = [_sensor(job, around.product) for job in chain.jobs.values() if job.scheduled]
     if chain.topics:
         sensors.append(_archive_sensor(chain.topics, around))
-    sensors.append(_alert_sensor(around))
+    sensors += [_alert_sensor(around), _orphan_sensor(around)]
     return dg.Definitions(assets=[*outside, *jobs], sensors=sensors, executor=dg.in_process_executor)
 
 
@@ -232,6 +233,20 @@ def _alert_sensor(around: Around) -> dg.SensorDefinition:
         minimum_interval_seconds=EVERY,
     )
     return made(tell)
+
+
+def _orphan_sensor(around: Around) -> dg.SensorDefinition:
+    """Ends runs by hand whose process was killed."""
+
+    def look(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        return dg.SkipReason(f"{end_orphans(context.instance)} runs had no process any more.")
+
+    return dg.SensorDefinition(
+        name=f"{around.product}__orphans",
+        evaluation_fn=look,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=3 * EVERY,
+    )
 
 
 def why(context: dg.RunFailureSensorContext) -> str:

@@ -42,9 +42,11 @@ def run_schedule(folders: Sequence[Path], settings: Settings) -> None:
     say_on_stderr()
     must_be_sound(folders)
     with needing_dagster():
-        from learners.jobs.home import prepared
+        from learners.jobs.home import opened_instance, prepared
     stop, home = told_to_stop(), home_of(settings)
     place = prepared(home, settings.jobs_at_once)
+    with opened_instance(home, settings.jobs_at_once):
+        pass  # the daemon's processes, which wait for nobody, find its records made
     with _alone(home):
         _kept_up(folders, place, stop)
 
