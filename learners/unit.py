@@ -184,7 +184,8 @@ class Unit:
             rest = batch if self.position is None else batch.since(self.position)
             while (self.position is None or self.position < batch.next) and self._has_room():
                 rest = self._step(rest)
-            self._commit_when_free()
+            if self._rows == ROWS_PER_COMMIT or self._full or time.monotonic() - self._sent_at >= self._interval:
+                self._commit_when_free()  # where nobody waits, a commit that is small has time
         except Exception as error:
             self._fail(error)
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger("millrace.rebuild")
 COMMITS_AT_ONCE = 2
-LESS_OFTEN = 40
-"""So many times as long as a worker's do its folded rows wait for their commit: a second, unless that is set."""
+LESS_OFTEN = 100
+"""So many times as long as a worker's do its folded rows wait for their commit: 2.5 seconds, unless that is set."""
 
 
 class Rebuild:
