@@ -60,6 +60,7 @@ bench: .venv/.dev ## the same comparison more often, as tables and plots: benchm
 	@$(BIN)/python -m benchmarks.prove_streams.bench
 
 prove-batch: .venv/.jobs ## the proof of archive and batch learning on the real parts; the last line is its figures as JSON
+	@scripts/node
 	@scripts/distributed
 	@$(BIN)/python -m benchmarks.prove_batch
 

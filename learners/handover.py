@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from learners.declaration import Declaration
 from learners.errors import LearnerRefused
 from learners.plan import outside
+from schemas import EventType
 from streams.errors import ArchiveBehind
 
 Stretch = tuple[int, int]
@@ -54,8 +55,19 @@ def stretches(topic: str, places: Mapping[int, Place], again: bool = False) -> d
     return {at: stretch for at, stretch in missing.items() if not again or stretch[0] < places[at].low}
 
 
-def must_be_in_an_archive(declaration: Declaration) -> None:
-    """Raise LearnerRefused for a learner whose fold cannot be repeated from an archive."""
+def must_be_in_an_archive(declaration: Declaration, registered: EventType) -> None:
+    """Raise LearnerRefused for a learner whose fold cannot be repeated from an archive.
+
+    Args:
+        registered: the topic's event type as the archive follows it.
+    """
+    hidden = sorted({*declaration.event_type.hashed, *registered.hashed} & {*declaration.event_type.frame_schema})
+    if hidden:
+        raise LearnerRefused(
+            f"{declaration.name} reads {', '.join(hidden)} of {declaration.topic}, which the archive keeps as "
+            "pseudonyms: its rows would be other ones than live. Raise the learner's version and start its workers, "
+            "which fold the log anew."
+        )
     if declaration.marks is not None:
         raise LearnerRefused(
             f"{declaration.name} folds {declaration.topic}, which learners write, or which is derived from another "

@@ -22,7 +22,7 @@ from learners.placement import EVERY
 from learners.repartition import with_repartitions
 from learners.trace import Trace
 from learners.unit import Unit
-from millrace.archive import ArchiveMissing, shelf_of
+from millrace.archive import ArchiveMissing, event_type_of, shelf_of
 from millrace.platform import Platform, all_event_types, all_learners, placement, prefix_of
 from millrace.product import Product
 from storage import Descriptor, Technology, UnitId
@@ -47,13 +47,13 @@ class Rebuild:
 
     Raises:
         LearnerRefused: there is no such learner, or its fold cannot be repeated from an archive.
-        ArchiveMissing: the extra `archive` is not installed.
+        ArchiveMissing: the extra `archive` is not installed, or the topic's schema not registered.
     """
 
     def __init__(self, platform: Platform, product: Product, learner: str) -> None:
         self.platform, self.product = platform, product
         self.declaration = _declared(platform, product, learner)
-        must_be_in_an_archive(self.declaration)
+        must_be_in_an_archive(self.declaration, event_type_of(platform.registry, self.declaration.topic))
         self.placement = _own(placement(product, platform.settings), self.declaration)
         self.homes = Homes.of(self.declaration, platform.technologies, self.placement)
         self.table: ArchiveTable = shelf_of(platform.settings).table(self.declaration.topic)

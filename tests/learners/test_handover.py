@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
@@ -12,11 +12,13 @@ from learners import EventLearner, LearnerRefused, emit, stream
 from learners.declaration import Declaration
 from learners.handover import Place, must_be_in_an_archive, stretches
 from schemas import Event
+from schemas.personal import hashed
 from storage import Counters
 from streams.errors import ArchiveBehind
-from tests.learners.samples import EVENT_TYPES, Histories, Rating
+from tests.learners.samples import EVENT_TYPES, Histories, ItemCounts, Rating
 
 OFFSETS = st.integers(0, 20)
+RATINGS = EVENT_TYPES["ratings"]
 
 
 class Seen(Event, topic="seen", key="user"):
@@ -81,5 +83,17 @@ def test_archive_and_log_together_leave_nothing_out(
 )
 def test_a_fold_that_an_archive_cannot_repeat_is_refused(learner: Any, why: str) -> None:
     with pytest.raises(LearnerRefused, match=why):
-        must_be_in_an_archive(Declaration.of(learner, EVENT_TYPES))
-    must_be_in_an_archive(Declaration.of(Histories, EVENT_TYPES))
+        must_be_in_an_archive(Declaration.of(learner, EVENT_TYPES), RATINGS)
+    must_be_in_an_archive(Declaration.of(Histories, EVENT_TYPES), RATINGS)
+
+
+@pytest.mark.parametrize("registered", [True, False], ids=["marked where registered", "marked by the learner"])
+def test_a_fold_of_a_field_that_the_archive_keeps_as_a_pseudonym_is_refused(registered: bool) -> None:
+    class Marked(Event, topic="ratings", key="user"):
+        user: Annotated[str, hashed]
+        item: str
+        stars: int
+
+    learned = EVENT_TYPES if registered else {**EVENT_TYPES, "ratings": Marked.event_type}
+    with pytest.raises(LearnerRefused, match="reads user of ratings, which the archive keeps as pseudonyms"):
+        must_be_in_an_archive(Declaration.of(ItemCounts, learned), Marked.event_type if registered else RATINGS)
