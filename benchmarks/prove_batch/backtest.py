@@ -28,9 +28,9 @@ from benchmarks.prove_streams.progress import marks, measured
 from benchmarks.prove_streams.stage import broker, learning, own_redis, product
 from benchmarks.report import say
 from millrace.archive import shelf_of
-from millrace.backtest_candidate import Trial
-from millrace.backtest_events import ARCHIVE, EVERYTHING
-from millrace.backtest_learner import fold_learner
+from millrace.backtest.candidate import Trial
+from millrace.backtest.events import ARCHIVE, EVERYTHING
+from millrace.backtest.learner import fold_learner
 from millrace.platform import Platform
 from millrace.product import Product
 from millrace.settings import Settings

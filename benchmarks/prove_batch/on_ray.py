@@ -13,8 +13,8 @@ from threading import Event
 
 from millrace.platform import Platform
 from millrace.product import Product
-from millrace.rebuild import Rebuild
-from millrace.rebuild_ray import fill_on_ray
+from millrace.rebuild.on_ray import fill_on_ray
+from millrace.rebuild.rebuild import Rebuild
 from millrace.settings import Settings
 
 PARTITIONS = range(4)

@@ -20,8 +20,8 @@ from benchmarks.prove_batch import notes
 from benchmarks.prove_storage.member import until
 from millrace.platform import Platform
 from millrace.product import Product
-from millrace.rebuild import Rebuild
-from millrace.rebuilding import Wanted, run_rebuild
+from millrace.rebuild.rebuild import Rebuild
+from millrace.rebuild.run import Wanted, run_rebuild
 from millrace.settings import Settings
 from storage import CountersReader
 from storage.errors import StorageError

@@ -21,7 +21,7 @@ from learners.lane import Lane
 from millrace.archive import shelf_of
 from millrace.platform import Platform
 from millrace.product import Product
-from millrace.rebuild import Rebuild
+from millrace.rebuild.rebuild import Rebuild
 from millrace.settings import Settings
 from storage import Memory
 from streams.archive import ArchivedLog

@@ -64,8 +64,8 @@ def backtest(
     Example: millrace backtest examples/movies --from archive --since 30d --sweep TOGETHER=5,15,50
     Example: millrace backtest examples/movies --from archive --learner like_rate --plot likes.png
     """
-    from millrace.backtest import run_backtest
-    from millrace.backtest_events import Extent
+    from millrace.backtest.events import Extent
+    from millrace.backtest.run import run_backtest
     from millrace.commands.span import moment_of
 
     extent = Extent(

@@ -10,7 +10,7 @@ import typer
 from millrace.commands.output import Output, OutputOption, say, write_json, write_rows
 
 if TYPE_CHECKING:
-    from millrace.rebuilding import Rebuilt
+    from millrace.rebuild.run import Rebuilt
 
 app = typer.Typer()
 
@@ -38,7 +38,7 @@ def rebuild(
     Example: millrace rebuild popular --product examples/movies
     Example: millrace rebuild popular --product examples/movies --no-switch
     """
-    from millrace.rebuilding import Wanted, run_rebuild
+    from millrace.rebuild.run import Wanted, run_rebuild
     from millrace.settings import Settings
 
     _show(run_rebuild(folder, learner, Settings.load(), Wanted(switch, force, follow, ray)), output)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from millrace.backtest_picture import line
-from millrace.backtest_trials import sweep_of
+from millrace.backtest.picture import line
+from millrace.backtest.trials import sweep_of
 from millrace.cli import app
 from millrace.product import Product, ProductError
 from schemas.errors import MillraceError

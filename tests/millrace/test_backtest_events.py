@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks.process import millrace_process
 from millrace.archive import shelf_of
-from millrace.backtest_candidate import Candidate, Trial
-from millrace.backtest_events import EventsUnreadable, Extent, read_events
-from millrace.backtest_learner import fold_learner
+from millrace.backtest.candidate import Candidate, Trial
+from millrace.backtest.events import EventsUnreadable, Extent, read_events
+from millrace.backtest.learner import fold_learner
 from millrace.platform import Platform
 from millrace.product import Product
 from millrace.settings import Settings

@@ -13,7 +13,7 @@ from learners import LearnerRefused
 from millrace.archive import ArchiveMissing
 from millrace.platform import Platform
 from millrace.product import Product
-from millrace.rebuilding import RebuildDoubtful, Wanted, run_rebuild
+from millrace.rebuild.run import RebuildDoubtful, Wanted, run_rebuild
 from millrace.settings import Settings
 from storage import versions
 from streams.errors import ArchiveBehind

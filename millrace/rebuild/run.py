@@ -17,8 +17,8 @@ from millrace.logs import say_on_stderr
 from millrace.platform import Platform
 from millrace.product import Product
 from millrace.progress_bar import shown
-from millrace.rebuild import Rebuild
-from millrace.rebuild_ray import fill_on_ray
+from millrace.rebuild.on_ray import fill_on_ray
+from millrace.rebuild.rebuild import Rebuild
 from millrace.settings import Settings
 from millrace.told_to_stop import told_to_stop
 from storage.comparison import Comparison

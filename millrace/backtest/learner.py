@@ -9,8 +9,8 @@ from learners import Learner, Replay
 from learners.declaration import Declaration
 from learners.score import STEPS
 from millrace.archive import shelf_of
-from millrace.backtest_candidate import Candidate, Trial
-from millrace.backtest_events import ARCHIVE, read_events
+from millrace.backtest.candidate import Candidate, Trial
+from millrace.backtest.events import ARCHIVE, read_events
 from millrace.garbage import settle
 from millrace.product import Product, ProductError
 from millrace.settings import Settings

@@ -1,6 +1,6 @@
 """A learner's new version that is filled from the archive while the old one serves: what it is made of, and its steps.
 
-The course of these steps is in `rebuilding.py`.
+The course of these steps is in `run.py`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import Any
 
-from millrace.backtest_question import Question
+from millrace.backtest.question import Question
 from schemas import Event
 
 WINDOW = 2000

@@ -15,7 +15,7 @@ from itertools import product as grid
 from pathlib import Path
 from typing import Any
 
-from millrace.backtest_candidate import Candidate, Trial
+from millrace.backtest.candidate import Candidate, Trial
 from millrace.constants import constant_of
 from schemas.errors import MillraceError
 
@@ -115,7 +115,7 @@ def _in_a_process(
     """It ends when this process does, as its input ends then."""
     threads = str(max(1, (os.cpu_count() or 1) // processes))
     started = subprocess.Popen(
-        [sys.executable, "-m", "millrace.backtest_process"],
+        [sys.executable, "-m", "millrace.backtest.process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "POLARS_MAX_THREADS": threads},

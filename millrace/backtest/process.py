@@ -9,8 +9,8 @@ import threading
 from dataclasses import asdict
 from typing import Any
 
-from millrace.backtest_candidate import Trial
-from millrace.backtest_trial import run_trial
+from millrace.backtest.candidate import Trial
+from millrace.backtest.trial import run_trial
 from schemas.errors import MillraceError
 
 

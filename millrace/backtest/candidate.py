@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from millrace.backtest_events import Extent
+from millrace.backtest.events import Extent
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Trial:
     """One pass over the events.
 
     Attributes:
-        source: see `backtest_events.read_events`.
+        source: see `events.read_events`.
         learner: whose predictions are judged; None = the product's implementations are asked its question.
         constants: of the product, as they are set.
     """

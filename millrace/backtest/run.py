@@ -1,4 +1,4 @@
-"""`millrace backtest`: how good learners, or a product's implementations, would have been on past events."""
+"""The course of a backtest: trials are run, here or in processes of their own, and what they found is printed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from millrace.backtest_candidate import Candidate, Trial
-from millrace.backtest_events import ARCHIVE, Extent
-from millrace.backtest_learner import learner_of
-from millrace.backtest_picture import draw, line, must_be_drawable
-from millrace.backtest_question import Question
-from millrace.backtest_trial import run_trial
-from millrace.backtest_trials import Kept, run_trials, sweep_of
+from millrace.backtest.candidate import Candidate, Trial
+from millrace.backtest.events import ARCHIVE, Extent
+from millrace.backtest.learner import learner_of
+from millrace.backtest.picture import draw, line, must_be_drawable
+from millrace.backtest.question import Question
+from millrace.backtest.trial import run_trial
+from millrace.backtest.trials import Kept, run_trials, sweep_of
 from millrace.product import Product
 from millrace.settings import Settings
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from millrace.backtest_candidate import Candidate
+from millrace.backtest.candidate import Candidate
 from schemas.errors import MillraceError
 
 BLOCKS = "▁▂▃▄▅▆▇█"

@@ -13,7 +13,7 @@ from typing import Any
 from learners import LearnerError
 from millrace.platform import Platform
 from millrace.product import Product
-from millrace.rebuild import Rebuild
+from millrace.rebuild.rebuild import Rebuild
 from millrace.settings import Settings
 
 TRIES = 10

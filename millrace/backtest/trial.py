@@ -9,11 +9,11 @@ from typing import Any
 
 from learners import Learner, Replay
 from learners.declaration import Declaration
-from millrace.backtest_candidate import Candidate, Trial
-from millrace.backtest_evaluation import Evaluation, Tally
-from millrace.backtest_events import read_events
-from millrace.backtest_learner import Seen, fold_learner
-from millrace.backtest_question import Question
+from millrace.backtest.candidate import Candidate, Trial
+from millrace.backtest.evaluation import Evaluation, Tally
+from millrace.backtest.events import read_events
+from millrace.backtest.learner import Seen, fold_learner
+from millrace.backtest.question import Question
 from millrace.product import Product
 from millrace.settings import Settings
 from schemas import Event
