@@ -59,16 +59,16 @@ class Writes:
 
     @property
     def sums(self) -> dict[Address, dict[str, int]]:
-        """Integers added to a row's fields, whichever way they came."""
-        self._merge()
+        """Integers added to a row's fields, whichever way they came: see `merge`."""
+        self.merge()
         return self._sums
 
     @property
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Storage -> key -> what is added to the row's only field, `COUNT`, where nothing else is added; then `sums`,
-        which takes an object for each row, need not be asked for. Once it was, there are none here."""
+        which takes an object for each row, need not be asked for. Once they are merged, there are none here."""
         if self._sums:
-            self._merge()
+            self.merge()
         return self._counts
 
     def count(self, storage: str, keys: Iterable[str], amounts: Iterable[int] | None = None) -> None:
@@ -81,6 +81,14 @@ class Writes:
             return
         for key, amount in zip(keys, amounts, strict=True):
             found[key] = found.get(key, 0) + amount
+
+    def merge(self) -> None:
+        """Make the counts sums like others, which are looked at row by row; `counts` is empty then."""
+        for storage, counts in self._counts.items():
+            for address, amount in zip(addresses(storage, counts), counts.values(), strict=False):
+                row = self._sums.setdefault(address, {})
+                row[COUNT] = row.get(COUNT, 0) + amount
+        self._counts.clear()
 
     @property
     def rows(self) -> int:
@@ -120,7 +128,7 @@ class Writes:
         """Raise WriteRefused for a value that cannot be held, whatever the storage holds."""
         for counts in self.counts.values():
             if counts and not -EXACT <= min(counts.values()) <= max(counts.values()) <= EXACT:
-                self._merge()
+                self.merge()
                 break
         for address, amounts in self._sums.items():
             for item, amount in amounts.items():
@@ -130,14 +138,6 @@ class Writes:
             for member, score in scores.items():
                 if not isfinite(score):
                     raise _refused(address, member, score, "finite")
-
-    def _merge(self) -> None:
-        """Make the counts sums like others."""
-        for storage, counts in self._counts.items():
-            for address, amount in zip(addresses(storage, counts), counts.values(), strict=False):
-                row = self._sums.setdefault(address, {})
-                row[COUNT] = row.get(COUNT, 0) + amount
-        self._counts.clear()
 
     @property
     def _parts(self) -> tuple[object, ...]:

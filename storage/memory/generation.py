@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
 from typing import TypeVar
 
-from storage.address import Address, addresses
+from storage.address import Address
 from storage.errors import WriteRefused, repeated
+from storage.memory.added import AddedRows
 from storage.memory.ranked_row import RankedRow
 from storage.technology import Gone, Newest, Row
-from storage.writes import COUNT, EXACT, Writes
+from storage.writes import Writes
 
 R = TypeVar("R")
 
@@ -20,9 +21,7 @@ class Generation:
 
     def __init__(self) -> None:
         self.records: dict[Address, bytes] = {}
-        self._sums: dict[Address, dict[str, int]] = {}
-        self._counts: dict[str, dict[str, int]] = {}  # storage -> key -> what was added to its field `COUNT` as counts
-        self._farthest: dict[str, int] = {}  # storage -> no integer of its rows is farther from 0
+        self._added = AddedRows()
         self.ranked: dict[Address, RankedRow] = {}
         self._newest: dict[str, Newest] = {}
 
@@ -32,11 +31,7 @@ class Generation:
 
     def summed(self, address: Address) -> dict[str, int]:
         """A copy of a row of integers; empty where there is none."""
-        row = dict(self._sums.get(address, ()))
-        count = self._counts.get(address.storage, {}).get(address.key)
-        if count is not None and address.bucket is None:
-            row[COUNT] = row.get(COUNT, 0) + count
-        return row
+        return self._added.row(address)
 
     def check(self, writes: Writes) -> None:
         """Look at everything that could go wrong, before anything is written.
@@ -44,13 +39,10 @@ class Generation:
         Raises:
             WriteRefused: a value that cannot be held.
         """
-        if not all(self._fits(storage, counts) for storage, counts in writes.counts.items()):
-            writes.sums  # noqa: B018 - makes the counts sums, which are looked at one by one
-        for address, amounts in () if writes.counts else writes.sums.items():
-            have = self.summed(address)
-            for field, amount in amounts.items():
-                if not isinstance(amount, int) or not -EXACT <= have.get(field, 0) + amount <= EXACT:
-                    raise _refusal(address, field, f"{amount!r} would make it no integer within 2^53")
+        too_far = self._added.too_far(writes)
+        if too_far is not None:
+            address, field, amount = too_far
+            raise _refusal(address, field, f"{amount!r} would make it no integer within 2^53")
         for address, weights in writes.scores.items():
             row = self.ranked.get(address)
             sums = weights.values() if row is None else [row.scores.get(m, 0.0) + w for m, w in weights.items()]
@@ -61,13 +53,7 @@ class Generation:
     def apply(self, writes: Writes) -> None:
         """Write what was checked; what is kept shares nothing with `writes` that could change."""
         self.records.update(writes.puts)
-        for storage, counts in writes.counts.items():
-            self._count(storage, counts)
-        for address, amounts in () if writes.counts else writes.sums.items():
-            self._farthest[address.storage] = self._farthest.get(address.storage, 0) + _most(amounts)
-            row = self._sums.setdefault(address, {})
-            for field, amount in amounts.items():
-                row[field] = row.get(field, 0) + amount
+        self._added.add(writes)
         for address, weights in writes.scores.items():
             self._ranked(address).add(weights)
             if address.bucket is not None:
@@ -94,25 +80,20 @@ class Generation:
 
     def remove(self, storage: str) -> None:
         """Forget all rows of a storage."""
-        for rows in (self.records, self._sums, self.ranked):
+        for rows in (self.records, self.ranked):
             for address in [address for address in rows if address.storage == storage]:
                 del rows[address]
-        self._counts.pop(storage, None)
+        self._added.remove(storage)
         self._newest.pop(storage, None)
 
     def take_out(self, gone: Gone) -> None:
         """Forget rows, or items of them."""
         for address, items in gone.items():
-            for item in items or ():
-                self._sums.get(address, {}).pop(item, None)
-            if items is None or COUNT in items:
-                self._counts.get(address.storage, {}).pop(address.key, None)
+            self._added.take_out(address, items)
             if items is not None and address in self.ranked:
                 self.ranked[address].remove(items)
             if items is None:
                 self.records.pop(address, None)
-            if items is None or not self._sums.get(address):
-                self._sums.pop(address, None)
             if items is None or not self._scores(address):
                 self.ranked.pop(address, None)
 
@@ -124,35 +105,20 @@ class Generation:
 
     def expire(self, storage: str, before: str) -> None:
         """Forget the rows of earlier keys that were added to."""
-        for rows in (self._sums, self.ranked):
-            for address in [row for row in rows if row.storage == storage and row.key < before]:
-                del rows[address]
-        counts = self._counts.get(storage, {})
-        for key in [key for key in counts if key < before]:
-            del counts[key]
+        for address in [row for row in self.ranked if row.storage == storage and row.key < before]:
+            del self.ranked[address]
+        self._added.expire(storage, before)
 
     def rows(self, storage: str) -> Iterator[tuple[Address, Row]]:
         """Copies of all rows of a storage."""
         yield from _of(storage, self.records)
-        summed = {address for address, _ in _of(storage, self._sums)}
-        summed.update(addresses(storage, self._counts.get(storage, ())))
-        yield from ((address, self.summed(address)) for address in summed)
+        yield from self._added.rows(storage)
         yield from ((address, dict(row.scores)) for address, row in _of(storage, self.ranked))
 
     def count(self, storage: str) -> int:
         """How many records, fields and members a storage has."""
         rows = (row for _, row in self.rows(storage))
         return sum(1 if isinstance(row, bytes) else len(row) for row in rows)
-
-    def _fits(self, storage: str, counts: Mapping[str, int]) -> bool:
-        """Whether no count becomes too large, without a look at each row."""
-        return self._farthest.get(storage, 0) + _most(counts) <= EXACT
-
-    def _count(self, storage: str, counts: Mapping[str, int]) -> None:
-        self._farthest[storage] = self._farthest.get(storage, 0) + _most(counts)
-        have = self._counts.setdefault(storage, {})
-        get = have.get
-        have.update({key: get(key, 0) + amount for key, amount in counts.items()} if have else counts)
 
     def _scores(self, address: Address) -> Mapping[str, float]:
         row = self.ranked.get(address)
@@ -170,10 +136,6 @@ class Generation:
             self._newest[storage] = Newest(
                 bucket if _newer(bucket, old.bucket) else old.bucket, at_ms if _newer(at_ms, old.at_ms) else old.at_ms
             )
-
-
-def _most(amounts: Mapping[str, int]) -> int:
-    return max(max(amounts.values()), -min(amounts.values())) if amounts else 0
 
 
 def _newer(one: int | None, other: int | None) -> bool:
