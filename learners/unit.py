@@ -5,29 +5,28 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as waited
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from uuid import uuid4
 
-from learners.bad_limit import BadShare
+from learners.bad_events import BadEvents
 from learners.commit import Commit
 from learners.declaration import Declaration
 from learners.emitter import NOBODY, Emits
 from learners.errors import FoldFailed, LearnerError
+from learners.flights import Flight, Flights
 from learners.fold import Fold
 from learners.late import LateEvent
 from learners.plan import BYTES_PER_ROW, CALM, QUEUED, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
-from learners.queue import Queue
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import Fenced, StorageError, SuspectGeneration
 from storage.technology import Commits
-from streams import Batch, Fetched, Rejected
+from streams import Batch, Fetched
 
 log = logging.getLogger(__name__)
 
@@ -47,23 +46,6 @@ class State(Enum):
     ACTIVE = "active"
     PAUSED = "paused"
     STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    """A commit that is under way, or waits for the one before it.
-
-    Attributes:
-        new: the position that it commits.
-        size: its bytes.
-        at: when it was made.
-        future: is done when the storage has it.
-    """
-
-    new: int
-    size: int
-    at: float
-    future: Future[None]
 
 
 class Unit:
@@ -124,17 +106,14 @@ class Unit:
         self._fold: Fold | None = None
         self._sent: int | None = None
         self._sent_at = 0.0
-        self._flights: deque[_Flight] = deque()
-        self._queue: Queue | None = None
+        self._flights = Flights(commits, committer)
         self._unread: StorageError | None = None
         self._hurdle: int | None = None
-        self._weighed = self._past = 0
-        self._barrier: Rejected | None = None
+        self._bad = BadEvents(declaration.stop_at)
         self._full = self._reads = self._reads_back = False
-        self._weight = self._pending = self._flying = 0
+        self._weight = self._pending = 0
         self._bury: Bury = _nowhere
         self._buried = -1
-        self._share = None if declaration.stop_at is None else BadShare(declaration.stop_at)
 
     def claim(self) -> None:
         """Take the unit over, whoever had it, and learn its position. Blocks for one exchange with the storage.
@@ -144,7 +123,6 @@ class Unit:
         try:
             self._claim = self._commits.claim(self.id, uuid4().hex)
             self._fold = Fold(self._declaration, self._read, self.id.partition)
-            self._queue = Queue(self._commits, self._committer)
         except Exception as error:
             self._fail(error)
             return
@@ -156,12 +134,12 @@ class Unit:
     @property
     def size(self) -> int:
         """About how many bytes of memory is folded and not committed."""
-        return self._flying + self._pending
+        return self._flights.size + self._pending
 
     @property
     def flight(self) -> Future[None] | None:
         """The commit under way, to be waited for."""
-        return self._flights[0].future if self._flights else None
+        return self._flights.first
 
     @property
     def buries(self) -> bool:
@@ -178,8 +156,8 @@ class Unit:
             self.stop(EMITTED.format(batch.topic))
             return
         self._bury = bury or _nowhere
-        if self._barrier is not None:
-            batch = batch.until(self._barrier.offset)
+        if self._bad.barrier is not None:
+            batch = batch.until(self._bad.barrier.offset)
         try:
             rest = batch if self.position is None else batch.since(self.position)
             while (self.position is None or self.position < batch.next) and self._has_room():
@@ -192,19 +170,10 @@ class Unit:
     def weigh(self, fetched: Fetched, now: float) -> None:
         """Before they are folded: count the bad ones among these events, each once, and pause where there are too many
         for too long. `now` is in seconds of a steady clock."""
-        batch, first = fetched.batch, max(self._weighed, self.position or 0)
-        if self.state is not State.ACTIVE or self._share is None or batch.next <= first:
-            return
-        self._weighed = batch.next
-        bad = [item for item in fetched.rejected if item.offset >= first]
-        share = self._share.saw(now, batch.since(first).rows, len(bad))
-        if share is not None:
-            newest = bad[-1]
-            self.pause(
-                f"of the last {share.events:,} events of {batch.topic}/{batch.partition} {share.bad:,} could not be "
-                f"read ({share.percent:.0f} %; it stops at {self._share.limit}). The newest, at offset "
-                f"{newest.offset}: {newest.error}: {newest.reason[:300]}"
-            )
+        if self.state is State.ACTIVE:
+            problem = self._bad.weigh(fetched, self.position or 0, now)
+            if problem is not None:
+                self.pause(problem)
 
     def bar(self, fetched: Fetched) -> int:
         """Fold no further than to the first of these events that is still to be folded, and that the learner's schema
@@ -214,10 +183,7 @@ class Unit:
         Returns:
             the offset up to which these events are folded.
         """
-        first = max(self._past, self.position or 0)
-        if self._barrier is None:
-            self._barrier = next((item for item in fetched.rejected if item.unreadable and item.offset >= first), None)
-        return fetched.batch.next if self._barrier is None else min(self._barrier.offset, fetched.batch.next)
+        return self._bad.bar(fetched, self.position or 0)
 
     def pause(self, problem: str, unreadable: bool = False) -> None:
         """Fold no more until `go_on`, and say why, loudly."""
@@ -227,8 +193,7 @@ class Unit:
 
     def go_on(self, past: int | None) -> None:
         """Claim again, if it was paused; of the bad events only those from the offset `past` on are counted."""
-        self._weighed = self._past = past or 0
-        self._share = None if self._share is None else BadShare(self._share.limit)
+        self._bad.go_on(past)
         if self.state is State.PAUSED:
             self.state, self.problem, self.due = State.WAITING, None, 0.0
 
@@ -352,7 +317,7 @@ class Unit:
 
     def _pause_at_barrier(self) -> None:
         """Pause before the event that cannot be read, where everything before it is committed."""
-        event = self._barrier
+        event = self._bad.barrier
         if event is None or self._flights or (self.position or 0) < event.offset:
             return
         self.pause(
@@ -369,35 +334,28 @@ class Unit:
     def _commit(self) -> None:
         assert self._claim is not None
         assert self._fold is not None
-        assert self._queue is not None
         assert self.position is not None
         commit = Commit(self._claim, self._sent, self.position, self._fold.session.take(), self._fold.watermark_ms)
         self._sent, self._sent_at = self.position, time.monotonic()
         self._full, size = False, commit.writes.size + self._fold.outbox.size
         self._weight = self._pending = 0
-        self._flying += size
         self._reads_back, self._reads = self._reads, False
-        send, emitted = partial(self._queue.send, commit), self._fold.outbox.take()
+        send, emitted = partial(self._flights.send, commit), self._fold.outbox.take()
         future = self._emitter.emit(self.id, emitted, send) if emitted else send()
-        self._flights.append(_Flight(commit.new, size, self._sent_at, future))
+        self._flights.add(Flight(commit.new, size, self._sent_at, future))
 
     @property
     def _queued(self) -> int:
         """So many commits may be under way, or wait: one where it reads rows back, which waits for all of them, where
         it emits, as what was emitted for a commit must not be overtaken, and where they would take much memory."""
-        if self._reads or self._declaration.emits or self._flying >= ROWS_PER_COMMIT * BYTES_PER_ROW:
+        if self._reads or self._declaration.emits or self._flights.size >= ROWS_PER_COMMIT * BYTES_PER_ROW:
             return 1
         return QUEUED
 
     def _land(self, wait: bool) -> None:
         """See what has arrived."""
-        while self._flights and self._fold is not None:
-            flight = self._flights[0]
-            if not wait and not flight.future.done():
-                return
-            self._flights.popleft()
-            self._flying -= flight.size
-            flight.future.result()
+        for flight in self._flights.landed(wait):
+            assert self._fold is not None
             self.commits, self.commit_seconds = self.commits + 1, self.commit_seconds + time.monotonic() - flight.at
             if not self._flights:
                 self._fold.session.committed()
@@ -427,12 +385,11 @@ class Unit:
             log.warning("%s claims again in %.2f s: %s", self, wait, error)
 
     def _forget(self) -> None:
-        if self._queue is not None:
-            self._queue.close()
-        self._fold = self._claim = self._queue = self._barrier = None
-        self._flights.clear()
+        self._flights.close()
+        self._flights = Flights(self._commits, self._committer)
+        self._fold = self._claim = self._bad.barrier = None
         self._full = False
-        self._weight = self._pending = self._flying = 0
+        self._weight = self._pending = 0
 
 
 def _nowhere(late: Sequence[LateEvent]) -> None:
