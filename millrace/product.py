@@ -13,7 +13,6 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +22,7 @@ from learners.declaration import emits_of
 from millrace.constants import Constants, with_constants
 from millrace.sources.declaration import ExternalSource
 from schemas import Event, EventType, Record, load
+from schemas.duration import duration
 from schemas.errors import MillraceError
 from serving import EndpointType, Experiment
 from serving.checking import one_line
@@ -386,14 +386,3 @@ _WRONG = (KeyError, ValueError, TypeError, AttributeError)
 def _wrong(table: str, folder: Path, error: Exception) -> ProductError:
     problem = f"lacks {error}" if isinstance(error, KeyError) else f"is wrong: {error}"
     return ProductError(f"{table} in {folder / 'product.toml'} {problem}.")
-
-
-def duration(text: str) -> timedelta:
-    """`30m`, `12h`, `7d` or `90s` as a duration."""
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    if not isinstance(text, str):
-        raise ValueError(f"{text!r} is no duration; write 90s, 30m, 12h or 7d")
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdigit() or int(number) == 0:
-        raise ValueError(f"{text!r} is no duration; write 90s, 30m, 12h or 7d")
-    return timedelta(**{units[unit]: int(number)})

@@ -9,8 +9,9 @@ import msgspec
 
 from learners import LearnerRefused
 from learners.declaration import declarations, topics_behind
-from millrace.product import Product, ProductError, duration
+from millrace.product import Product, ProductError
 from schemas import Decision, EventType
+from schemas.duration import duration
 from streams.retention import TIME, WITHOUT_END
 
 
@@ -85,5 +86,5 @@ def _declared(table: Mapping[str, object]) -> WantedTopic:
         raise ValueError(f"partitions = {partitions!r} is no number of partitions")
     if retention is None:
         return WantedTopic(partitions)
-    ms = WITHOUT_END if retention == "forever" else int(duration(str(retention)).total_seconds()) * 1000
+    ms = WITHOUT_END if retention == "forever" else int(duration(retention).total_seconds()) * 1000
     return WantedTopic(partitions, {TIME: str(ms)})

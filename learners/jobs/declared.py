@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from learners.jobs.errors import JobRefused
 from learners.jobs.job import Job
+from schemas.duration import duration
 
-_SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _TEXTS = ("cron", "timezone", "pool")
 _LISTS = ("command", "after")
 _TABLES = ("env", "exports", "loads")
@@ -55,13 +54,6 @@ def read_job(name: str, table: Any) -> Job:
     if "command" not in table:
         raise JobRefused(f'The job {name} has no command; write command = ["Rscript", "train.R"].')
     return Job(name=name, **{key: _value(name, key, value) for key, value in table.items()})
-
-
-def duration(text: object) -> timedelta:
-    """`90s`, `30m`, `12h` or `7d`. Raises ValueError."""
-    if isinstance(text, str) and text[:-1].isdecimal() and text[-1:] in _SPANS and 0 < int(text[:-1]) < 10**6:
-        return timedelta(**{_SPANS[text[-1]]: int(text[:-1])})
-    raise ValueError(f"{text!r} is no duration; write 90s, 30m, 12h or 7d")
 
 
 def _value(job: str, key: str, value: Any) -> Any:

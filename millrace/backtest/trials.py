@@ -18,6 +18,7 @@ from typing import Any
 from millrace.backtest.candidate import Candidate, Trial
 from millrace.constants import constant_of
 from schemas.errors import MillraceError
+from serving.whole_file import put
 
 PLAN = "plan.json"
 Seen = Callable[[int, float], None]
@@ -69,7 +70,6 @@ class Kept:
             for file in folder.glob("*.json"):
                 file.unlink()
         if not (folder / PLAN).exists():
-            folder.mkdir(parents=True, exist_ok=True)
             _write(folder / PLAN, {"command": list(said), "trials": [trial.to_json() for trial in trials]})
         plan = json.loads((folder / PLAN).read_bytes())
         return cls(folder, [Trial.of_json(item) for item in plan["trials"]])
@@ -160,7 +160,4 @@ def _fingerprint(trial: Trial, said: Sequence[str]) -> str:
 
 
 def _write(file: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Beside its place first: a kill leaves no half of it."""
-    beside = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-    beside.write_text(json.dumps(value, default=str), "utf-8")
-    beside.replace(file)
+    put(file, json.dumps(value, default=str).encode())
