@@ -10,7 +10,7 @@ import typer
 from millrace.commands.output import Output, OutputOption, say, write_json, write_rows
 
 if TYPE_CHECKING:
-    from millrace.erasure import Report
+    from millrace.erasure.report import Report
 
 app = typer.Typer()
 
@@ -44,7 +44,7 @@ def erase(
     import json
     from contextlib import closing
 
-    from millrace.erasure import Erasure
+    from millrace.erasure.erasure import Erasure
     from millrace.platform import Platform
     from millrace.settings import Settings
 

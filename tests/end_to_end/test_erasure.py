@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from benchmarks.prove_loop.stage import Stage
 from millrace.cli import app
-from millrace.erasure import Erasure
+from millrace.erasure.erasure import Erasure
 from millrace.settings import Settings
 from storage import Descriptor
 from storage.address import Address
