@@ -177,8 +177,9 @@ def report(measured: Measured, on: Mapping[str, str], drawn: bool) -> str:
     """The page."""
     judged = [key for key in WHAT if key in measured.figures]
     parts = [
-        "# What the runtime does\n\n`make bench` has written this file. All of a table took turns on one topic with 4 "
-        "partitions (Avro in Confluent's wire format, 8 fields, 40 bytes), each with durable state, each one process. "
+        "# What the runtime does\n\n`make bench` has written this file. Whose events per second are compared took "
+        "turns on one topic with 4 partitions (Avro in Confluent's wire format, 8 fields, 40 bytes), each one process, "
+        "with durable state where it counts; the other storages and the backtest had turns of their own at the end. "
         "Only the ratios mean something elsewhere.",
         _table(("figure", "what", "measured", "target", ""), (_judged(key, measured.figures[key]) for key in judged)),
         "## Events per second",
