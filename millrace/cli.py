@@ -30,6 +30,7 @@ from millrace.commands import (
     sources,
     storages,
 )
+from millrace.commands.nouns import Nouns
 from millrace.commands.output import printable
 
 app = typer.Typer(
@@ -37,7 +38,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
+    cls=Nouns,
 )
 for part in (platform, product, rebuild, skew, deployments, erasure):
     for command in part.app.registered_commands:
@@ -46,13 +48,14 @@ app.add_typer(schema.app, name="schemas", help="Event types: register, and check
 app.add_typer(storages.app, name="storages")
 app.add_typer(endpoints.app, name="endpoints", help="Endpoint types: what a change breaks for those who ask.")
 app.add_typer(experiments.app, name="experiments", help="Experiments: start, ramp, ship, stop; counts per variant.")
-
 app.add_typer(events.app, name="events", help="What arrives, and where one event is and went; nothing is consumed.")
 app.add_typer(dead_letters.app, name="dead-letters", help="Events that were refused: listed, shown, put back.")
 app.add_typer(archive.app, name="archive", help="Events kept as Delta Lake tables, for every tool that reads these.")
 app.add_typer(sources.app, name="sources", help="Tables and files of other teams: snapshots, and changes as events.")
 app.add_typer(jobs.app, name="jobs", help="Batch jobs: commands in any language, with dependencies and a schedule.")
 app.add_typer(keys.app, name="keys", help="Keys of the models service: who may ask, emit and change what.")
+for group in app.registered_groups:
+    group.cls = Nouns
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The plots of the report, drawn by matplotlib in an environment of its own: `plots MEASURED.JSON FOLDER`."""
+"""The plots of the report, drawn by matplotlib: `plots MEASURED.JSON FOLDER`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,18 @@ PLOTS = {
 }
 """By file name."""
 ORDER = (
-    *("ceiling", "backtest", "item", "user", "unfenced", "item redis", "user redis", "item postgresql"),
+    *(
+        "ceiling",
+        "backtest",
+        "item",
+        "user",
+        "live",
+        "fenced",
+        "unfenced",
+        "item redis",
+        "user redis",
+        "item postgresql",
+    ),
     *("user postgresql", "item cassandra", "user cassandra", "loop", "bytewax", "quix", "faust", "bare", "like"),
 )
 
@@ -51,7 +62,7 @@ def _rates(rates: Mapping[str, Sequence[float]]) -> Any:
     """Bars of the medians on a logarithmic axis: there are three powers of ten between them."""
     figure, axes = _axes(PLOTS["rates"])
     names = [name for name in reversed(ORDER) if name in rates]
-    ours = ("item", "user", "like")
+    ours = ("item", "user", "live", "fenced", "like")
     colours = ["#1f6f8b" if name in ours else "#c0c5ce" for name in names]
     axes.barh(names, [median(rates[name]) for name in names], color=colours)
     for place, name in enumerate(names):

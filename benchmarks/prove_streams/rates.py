@@ -32,7 +32,8 @@ def measure(folder: Path, extent: Extent) -> dict[str, float | None]:
 
 
 def course(folder: Path, extent: Extent) -> Course:
-    """All rounds. Peers take part in the first rounds, between ours; the other storages come last."""
+    """All rounds. Peers take part in the first rounds, between ours; the other storages come last, and the
+    backtest with a live turn of its own just before it."""
     peers = contestants.peers(_environments(folder / "environments"))
     with broker(folder / "stack") as settings:
         plays.fill(settings, extent.events)
@@ -50,6 +51,7 @@ def course(folder: Path, extent: Extent) -> Course:
         if extent.stores:
             with stores.running(folder / "stores") as others:
                 running.run(others, extent.seconds)
+            running.run({"live": OURS["user"]}, extent.seconds)
             backtest = attempt(partial(backtested.rate, folder / "backtest", settings, extent.events), None)
             if backtest is not None:
                 say(f"backtest: {backtest:,.0f} events/s")
@@ -75,7 +77,7 @@ def further_ratios(rates: Rates) -> dict[str, float | None]:
     return {
         **stores.ratios(rates),
         "model_vs_bare": ratio(rates, "like", "bare"),
-        "backtest_vs_live": ratio(rates, "backtest", "user"),
+        "backtest_vs_live": ratio(rates, "backtest", "live"),
     }
 
 

@@ -21,6 +21,7 @@ from millrace.stack import StackError
 INTERVAL_MS = 250
 FOLDS = ("item", "user")
 OTHERS = ("postgresql", "cassandra")
+NAMES = tuple(f"{fold} {technology}" for technology in ("redis", *OTHERS) for fold in FOLDS)
 LEAST = {
     "postgresql_vs_redis.item": 0.5,
     "postgresql_vs_redis.user": 0.3,

@@ -24,7 +24,7 @@ def erase(
     ] = 60.0,
     left_out: Annotated[
         list[str] | None,
-        typer.Option("--except", help="A storage that stays as it is, redis/counters/views; may be said again."),
+        typer.Option("--except", help="A storage that stays as it is, such as redis/counters/views; may be repeated."),
     ] = None,
     undeclared: Annotated[
         bool, typer.Option("--undeclared", help="Also what is folded from topics that do not say whom they are about.")

@@ -26,7 +26,7 @@ def run(folder: Folder, name: Name, output: OutputOption = Output.TABLE) -> None
     It does not wait for what it comes after. If it fails, its storages serve what they served.
 
     \b
-    Example: millrace jobs run examples/films item_vectors
+    Example: millrace jobs run examples/similar item_vectors
     """
     from millrace.jobs.runs import Runs
     from millrace.settings import Settings
@@ -48,8 +48,8 @@ def status(folder: Folder, output: OutputOption = Output.TABLE) -> None:
     """Each job: whether its last run succeeded, how long it took against usual, when it runs next, what it waits for.
 
     \b
-    Example: millrace jobs status examples/films
-    Example: millrace jobs status examples/films --output json | jq '.jobs[].runs[0].state'
+    Example: millrace jobs status examples/similar
+    Example: millrace jobs status examples/similar --output json | jq '.jobs[].runs[0].state'
     """
     from datetime import UTC, datetime
 
@@ -72,7 +72,7 @@ def graph(folder: Folder, output: OutputOption = Output.TABLE) -> None:
     """What comes after what: archived topics, jobs, and the storages that they load. Needs no Dagster.
 
     \b
-    Example: millrace jobs graph examples/films
+    Example: millrace jobs graph examples/similar
     """
     from millrace.jobs.product_jobs import ProductJobs
 
@@ -97,8 +97,8 @@ def logs(folder: Folder, name: Annotated[str, typer.Argument(help="A job, for it
     """What a run printed, on stdout and stderr, in all of its tries.
 
     \b
-    Example: millrace jobs logs examples/films item_vectors
-    Example: millrace jobs logs examples/films 009b248d
+    Example: millrace jobs logs examples/similar item_vectors
+    Example: millrace jobs logs examples/similar 009b248d
     """
     from millrace.commands.output import printable
     from millrace.jobs.runs import Runs
@@ -115,7 +115,7 @@ def schedule(folders: Annotated[list[Path], typer.Argument(help="Folders of data
     """Run jobs when they are due, by Dagster's daemon, until Ctrl-C or SIGTERM. Changed jobs count within seconds.
 
     \b
-    Example: millrace jobs schedule examples/films
+    Example: millrace jobs schedule examples/similar
     Example: MILLRACE_JOBS_WEBHOOK_URL=https://chat.example/hook millrace jobs schedule films shop
     """
     from millrace.jobs.schedule import run_schedule
@@ -143,7 +143,7 @@ def add(
     So a candidate for an experiment, whose model somebody has trained by hand, is trained anew every night.
 
     \b
-    Example: millrace jobs add examples/films candidate --cron "0 3 * * *" --exports ratings=ratings.parquet \
+    Example: millrace jobs add examples/similar candidate --cron "0 3 * * *" --exports likes=likes.parquet \
 --loads relational/vectors/candidate=vectors.csv --run -- node candidate.mjs
     """
     from millrace.jobs.adding import add_job

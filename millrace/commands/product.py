@@ -61,8 +61,8 @@ def backtest(
 
     \b
     Example: millrace backtest examples/movies --from dataset
-    Example: millrace backtest examples/movies --from archive --since 30d --sweep TOGETHER=5,15,50
-    Example: millrace backtest examples/movies --from archive --learner like_rate --plot likes.png
+    Example: millrace backtest examples/movies --from dataset --sweep TOGETHER=5,15,50
+    Example: millrace backtest films --from archive --since 30d --learner like_rate --plot likes.png
     """
     from millrace.backtest.events import Extent
     from millrace.backtest.run import run_backtest

@@ -18,7 +18,7 @@ app = typer.Typer()
 @app.command()
 def rebuild(
     learner: Annotated[str, typer.Argument(help="Name of the learner, whose `version` was raised.")],
-    folder: Annotated[Path, typer.Option("--product", help="Folder of its data product.")] = Path(),
+    folder: Annotated[Path, typer.Option("--product", "-p", help="Folder of its data product.")] = Path(),
     switch: Annotated[bool, typer.Option("--switch/--no-switch", help="Let readers have it at the end.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Also if it has far fewer rows than the one before.")] = False,
     follow: Annotated[
@@ -35,8 +35,8 @@ def rebuild(
     `millrace storages rollback` brings the old version back.
 
     \b
-    Example: millrace rebuild popular --product examples/movies
-    Example: millrace rebuild popular --product examples/movies --no-switch
+    Example: millrace rebuild popular --product films
+    Example: millrace rebuild popular --product films --no-switch
     """
     from millrace.rebuild.run import Wanted, run_rebuild
     from millrace.settings import Settings

@@ -31,7 +31,7 @@ def skew(
     learners over the archive, or by the training's own code, which the table skew of product.toml names.
 
     \b
-    Example: millrace skew examples/movies --endpoint recommend --since 1d
+    Example: millrace skew films --endpoint recommend --since 1d
     Example: millrace skew . --endpoint score --tolerance 0.001 --output json
     """
     from millrace.commands.span import moment_of, span_of

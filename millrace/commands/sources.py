@@ -18,7 +18,7 @@ Here = Path()
 def list_sources(product: Folder = Here, output: OutputOption = Output.TABLE) -> None:
     """The sources that a product declares, and what the archive has of each.
 
-    Example: millrace sources list --product examples/shop
+    Example: millrace sources list --product shop
     """
     from millrace.product import Product
     from millrace.settings import Settings
@@ -41,7 +41,7 @@ def snapshot(
     A row that does not fit is named, and then nothing of it is kept. This is what a job runs.
 
     \b
-    Example: millrace sources snapshot prices --product examples/shop
+    Example: millrace sources snapshot prices --product shop
     Example: CRM_URL=postgresql://reader:...@crm/crm millrace sources snapshot customers
     """
     from contextlib import closing

@@ -185,8 +185,8 @@ def test_a_part_that_fails_is_said_and_leaves_the_others_their_figures(
 
 
 def test_the_report_says_what_was_missed_and_has_a_row_for_everybody() -> None:
-    rates = {"ceiling": [1e6, 9e5], "user": [4e5, 5e5], "loop": [1e5, 1e5]}
-    figures = {"vs_loop": 4.5, "vs_ceiling.user": 0.475, "vs_faust": None, "recovery_s": 4.5}
+    rates = {"ceiling": [1e6, 9e5], "user": [4e5, 5e5], "loop": [1e5, 1e5], "live": [4e5], "backtest": [9e5]}
+    figures = {"vs_loop": 4.5, "model_vs_bare": 0.849, "vs_ceiling.user": 0.475, "vs_faust": None, "recovery_s": 4.5}
     spent = {"user": Costs(dict.fromkeys(STEPS, 1.25), [("counters.py:55 _add", 0.21)])}
     cpu = {"ceiling": [{"worker": 2.0, "redis": 0.0}], "user": [{"worker": 9.0, "redis": 3.5}]}
     measured = Measured(rates, {0.5: [10.0, 20.0, 30.0]}, figures, spent, cpu)
@@ -195,9 +195,11 @@ def test_the_report_says_what_was_missed_and_has_a_row_for_everybody() -> None:
     assert "| vs_loop | per user, by a careful hand-written loop | 4.5 | at least 3 | reached |" in page
     assert "| vs_faust | per user, by Faust | not measured | at least 100 |  |" in page
     assert "| hand-written loop, per user | 100,000 | 100,000 | 100,000 | 2 | 4.50x |" in page
+    assert "| per user over the archive, into memory | 900,000 | 900,000 | 900,000 | 1 |  |" in page, "no turns with it"
+    assert "| 0.849 | at least 0.85 | missed by less than 1% |" in page
     assert "| 50% | 3 | 20 ms | 28 ms | 30 ms |" in page
     assert "| 4.5 | at most 3 | missed by 50% |" in page
-    assert "Missed: vs_ceiling.user, recovery_s." in page
+    assert "Missed: model_vs_bare, vs_ceiling.user, recovery_s." in page
     assert "| consume | 0.75 |" in page
     assert "| redis | 3.50 |" in page
     assert "for redis; at 450,000 events/s" in page

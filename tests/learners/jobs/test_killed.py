@@ -34,19 +34,21 @@ with opened_instance(home, 2) as instance:
 def test_two_that_begin_together_make_whole_records_and_a_killed_run_has_failed(tmp_path: Path) -> None:
     command, begun = [sys.executable, "-c", RUN, str(tmp_path)], tmp_path / "begun"
     running = [subprocess.Popen(command) for _ in range(2)]
-    until(lambda: begun.exists() and len(begun.read_text().split()) == 2, 110.0)
     chain = Chain.of([Job(name="slow", command=["true"])])
 
     def now() -> Board:
         with opened_instance(tmp_path, 2) as instance:
             return board(chain, "books", instance)
 
-    assert [run.state for run in now().lines[0].runs] == ["running", "running"]
-    for process in running:
-        process.kill()
-        process.wait()
-    for child in begun.read_text().split():  # it was in a group of its own, which a killed process cannot end
-        subprocess.run(["kill", child], check=False)
+    try:
+        until(lambda: begun.exists() and len(begun.read_text().split()) == 2, 110.0)
+        assert [run.state for run in now().lines[0].runs] == ["running", "running"]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+        for child in begun.read_text().split() if begun.exists() else ():  # in a group of its own, which outlives it
+            subprocess.run(["kill", child], check=False)
 
     runs = now().lines[0].runs
 
