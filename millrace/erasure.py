@@ -128,6 +128,7 @@ class Erasure:
         report = self.look()
         report.erased = True
         self._wait(patience)
+        self._erase_archives()  # first: a rebuild that begins now must not find there what is removed from storages
         left: dict[str, Traces] = {}
         for number in range(ROUNDS):
             if number:
@@ -141,7 +142,6 @@ class Erasure:
             if place.kind == "storage" and not place.remains.startswith("not touched"):
                 traces = left.get(place.place, Traces())
                 place.left = traces.rows + traces.items
-        self._erase_archives()
         places = [place for place in report.places if place.left is not None]
         report.complete = not (report.behind or report.problems or any(place.left for place in places))
         self._tell()
