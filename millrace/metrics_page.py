@@ -42,7 +42,7 @@ def metrics_page(host: str, port: int, text: Callable[[], str]) -> Iterator[int]
 
     try:
         server = ThreadingHTTPServer((host, port), Handler)
-    except OSError as error:
+    except (OSError, OverflowError) as error:  # the port of a worker of many may be beyond the last there is
         raise LearnerRefused(
             f"A worker's metrics cannot be at {host}:{port} ({error}); name another --metrics-port."
         ) from error

@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,20 +55,26 @@ class RunFolder:
         """What it says by Pipes."""
         return self.place / "messages"
 
-    def begin(self) -> None:
-        """Make it ready for a try: nothing of an earlier try is left but its log."""
-        self.place.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir()
-        self.messages.write_bytes(b"")
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """For the time of a try: before it nothing of an earlier one is left but its log; after it what the command
+        worked with is gone, and so are the oldest runs' folders, but for those that somebody holds."""
+        self.place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _lock(self.place):
+            shutil.rmtree(self.work, ignore_errors=True)
+            self.work.mkdir()
+            self.messages.write_bytes(b"")
+            try:
+                yield
+            finally:
+                shutil.rmtree(self.work, ignore_errors=True)
+                self._tidy()
 
-    def end(self) -> None:
-        """Let go of what the command wrote, which is loaded, and of the oldest runs' folders."""
-        shutil.rmtree(self.work, ignore_errors=True)
-        others = sorted(self.place.parent.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in others[KEPT:]:
-            if path != self.place:
-                shutil.rmtree(path, ignore_errors=True)
+    def _tidy(self) -> None:
+        found = sorted(((_changed(path), path) for path in self.place.parent.iterdir()), reverse=True)
+        for _, path in found[KEPT:]:
+            with suppress(OSError), _lock(path):  # others tidy up too, and a run may last longer than many others
+                shutil.rmtree(path)
 
     def command(self, job: Job, product: Path) -> list[str]:
         """The job's command, with whole paths for files of the product's folder."""
@@ -86,3 +94,22 @@ class RunFolder:
 def _whole(text: str, product: Path) -> str:
     path = os.path.join(product, text)
     return path if not text.startswith("-") and os.path.isfile(path) else text
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold a folder until the end of the block, or of this process. Raises OSError where another holds it."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _changed(path: Path) -> float:
+    """When it was changed; of one that is just going, long ago."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -60,20 +60,19 @@ def run_job(
         JobFailed: why.
     """
     folder = RunFolder.of(around.home, run)
-    folder.begin()
-    with folder.log.open("a", encoding="utf-8") as log:
-        log.write(f"[try {attempt}: {' '.join(job.command)}]\n")
-    for topic, file in job.exports.items():
-        yield f"exported {topic}", _exported(around, topic, _made(folder.work / file))
-    environment = {**around.environment, **(told or {}), **folder.variables(job, around.folder, attempt)}
-    began = monotonic()
-    command = folder.command(job, around.folder)
-    run_command(command, folder.work, environment, folder.log, job.timeout.total_seconds(), around.seen)
-    yield "command seconds", round(monotonic() - began, 3)
-    files = {storage: folder.work / file for storage, file in job.loads.items()}
-    for storage, rows in load_outputs(files, around.opened, around.made_by):
-        yield f"loaded {storage}", rows
-    folder.end()
+    with folder.held():
+        with folder.log.open("a", encoding="utf-8") as log:
+            log.write(f"[try {attempt}: {' '.join(job.command)}]\n")
+        for topic, file in job.exports.items():
+            yield f"exported {topic}", _exported(around, topic, _made(folder.work / file))
+        environment = {**around.environment, **(told or {}), **folder.variables(job, around.folder, attempt)}
+        began = monotonic()
+        command = folder.command(job, around.folder)
+        run_command(command, folder.work, environment, folder.log, job.timeout.total_seconds(), around.seen)
+        yield "command seconds", round(monotonic() - began, 3)
+        files = {storage: folder.work / file for storage, file in job.loads.items()}
+        for storage, rows in load_outputs(files, around.opened, around.made_by):
+            yield f"loaded {storage}", rows
 
 
 def _made(path: Path) -> Path:

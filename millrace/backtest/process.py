@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TextIO
 
 from millrace.backtest.candidate import Trial
 from millrace.backtest.trial import run_trial
@@ -17,13 +17,15 @@ from schemas.errors import MillraceError
 def main() -> None:
     """Run it; its outcome is the last line of the output."""
     trial = Trial.of_json(json.loads(sys.stdin.readline()))
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a product's code prints is no outcome, and nobody's to read
     threading.Thread(target=_leave_with_the_parent, daemon=True).start()
     try:
-        found = run_trial(trial, lambda done, total: _say({"part": done / max(total, 1)}))
+        found = run_trial(trial, lambda done, total: _say(answers, {"part": done / max(total, 1)}))
     except MillraceError as error:
-        _say({"error": str(error)})
+        _say(answers, {"error": str(error)})
         sys.exit(1)
-    _say({"found": [asdict(item) for item in found]})
+    _say(answers, {"found": [asdict(item) for item in found]})
 
 
 def _leave_with_the_parent() -> None:
@@ -31,9 +33,9 @@ def _leave_with_the_parent() -> None:
     os._exit(1)
 
 
-def _say(line: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(line, default=str) + "\n")
-    sys.stdout.flush()
+def _say(answers: TextIO, line: dict[str, Any]) -> None:
+    answers.write(json.dumps(line, default=str) + "\n")
+    answers.flush()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product as grid
@@ -126,8 +126,8 @@ def _in_a_process(
     try:
         started.stdin.write(json.dumps(trial.to_json()).encode() + b"\n")
         started.stdin.flush()
-        for line in _lines(started.stdout):
-            last = line
+        for text in started.stdout:
+            last = line = json.loads(text)
             if stop.is_set():
                 break
             if "part" in line:
@@ -140,12 +140,6 @@ def _in_a_process(
     if "found" not in last:
         raise TrialFailed(last.get("error", f"A trial has ended without a result: {trial.to_json()}."))
     return [Candidate(**item) for item in last["found"]]
-
-
-def _lines(output: Any) -> Iterator[dict[str, Any]]:
-    for line in output:
-        if line.startswith(b'{"'):
-            yield json.loads(line)
 
 
 def _fingerprint(trial: Trial, said: Sequence[str]) -> str:

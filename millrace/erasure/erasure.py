@@ -57,12 +57,12 @@ class Erasure:
         report = self.look()
         report.erased = True
         self._wait(patience)
+        self._archives.erase()  # first: a rebuild that begins now must not find there what is removed from storages
         left = self._remove()
         for place in report.places:
             if place.kind == "storage" and not place.remains.startswith("not touched"):
                 traces = left.get(place.place, Traces())
                 place.left = traces.rows + traces.items
-        self._archives.erase()
         places = [place for place in report.places if place.left is not None]
         report.complete = not (report.behind or report.problems or any(place.left for place in places))
         self._tell()

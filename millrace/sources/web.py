@@ -37,7 +37,8 @@ def fetch(source: ExternalSource, folder: Path, said: Mapping[str, str], insecur
         insecure: whether a server off this machine may be asked without TLS.
 
     Raises:
-        SourceRefused: it is too large, or is no file; the address is none, or open to whoever listens.
+        SourceRefused: it is too large, or is no file; the address is none, or open to whoever listens, or one of
+            another machine that leads back to this one.
         SourceUnavailable: the server does not answer, not in time, or not with the file.
     """
     address = source.url if source.url is not None else secret(source, source.url_env or "")
@@ -46,6 +47,11 @@ def fetch(source: ExternalSource, folder: Path, said: Mapping[str, str], insecur
         headers["Authorization"] = secret(source, source.authorization_env)
 
     def check(request: httpx.Request) -> None:
+        if _is_here(request.url.host) and not _is_here(httpx.URL(address).host):
+            raise SourceRefused(
+                f"The source {source.name} is on another machine, and sends whoever asks it to an address of this one, "
+                "which only its own programs may ask."
+            )
         if request.url.scheme != "https" and not insecure and not _is_here(request.url.host):
             raise SourceRefused(
                 f"The source {source.name} is on another machine and is asked without TLS, so that whoever sits "

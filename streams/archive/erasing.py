@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -10,7 +12,8 @@ from streams.archive.table import ArchiveTable, columns_of
 from streams.errors import ArchiveUnavailable
 
 TRIES = 10
-_RETENTION = "delta.logRetentionDuration"
+_RETENTION, _USUAL, _NOTHING = "delta.logRetentionDuration", "interval 30 days", "interval 0 seconds"
+_INTEGER = re.compile("0|-?[1-9][0-9]{0,18}")
 
 
 def count(table: ArchiveTable, field: str, values: list[str]) -> int:
@@ -43,13 +46,16 @@ def erase(table: ArchiveTable, field: str, values: list[str]) -> int:
     delta = _newest(table)
     if delta is None:
         return gone
-    kept = delta.metadata().configuration.get(_RETENTION) or "interval 30 days"
+    found = delta.metadata().configuration.get(_RETENTION, _USUAL)
+    kept = _USUAL if found == _NOTHING else found  # an erasure was killed before it had put it back
     try:
         delta.vacuum(0, dry_run=False, enforce_retention_duration=False)
-        delta.alter.set_table_properties({_RETENTION: "interval 0 seconds"})
-        delta.create_checkpoint()
-        delta.cleanup_metadata()
-        delta.alter.set_table_properties({_RETENTION: kept})
+        delta.alter.set_table_properties({_RETENTION: _NOTHING})
+        try:
+            delta.create_checkpoint()
+            delta.cleanup_metadata()
+        finally:
+            delta.alter.set_table_properties({_RETENTION: kept})
     except (DeltaError, OSError) as error:
         raise ArchiveUnavailable(
             f"The rows are gone from the archive of {table.topic}, and its old files are not: {error} Erase again."
@@ -84,7 +90,7 @@ def _wanted(kind: pl.DataType | None, values: list[str]) -> list[str] | list[int
     if isinstance(kind, pl.String):
         return values
     if kind is not None and kind.is_integer():
-        return [int(value) for value in values if value.lstrip("-").isdecimal() and abs(int(value)) < 2**63]
+        return [int(value) for value in values if _INTEGER.fullmatch(value) and abs(int(value)) < 2**63]
     return []
 
 

@@ -60,6 +60,7 @@ class Web:
     url: str = ""
     body: bytes = b""
     status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     answered: list[int] = field(default_factory=list)
 
@@ -76,6 +77,8 @@ def web() -> Iterator[Web]:
             same = self.headers.get("If-None-Match") == etag
             state.answered.append(304 if same else state.status)
             self.send_response(state.answered[-1])
+            for name, text in state.headers.items():
+                self.send_header(name, text)
             if not same:
                 self.send_header("ETag", etag)
                 self.send_header("Content-Length", str(len(state.body)))

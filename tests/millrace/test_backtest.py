@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from millrace.backtest.candidate import Trial
+from millrace.backtest.events import Extent
 from millrace.backtest.picture import line
-from millrace.backtest.trials import sweep_of
+from millrace.backtest.trials import Kept, run_trials, sweep_of
 from millrace.cli import app
 from millrace.product import Product, ProductError
 from schemas.errors import MillraceError
@@ -114,6 +116,17 @@ def test_a_sweep_that_is_killed_goes_on_with_what_is_left(product: Path, tmp_pat
     assert found["item_rate/200"]["log loss"] > found["item_rate/0.5"]["log loss"]
     assert {file: file.stat().st_mtime_ns for file in done} == done
     assert len(list(results.glob("*/[0-9].json"))) == 3
+
+
+@pytest.mark.parametrize("said", ["loading ... ", '{"not": JSON}\n'])
+def test_what_a_product_prints_is_no_result_of_a_trial(product: Path, said: str) -> None:
+    (product / "learners.py").write_text(f"{LEARNERS}\nprint({said!r}, end='')\n")
+
+    found = run_trials(
+        Kept(product.parent, [Trial(product, "clicks.ndjson", Extent(20), "item_rate", {})]), 1, lambda *_: None
+    )
+
+    assert [item.name for item in found] == ["item_rate"]
 
 
 def test_a_constant_is_set_wherever_the_product_uses_it_and_must_be_one_that_it_has(product: Path) -> None:

@@ -62,6 +62,11 @@ def test_a_port_that_is_taken_is_said() -> None:
             raise AssertionError
 
 
+def test_a_port_beyond_the_last_is_said() -> None:
+    with pytest.raises(LearnerRefused, match="another --metrics-port"), metrics_page("127.0.0.1", 65_536, str):
+        raise AssertionError
+
+
 def test_metrics_are_those_of_one_product() -> None:
     result = CliRunner().invoke(app, ["learn", "--metrics-port", "9100"])
     assert result.exit_code == 2

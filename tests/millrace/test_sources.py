@@ -200,6 +200,20 @@ def test_what_the_web_refuses_is_said_without_its_address(
     assert "s3cret" not in str(refused.value)
 
 
+def test_another_machine_cannot_send_it_to_an_address_of_this_one(
+    tmp_path: Path, server: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path, allow_insecure_stores=True)
+    monkeypatch.setenv("http_proxy", server.url.rpartition("/")[0])  # through which that machine is here
+    stage.declare('url = "http://prices.example/prices.csv"')
+    server.body, server.status, server.headers = FIRST.encode(), 302, {"Location": "http://127.0.0.1/prices.csv"}
+
+    with pytest.raises(SourceRefused, match="sends whoever asks it to an address of this one"):
+        stage.snapshot()
+
+    assert [one["Host"] for one in server.asked] == ["prices.example"]
+
+
 def test_an_answer_of_the_web_that_is_too_large_is_given_up(stage: Stage, server: Web) -> None:
     stage.declare(f'url = "{server.url}"\nlimit_mb = 1')
     server.body = b"item,price\n" + b"i1,1\n" * 300_000

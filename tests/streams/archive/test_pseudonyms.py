@@ -9,13 +9,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from schemas import Codec, EventType, RegistryClient, SchemaError
 from schemas.personal import PII, SUBJECT
 from streams import Kafka, Producer
 from streams.archive import ArchiveTable, Pseudonyms, Shelf, scan
 from streams.archive.erasing import count, erase
-from streams.errors import ArchiveRefused
+from streams.errors import ArchiveRefused, ArchiveUnavailable
 from tests.streams.archive.conftest import Running
 from tests.streams.archive.test_archiver import archived
 from tests.streams.conftest import CLICK, sent
@@ -24,6 +26,7 @@ from tests.waiting import until
 OLD = "a:" + "0123456789abcdef" * 4
 KEYS = "b:" + "fedcba9876543210" * 4 + "," + OLD
 USER, NUMBER = CLICK["fields"]
+RETENTION = "delta.logRetentionDuration"
 
 
 def holds(table: ArchiveTable, rows: int) -> bool:
@@ -95,22 +98,62 @@ def test_who_is_erased_is_gone_from_rows_old_files_and_the_log_while_an_archiver
     assert sorted(found["number"]) == list(range(100))
 
 
-def test_values_with_quotes_and_integers_are_found_as_they_are(shelf: Shelf) -> None:
+def sales(shelf: Shelf, names: list[str]) -> ArchiveTable:
+    """An archive of one event for each name, with numbers from 0 on."""
     table = shelf.table("sales")
     table.create({"user": pl.String(), "shop": pl.Int64()})
-    names = ["o'neil", 'b"ob', "x' OR '1'='1"]
     own = {"_partition": 0, "_timestamp": None, "_date": None}
     rows = pl.DataFrame(
         [{"user": name, "shop": number, "_offset": number, **own} for number, name in enumerate(names)],
         schema=pl.scan_delta(table.place).collect_schema(),
     )
-    table.append(rows, {0: (None, 3)})
+    table.append(rows, {0: (None, len(names))})
+    return table
+
+
+def test_values_with_quotes_and_integers_are_found_as_they_are(shelf: Shelf) -> None:
+    table = sales(shelf, ["o'neil", 'b"ob', "x' OR '1'='1"])
     assert erase(table, "user", ["x' OR '1'='1"]) == 1
     assert erase(table, "user", ["o'neil"]) == 1
     assert erase(table, "shop", ["1; DROP", "1"]) == 1
     assert count(table, "shop", ["0", "1", "2"]) == 0
     assert table.look()
     assert table.position(0) == 3
+
+
+@pytest.mark.parametrize("text", ["01", "-0", "--1", "\u0661", "1" * 5_000, str(2**63)])
+def test_a_text_that_only_resembles_a_number_is_nobody_of_an_integer(shelf: Shelf, text: str) -> None:
+    table = sales(shelf, ["ann", "bob"])
+    assert erase(table, "shop", [text]) == 0
+    assert count(table, "shop", ["0", "1"]) == 2
+
+
+def test_an_erasure_that_was_interrupted_leaves_a_table_whose_log_is_kept_once_it_is_done_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, days = sales(shelf, ["ann", "bob"]), "interval 7 days"
+    assert table.look()
+    assert table.snapshot is not None
+    table.snapshot.alter.set_table_properties({RETENTION: days})
+
+    def refused(self: DeltaTable) -> None:
+        raise DeltaError("The store is away.")
+
+    with monkeypatch.context() as away:
+        away.setattr(DeltaTable, "cleanup_metadata", refused)
+        with pytest.raises(ArchiveUnavailable, match="Erase again"):
+            erase(table, "user", ["ann"])
+    assert retention(table) == days
+
+    table.snapshot.alter.set_table_properties({RETENTION: "interval 0 seconds"})  # as a kill leaves it
+    assert erase(table, "user", ["ann"]) == 0
+    assert retention(table) == "interval 30 days"
+
+
+def retention(table: ArchiveTable) -> str | None:
+    assert table.look()
+    assert table.snapshot is not None
+    return table.snapshot.metadata().configuration.get(RETENTION)
 
 
 def test_a_pseudonym_says_its_key_and_older_keys_still_find_theirs() -> None:
