@@ -282,18 +282,22 @@ class Erasure:
     def _behind(self, ends: Mapping[tuple[str, int], tuple[int, int]]) -> list[str]:
         found = []
         for name in self._platform.technologies:
-            with suppress(StorageError):
+            try:
                 technology = self._platform.technologies[name]
                 for group in by_generation(_folded(technology.storages())).values():
                     found += _lagging(technology, group[0], ends)
+            except StorageError as error:
+                found.append(f"How far units in {name} are is not known: {error}")
         for table, event_type, _ in self._tables():
-            with suppress(MillraceError):
+            try:
                 if not event_type.archived or not table.look():
                     continue
                 for (topic, partition), (low, high) in ends.items():
                     at = table.position(partition) or low
                     if topic == event_type.topic and low < high and at < high:
                         found.append(f"The archive of {topic} has {at} of {high} events of partition {partition}")
+            except MillraceError as error:
+                found.append(f"How far the archive of {event_type.topic} is is not known: {error}")
         return found
 
     def _tell(self) -> None:
