@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -62,13 +61,15 @@ class Archives:
         """A line for each partition that is not archived up to these ends of logs."""
         found = []
         for table, event_type, _ in self._tables():
-            with suppress(MillraceError):
+            try:
                 if not event_type.archived or not table.look():
                     continue
                 for (topic, partition), (low, high) in ends.items():
                     at = table.position(partition) or low
                     if topic == event_type.topic and low < high and at < high:
                         found.append(f"The archive of {topic} has {at} of {high} events of partition {partition}")
+            except MillraceError as error:
+                found.append(f"How far the archive of {event_type.topic} is is not known: {error}")
         return found
 
     def _tables(self) -> Iterator[tuple[ArchiveTable, EventType, list[str]]]:

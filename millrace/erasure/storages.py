@@ -93,10 +93,12 @@ class Storages:
         """A line for each unit that has not folded all up to these ends of logs."""
         found = []
         for name in self._technologies:
-            with suppress(StorageError):
+            try:
                 technology = self._technologies[name]
                 for group in by_generation(_folded(technology.storages())).values():
                     found += _lagging(technology, group[0], ends)
+            except StorageError as error:
+                found.append(f"How far units in {name} are is not known: {error}")
         return found
 
     def _descriptors(self, name: str) -> Iterable[Descriptor]:

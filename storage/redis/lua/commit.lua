@@ -170,7 +170,8 @@ local function count(storage, first, last)
       by_text = integer(by)
       told[by] = by_text
     end
-    local there = not at_once and pcall('HEXISTS', key, field)
+    local tells = at_once and by < NEAR  -- what is larger may be rounded
+    local there = not tells and pcall('HEXISTS', key, field)
     local sum = type(there) == 'table' and there or pcall('HINCRBY', key, field, by_text)
     if type(sum) == 'table' then
       if string.find(sum.err, 'WRONGTYPE', 1, true) then return suspect(key, 'is of another type') end
@@ -180,7 +181,7 @@ local function count(storage, first, last)
       return
     end
     done = done + 1
-    if there == 0 or (at_once and sum == by) then
+    if there == 0 or (tells and sum == by) then
       fresh = fresh + 1
       new_counts[done] = true
     end
@@ -204,7 +205,7 @@ local function take_counts_back()
       if done == last then return end
       done = done + 1
       if new_counts[done] then call('HDEL', ARGV[i], writes.field)
-      else call('HINCRBY', ARGV[i], writes.field, integer(-amounts[done])) end
+      else call('HINCRBY', ARGV[i], writes.field, integer(0 - amounts[done])) end
     end
   end)
 end

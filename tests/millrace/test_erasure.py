@@ -1,10 +1,16 @@
-"""In which order somebody is erased: what others may read again goes first."""
+"""In which order somebody is erased, what others may read again first; and that what is not known is not complete."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 from millrace.erasure.erasure import Erasure
+from millrace.erasure.person import Person
 from millrace.erasure.report import Report
+from millrace.erasure.storages import Storages
 from storage.erasure import Traces
+from storage.errors import StorageUnavailable
 
 
 class Noted:
@@ -45,3 +51,17 @@ def test_archives_are_erased_before_storages_so_that_no_rebuild_brings_somebody_
     assert erasing.erase(patience=0).complete
 
     assert list(dict.fromkeys(erasing.steps)) == ["waited", "archives", "storages", "told"]
+
+
+class Away:
+    """A technology that does not answer."""
+
+    def storages(self) -> list[object]:
+        raise StorageUnavailable("Redis is away.")
+
+
+def test_where_a_store_does_not_say_how_far_units_are_it_counts_as_behind() -> None:
+    platform: Any = SimpleNamespace(technologies={"redis": Away()})
+    storages = Storages(platform, Person("ann", {}, {}), Report("an id", "ann", "now"), (), undeclared=False)
+
+    assert storages.behind({}) == ["How far units in redis are is not known: Redis is away."]
