@@ -54,6 +54,13 @@ def do_everything(technology: Technology, names: Sequence[str] = STORAGES) -> di
     decaying = made.get(TREND, made[one])
     side.trim(decaying, 3)
     assert side.commit(claim, 1, 2, Writes(sums=_of(names, {Address(COUNTS, "a"): {"x": 1}})), 5) is Outcome.OK
+    gone = {
+        RECORDS: {Address(RECORDS, "z"): None},
+        TREND: {Address(TREND, "k", 3): {"z"}},
+        PLACES: {Address(PLACES, "k"): {"z"}},
+    }
+    for name in {COUNTS, *gone} & {*made}:
+        side.remove(made[name], claim, gone.get(name, {Address(COUNTS, "a"): {"z"}}))
     side.expire(made[one], "b")
     assert side.newest(decaying).at_ms == (5 if TREND in made else None)
     assert side.aliases()[_name(made[one])].version == 1
