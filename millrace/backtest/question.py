@@ -48,7 +48,10 @@ class Question:
         table = product.options.get("backtest")
         place = f"[backtest] in {product.folder / 'product.toml'}"
         if not isinstance(table, dict):
-            raise ProductError(f"There is no {place}; without it nobody knows what a hit is.")
+            raise ProductError(
+                f"There is no {place}; without it nobody knows what a hit is. "
+                "To judge a learner, name it with --learner."
+            )
         try:
             question = cls(**table)
         except TypeError as error:
