@@ -112,10 +112,7 @@ def _of_experiments(decisions: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:
 
 
 def _endpoint(product: Product, wanted: Wanted) -> EndpointType[Any, Any]:
-    found = next((item for item in product.endpoints if item.title == wanted.endpoint), None)
-    if found is None:
-        known = ", ".join(item.title for item in product.endpoints) or "none"
-        raise ProductError(f"{product.folder} has no endpoint type {wanted.endpoint!r}; it has {known}.")
+    found = product.endpoint(wanted.endpoint)
     if wanted.implementation not in found.implementations:
         known = ", ".join(found.implementations) or "none"
         raise ProductError(f"{wanted.endpoint} has no implementation {wanted.implementation!r}; it has {known}.")

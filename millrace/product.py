@@ -104,6 +104,14 @@ class Product:
             options=options,
         )
 
+    def endpoint(self, title: str) -> EndpointType[Any, Any]:
+        """The endpoint type of this title. Raises ProductError where there is none."""
+        for item in self.endpoints:
+            if item.title == title:
+                return item
+        known = ", ".join(item.title for item in self.endpoints) or "none"
+        raise ProductError(f"{self.folder} has no endpoint type {title!r}; it has {known}.")
+
     def module(self, name: str) -> ModuleType:
         """A further module of this product, such as `dataset`; imported on demand.
 

@@ -99,6 +99,8 @@ def scan_source(
 
 
 def _must_have_zone(moment: datetime | None) -> None:
+    if moment is not None and not isinstance(moment, datetime):
+        raise MillraceError(f"{moment!r} is no moment; give a datetime, such as datetime(2026, 11, 1, tzinfo=UTC).")
     if moment is not None and moment.tzinfo is None:
         raise MillraceError(f"{moment} has no time zone; write it with one, such as tzinfo=UTC.")
 

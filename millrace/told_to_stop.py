@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 
@@ -15,7 +16,8 @@ def told_to_stop(within: int = 0) -> threading.Event:
     stop = threading.Event()
 
     def told(number: int, _: object) -> None:
-        stop.set()
+        # Not here: what the signal has interrupted may be this thread's own wait for `stop`, which holds its lock.
+        _thread.start_new_thread(stop.set, ())
         signal.signal(number, signal.SIG_DFL)
         signal.alarm(within)  # what it does by default is to end the process
 

@@ -74,7 +74,7 @@ class Question:
 
     def endpoint_type(self, product: Product) -> EndpointType[Any, Any]:
         """The endpoint type that is asked."""
-        return next(item for item in product.endpoints if item.title == self.endpoint)
+        return product.endpoint(self.endpoint)
 
     def positives(self, event_type: EventType, events: Sequence[Event]) -> list[bool]:
         """Which of these events are positive.

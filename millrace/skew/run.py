@@ -54,10 +54,7 @@ def run_skew(folder: Path, settings: Settings, wanted: Wanted, output: Output) -
         MillraceError: log, archive or registry cannot be read.
     """
     product = Product.load(folder)
-    endpoint = next((item for item in product.endpoints if item.title == wanted.endpoint), None)
-    if endpoint is None:
-        known = ", ".join(item.title for item in product.endpoints) or "none"
-        raise ProductError(f"{product.folder} has no endpoint type {wanted.endpoint!r}; it has {known}.")
+    endpoint = product.endpoint(wanted.endpoint)
     batch, declared = _declared(product, wanted.endpoint)
     tolerance = declared if wanted.tolerance is None else wanted.tolerance
     with closing(Platform(settings)) as platform:

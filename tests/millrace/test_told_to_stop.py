@@ -18,6 +18,15 @@ print("told", flush=True)
 threading.Event().wait(60)
 """
 
+INTERRUPTED = """
+import signal
+from millrace.told_to_stop import told_to_stop
+stop = told_to_stop()
+with stop._cond:  # as a wait for it does, for a moment, whenever it ends
+    signal.raise_signal(signal.SIGTERM)
+assert stop.wait(5)
+"""
+
 
 def stubborn(within: int) -> subprocess.Popen[str]:
     """A process that goes on although it was told to stop."""
@@ -53,3 +62,7 @@ def test_it_ends_in_time_whatever_it_waits_for() -> None:
     with stubborn(within=1) as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == -signal.SIGALRM
+
+
+def test_a_signal_in_the_midst_of_a_wait_does_not_hold_it_up_for_ever() -> None:
+    assert subprocess.run([sys.executable, "-c", INTERRUPTED], timeout=20, check=False).returncode == 0
