@@ -25,7 +25,7 @@ test: .venv/.dev ## every test, against the real servers
 	@scripts/java
 	@scripts/s3
 	@scripts/servers
-	@$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 check: .venv/.dev ## format, lint, strict types, import contracts, fast tests
 	@scripts/check

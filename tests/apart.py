@@ -1,14 +1,16 @@
 """What processes that run the tests side by side take, each as a whole: so dear servers are started once.
 
-`make test` gives each process the next group (pytest-xdist, `--dist loadgroup`), the longest first, so that none is
-idle at the end. A group is a file; the files that need the same dear servers are one, and a slow test is one by itself.
+Each process gets the next group (pytest-xdist), the longest first, so that none is idle at the end. A group is a file;
+the files that need the same dear servers are one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 STORES, MOVIES, SHOP = "stores", "movies", "shop"
 DEAR = {
@@ -21,33 +23,37 @@ DEAR = {
 """Fixture -> the group of the files that use it."""
 ASKING = ("tests/contracts/", "tests/faults/test_every_step.py")
 """Where stores are asked for by their names while a test runs."""
+BROWSER = "tests/browser/"
+"""Stand last in each process, see `conftest.py`, so both take a share of them."""
 LONG = (STORES, MOVIES, "tests/faults/", "tests/protocols/")
 """Groups that begin first, in this order, by the beginning of their names."""
 
 
+class Apart(LoadScopeScheduling):  # type: ignore[misc]
+    """Hands out groups. It is told the tests' names alone, so a group is found in the text of a test's file. (By marks,
+    as `--dist loadgroup` has it, pytest-xdist 3.8 does not see groups under pytest 9.2.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0])
+
+
 def share(items: list[pytest.Item]) -> None:
-    """Give each test its group, and put the long ones first. A group begins where its first test stands; browser tests
-    stand last, see `conftest.py`."""
-    groups = _of_files(items)
-    for item in items:
-        group = groups[_file(item)]
-        if group != _file(item) or item.get_closest_marker("slow") is None:
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: ("browser" in item.path.parts, _rank(groups[_file(item)])))
+    """Put the tests of long groups first, and those of the browser last."""
+    items.sort(key=lambda item: _rank(group_of(item.nodeid.partition("::")[0])))
 
 
-def _of_files(items: Iterable[pytest.Item]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for item in items:
-        file = _file(item)
-        dear = [DEAR[name] for name in getattr(item, "fixturenames", ()) if name in DEAR]
-        found[file] = STORES if file.startswith(ASKING) else next(iter(dear), found.get(file, file))
-    return found
-
-
-def _file(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
+@cache
+def group_of(file: str) -> str:
+    """The group of a file with tests, which is named from the project's folder."""
+    if file.startswith(ASKING):
+        return STORES
+    if file.startswith(BROWSER):
+        return file
+    text = Path(file).read_text("utf-8")
+    return next((group for name, group in DEAR.items() if name in text), file)
 
 
 def _rank(group: str) -> int:
+    if group.startswith(BROWSER):
+        return len(LONG) + 1
     return next((place for place, name in enumerate(LONG) if group.startswith(name)), len(LONG))

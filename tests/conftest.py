@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import httpx
@@ -37,7 +37,7 @@ from schemas.errors import MillraceError
 from storage.cassandra.address import CassandraAddress
 from storage.cassandra.session import CassandraSession, Flight
 from storage.errors import StorageUnavailable
-from tests.apart import share
+from tests.apart import Apart, share
 from tests.clients.fresh import build, fresh_environment
 from tests.containers import servers as containers
 from tests.storage.redis_stage import OwnRedis
@@ -68,7 +68,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--containers", action="store_true", help="Kafka, Redis and Cassandra run in containers")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Apart:
+    """Asked where tests run in several processes."""
+    return Apart(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a real server: `make check` leaves it out. Browser tests come last: Playwright's event loop runs
     in the tests' own thread, where no other could run beside it."""

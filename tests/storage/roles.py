@@ -10,7 +10,7 @@ from storage.address import Address
 from storage.alias import Name
 from storage.descriptor import Descriptor
 from storage.kinds import KINDS
-from storage.technology import Reads, Technology
+from storage.technology import Gone, Reads, Technology
 from storage.unit import Outcome
 from storage.writes import Writes
 from tests.contracts.model import COUNTS, PLACES, RECORDS, STORAGES, TREND, storage, unit
@@ -54,7 +54,7 @@ def do_everything(technology: Technology, names: Sequence[str] = STORAGES) -> di
     decaying = made.get(TREND, made[one])
     side.trim(decaying, 3)
     assert side.commit(claim, 1, 2, Writes(sums=_of(names, {Address(COUNTS, "a"): {"x": 1}})), 5) is Outcome.OK
-    gone = {
+    gone: dict[str, Gone] = {
         RECORDS: {Address(RECORDS, "z"): None},
         TREND: {Address(TREND, "k", 3): {"z"}},
         PLACES: {Address(PLACES, "k"): {"z"}},
