@@ -190,17 +190,11 @@ class Consumer:
     def close(self) -> None:
         """Leave Kafka alone. The partitions stay this member's until its session times out. Blocks shortly."""
         if not self._back:
-            self._end()
+            self._client.close()
         self._held.clear()
         self._positions.clear()
 
-    def _end(self) -> None:
-        """End the client. Partitions that the group gives it meanwhile are refused."""
-        self._ending = True
-        self._client.close()
-
     def _joined(self) -> Client:
-        self._ending = False
         client = Client(self._options, logger=LOGGER)
         client.subscribe(
             list(self._event_types), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -211,7 +205,7 @@ class Consumer:
         """Whether it lets its membership lapse just now; see `idle`."""
         now = time.monotonic()
         if not self._back and self._idle.must_lapse(now, bool(self._positions or self._unplaced)):
-            self._end()
+            self._client.close()
             self._back = now + self._lapse
         elif self._back and now >= self._back:
             self._client, self._back = self._joined(), 0.0
@@ -284,9 +278,8 @@ class Consumer:
         raise PositionOutsideLog(*at, position, *(ends or (-1, -1)))
 
     def _on_assign(self, client: Client, given: list[TopicPartition]) -> None:
-        if not self._ending:  # one answer ends a client that is closing, and it would never take a second one
-            self._unplaced.extend(_partition(place) for place in given)
-            self._place()
+        self._unplaced.extend(_partition(place) for place in given)
+        self._place()
         client.incremental_assign([])  # the group waits for an answer, even to an empty list
 
     def _place(self) -> None:

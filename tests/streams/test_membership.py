@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
 
 from schemas import Codec, EventType, RegistryClient
 from streams import Consumer, Kafka, Producer, StreamError
-from streams.assignments import assignments
 from streams.membership import PROTOCOLS
 from tests.streams.conftest import Fold, Positions, Starting, owns, sent
 
@@ -49,24 +47,6 @@ def test_a_member_that_left_comes_back_at_once(clicks: EventType, start: Startin
     one.leave()
     one.close()
     owns(start(again, "one"), again, 4, polls=60)
-
-
-def test_a_member_ends_that_closes_before_it_has_looked_at_what_the_group_gave_it(
-    cluster: Kafka, group: str, clicks: EventType, start: Starting
-) -> None:
-    # Given a member that the group has given all partitions, and that has not polled
-    owner = Positions()
-    one = start(owner)
-    until = time.monotonic() + 60
-    while len(assignments(cluster, group)) < 4 and time.monotonic() < until:
-        pass
-    # When it closes
-    closing = threading.Thread(target=one.close, daemon=True)
-    closing.start()
-    closing.join(20)
-    # Then that ends, and its owner was given nothing to claim
-    assert not closing.is_alive()
-    assert "assigned" not in {what for what, _ in owner.told}
 
 
 def test_options_that_the_newer_protocol_leaves_to_the_broker_are_refused_by_name(
