@@ -189,14 +189,16 @@ class Consumer:
 
     def close(self) -> None:
         """Leave Kafka alone. The partitions stay this member's until its session times out. Blocks shortly."""
-        if not self._back:
+        if not self._back and not self._ending:
             self._end()
         self._held.clear()
         self._positions.clear()
 
     def _end(self) -> None:
-        """End the client. Partitions that the group gives it meanwhile are refused."""
+        """End the client. Partitions that the group has just given it are refused first: Kafka's client was seen to wait
+        for ever, in the midst of closing, for the answer to the second of two answers."""
         self._ending = True
+        self._client.poll(0)
         self._client.close()
 
     def _joined(self) -> Client:
