@@ -195,8 +195,8 @@ class Consumer:
         self._positions.clear()
 
     def _end(self) -> None:
-        """End the client. Partitions that the group has just given it are refused first: Kafka's client was seen to wait
-        for ever, in the midst of closing, for the answer to the second of two answers."""
+        """End the client. Partitions that the group has just given it are refused first: Kafka's client was seen to
+        wait for ever where these were answered while it closed."""
         self._ending = True
         self._client.poll(0)
         self._client.close()
