@@ -52,7 +52,7 @@ class Notes(mr.EventLearner[Note]):
 
 def write(folder: Path, topic: str, version: int = 1, weight: int = 1, tag: str = "note.tag") -> Path:
     """The product's folder; each version may count tags by another weight, or something else."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "events.py").write_text(EVENTS.format(topic=topic))
     (folder / "learners.py").write_text(LEARNERS.format(version=version, weight=weight, tag=tag))
     return folder
