@@ -47,13 +47,13 @@ class Rebuild:
 
     Raises:
         LearnerRefused: there is no such learner, or its fold cannot be repeated from an archive.
-        ArchiveMissing: the extra `archive` is not installed, or the topic's schema not registered.
+        ArchiveMissing: the extra `archive` is not installed.
     """
 
     def __init__(self, platform: Platform, product: Product, learner: str) -> None:
         self.platform, self.product = platform, product
         self.declaration = _declared(platform, product, learner)
-        must_be_in_an_archive(self.declaration, event_type_of(platform.registry, self.declaration.topic))
+        must_be_in_an_archive(self.declaration, self.declaration.event_type)
         self.placement = _own(placement(product, platform.settings), self.declaration)
         self.homes = Homes.of(self.declaration, platform.technologies, self.placement)
         self.table: ArchiveTable = shelf_of(platform.settings).table(self.declaration.topic)
@@ -63,6 +63,15 @@ class Rebuild:
     def name(self) -> str:
         """Learner and version, for people."""
         return f"{self.declaration.name}@{self.version}"
+
+    def check(self) -> None:
+        """See that the archive keeps what the learner reads, by what is registered now.
+
+        Raises:
+            LearnerRefused: a field is kept as a pseudonym.
+            ArchiveMissing: no schema is registered for the topic.
+        """
+        must_be_in_an_archive(self.declaration, event_type_of(self.platform.registry, self.declaration.topic))
 
     def places(self) -> dict[int, Place]:
         """Where every partition stands now, in a new snapshot of the archive.

@@ -104,6 +104,7 @@ class Course:
     def run(self) -> Rebuilt:
         """See `run_rebuild`."""
         rebuild, topic = self._rebuild, self._rebuild.declaration.topic
+        rebuild.check()
         left = stretches(topic, rebuild.places())
         if not left and rebuild.answers():
             LOGGER.info("Readers get %s already. To fold the log anew, raise the learner's version.", rebuild.name)
