@@ -27,7 +27,7 @@ class Kind:
         near: whether it says what changes, so that rows may be kept near the reader: `opened_reads(address, bytes)`.
         schemes: an address that begins otherwise is refused before it is judged how open it is; empty = any is opened.
         bulk: rows that a commit may hold, as `Writes.rows` counts them, where nobody waits for it: many events share a
-            row then. Redis does nothing else meanwhile, for about fifteen milliseconds.
+            row then. Redis does nothing else meanwhile, for about thirty milliseconds at the longest.
     """
 
     module: str
@@ -52,7 +52,7 @@ KINDS: dict[str, Kind] = {
         address="redis://127.0.0.1:16379/0",
         near=True,
         schemes=("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://"),
-        bulk=10_000,
+        bulk=25_000,
     ),
     "cassandra": Kind(
         "storage.cassandra.cassandra",

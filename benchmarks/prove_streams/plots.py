@@ -40,10 +40,10 @@ def file(name: str) -> str:
 def main() -> None:
     """Draw all of them."""
     measured, folder = json.loads(Path(sys.argv[1]).read_bytes()), Path(sys.argv[2])
-    _rates(measured["rates"]).savefig(folder / file("rates"), dpi=120)
-    _freshness(measured["waits_ms"]).savefig(folder / file("freshness"), dpi=120)
+    _rates(measured["rates"]).savefig(folder / file("rates"), dpi=120, bbox_inches="tight")
+    _freshness(measured["waits_ms"]).savefig(folder / file("freshness"), dpi=120, bbox_inches="tight")
     if measured["parts"]:
-        _parts(measured["parts"]).savefig(folder / file("parts"), dpi=120)
+        _parts(measured["parts"]).savefig(folder / file("parts"), dpi=120, bbox_inches="tight")
 
 
 def _axes(title: str) -> tuple[Any, Any]:
@@ -82,7 +82,7 @@ def _parts(parts: Mapping[str, Mapping[str, float]]) -> Any:
         axes.barh([f"per {fold}" for fold in parts], sizes, left=list(done.values()), label=name)
         done = {fold: start + size for (fold, start), size in zip(done.items(), sizes, strict=True)}
     axes.set_xlabel("microseconds; all but Redis is the worker's")
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncol=4)
     return figure
 
 
