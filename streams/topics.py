@@ -115,17 +115,11 @@ class Topics:
         Raises:
             TopicMissing: one of them does not exist.
         """
-        known = self._known()
-        asked = {name: ConfigResource(ConfigResource.Type.TOPIC, name) for name in names}
-        if missing := asked.keys() - known.keys():
+        wanted, known = list(names), self._known()
+        if missing := set(wanted) - known.keys():
             raise TopicMissing(min(missing))
-        answers = self._client.describe_configs([*asked.values()], request_timeout=self._timeout) if asked else {}
         found = {}
-        for name, resource in asked.items():
-            try:
-                entries = self._answer(answers[resource], f"Asking for the settings of {name}")
-            except KafkaException as failure:
-                raise said(failure.args[0], f"Asking for the settings of the topic {name}", name) from failure
+        for name, entries in self._settings(wanted).items():
             own = [key for key, entry in entries.items() if entry.source == ConfigSource.DYNAMIC_TOPIC_CONFIG.value]
             found[name] = Retention.of({key: entry.value for key, entry in entries.items()}, own, known[name])
         return found
@@ -152,13 +146,8 @@ class Topics:
 
     def config(self, name: str) -> dict[str, str]:
         """A topic's settings under Kafka's names, those that it has from its broker too."""
-        resource = ConfigResource(ConfigResource.Type.TOPIC, name)
-        try:
-            asked = self._client.describe_configs([resource], request_timeout=self._timeout)[resource]
-            found = self._answer(asked, f"Asking for the settings of {name}")
-        except KafkaException as failure:
-            raise said(failure.args[0], f"Asking for the settings of {name}", name) from failure
-        return {setting: entry.value for setting, entry in found.items() if entry.value is not None}
+        entries = self._settings([name])[name]
+        return {setting: entry.value for setting, entry in entries.items() if entry.value is not None}
 
     def close(self) -> None:
         """Let go of the connection."""
@@ -183,6 +172,18 @@ class Topics:
             (place.topic, place.partition): self._answer(answer, "Asking for offsets").offset
             for place, answer in answers.items()
         }
+
+    def _settings(self, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What Kafka knows of these topics' settings, by topic and setting."""
+        asked = {name: ConfigResource(ConfigResource.Type.TOPIC, name) for name in names}
+        answers = self._client.describe_configs([*asked.values()], request_timeout=self._timeout) if asked else {}
+        found = {}
+        for name, resource in asked.items():
+            try:
+                found[name] = self._answer(answers[resource], f"Asking for the settings of {name}")
+            except KafkaException as failure:
+                raise said(failure.args[0], f"Asking for the settings of the topic {name}", name) from failure
+        return found
 
     def _known(self) -> dict[str, int]:
         """Partitions by topic. Asks for all topics: asking for one by name may create it."""

@@ -54,6 +54,12 @@ def on_s3(s3_options: Mapping[str, str]) -> Shelf:
     return Shelf(f"s3://{bucket}/archive", s3_options)
 
 
+@pytest.fixture(params=["disk", "s3"])
+def each_shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+    """Each of what archives may be on."""
+    return Shelf(str(tmp_path)) if request.param == "disk" else request.getfixturevalue("on_s3")
+
+
 @pytest.fixture
 def running(cluster: Kafka, registry: RegistryClient, producer: Producer, shelf: Shelf, group: str) -> Running:
     """Runs an archiver in a thread while the block lasts."""

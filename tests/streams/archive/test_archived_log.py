@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -23,15 +22,10 @@ def event_type(*more: dict[str, object]) -> EventType:
     return EventType("clicks", {"type": "record", "name": "Click", "fields": [*FIELDS, *more]}, key="user")
 
 
-@pytest.fixture(params=["disk", "s3"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
-    return Shelf(str(tmp_path)) if request.param == "disk" else request.getfixturevalue("on_s3")
-
-
 @pytest.fixture
-def table(shelf: Shelf) -> ArchiveTable:
+def table(each_shelf: Shelf) -> ArchiveTable:
     """Two partitions on two days, of which the log took some events late; the files were joined once."""
-    table = shelf.table("clicks")
+    table = each_shelf.table("clicks")
     table.create(COLUMNS)
     table.append(pl.concat([some(5, 10), some(0, 3, 1)]), {0: (None, 10), 1: (None, 4)})
     late, timely = some(12, 14), some(10, 15, day=20_001).filter(~pl.col("_offset").is_in([12, 13]))
@@ -100,7 +94,7 @@ def test_an_event_that_is_older_than_a_field_has_its_default(table: ArchiveTable
     assert frame["stars"].to_list() == [3.0] * 20 + [4.5]
 
 
-def test_what_does_not_fit_its_type_or_is_there_twice_is_refused(table: ArchiveTable, shelf: Shelf) -> None:
+def test_what_does_not_fit_its_type_or_is_there_twice_is_refused(table: ArchiveTable, each_shelf: Shelf) -> None:
     table.append(some(33, 34).with_columns(number=pl.lit(2**40)), {0: (33, 34)})
     with pytest.raises(ArchiveRefused, match="do not fit their type"):
         list(ArchivedLog(table, event_type()).batches())
@@ -109,4 +103,4 @@ def test_what_does_not_fit_its_type_or_is_there_twice_is_refused(table: ArchiveT
     with pytest.raises(ArchiveUnavailable, match="events of partition 1 twice"):
         list(ArchivedLog(table, event_type(), [1]).batches())
     with pytest.raises(TopicMissing):
-        ArchivedLog(shelf.table("none"), event_type())
+        ArchivedLog(each_shelf.table("none"), event_type())

@@ -39,32 +39,26 @@ def offsets_in(table: ArchiveTable) -> list[int]:
     return sorted(rows_in(table)["_offset"].to_list())
 
 
-@pytest.fixture(params=["disk", "s3"])
-def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
-    """Each of what archives may be on."""
-    return Shelf(str(tmp_path)) if request.param == "disk" else request.getfixturevalue("on_s3")
-
-
 @pytest.fixture
-def table(shelf: Shelf) -> ArchiveTable:
-    table = shelf.table("clicks")
+def table(each_shelf: Shelf) -> ArchiveTable:
+    table = each_shelf.table("clicks")
     table.create(COLUMNS)
     return table
 
 
-def test_rows_and_the_position_behind_them_are_there_together(table: ArchiveTable, shelf: Shelf) -> None:
+def test_rows_and_the_position_behind_them_are_there_together(table: ArchiveTable, each_shelf: Shelf) -> None:
     assert table.position(0) is None
 
     table.append(some(0, 10), {0: (None, 10)})
     table.append(some(10, 12), {0: (10, 12), 1: (None, 7)})
 
-    other = shelf.table("clicks")
+    other = each_shelf.table("clicks")
     assert offsets_in(other) == list(range(12))
     assert (other.position(0), other.position(1), other.position(2)) == (12, 7, None)
 
 
-def test_of_two_that_believe_to_own_a_partition_one_archives_it(table: ArchiveTable, shelf: Shelf) -> None:
-    zombie = shelf.table("clicks")
+def test_of_two_that_believe_to_own_a_partition_one_archives_it(table: ArchiveTable, each_shelf: Shelf) -> None:
+    zombie = each_shelf.table("clicks")
     zombie.look()
     table.append(some(0, 10), {0: (None, 10)})
 
@@ -75,8 +69,8 @@ def test_of_two_that_believe_to_own_a_partition_one_archives_it(table: ArchiveTa
     assert table.position(0) == 10
 
 
-def test_two_that_own_different_partitions_do_not_hinder_each_other(table: ArchiveTable, shelf: Shelf) -> None:
-    other = shelf.table("clicks")
+def test_two_that_own_different_partitions_do_not_hinder_each_other(table: ArchiveTable, each_shelf: Shelf) -> None:
+    other = each_shelf.table("clicks")
     other.look()
     table.append(some(0, 10), {0: (None, 10)})
     other.append(some(0, 5, partition=1), {1: (None, 5)})
@@ -85,9 +79,9 @@ def test_two_that_own_different_partitions_do_not_hinder_each_other(table: Archi
     assert offsets_in(table) == sorted([*range(20), *range(5)])
 
 
-def test_the_same_commit_again_adds_nothing(table: ArchiveTable, shelf: Shelf) -> None:
+def test_the_same_commit_again_adds_nothing(table: ArchiveTable, each_shelf: Shelf) -> None:
     table.append(some(0, 10), {0: (None, 10)})
-    late = shelf.table("clicks")
+    late = each_shelf.table("clicks")
 
     table.append(some(0, 10), {0: (None, 10)})
     late.append(some(0, 10), {0: (None, 10)})
@@ -95,8 +89,10 @@ def test_the_same_commit_again_adds_nothing(table: ArchiveTable, shelf: Shelf) -
     assert offsets_in(table) == list(range(10))
 
 
-def test_a_new_field_is_a_new_column_also_beside_one_who_does_not_know_it(table: ArchiveTable, shelf: Shelf) -> None:
-    old = shelf.table("clicks")
+def test_a_new_field_is_a_new_column_also_beside_one_who_does_not_know_it(
+    table: ArchiveTable, each_shelf: Shelf
+) -> None:
+    old = each_shelf.table("clicks")
     old.look()
     table.append(some(0, 2, stars=pl.Series([1.5, 2.5], dtype=pl.Float32)), {0: (None, 2)})
     old.append(some(0, 2, partition=1), {1: (None, 2)})
@@ -139,10 +135,10 @@ def test_whatever_keeps_the_writer_from_writing_is_told_as_the_archives(table: A
     ],
 )
 def test_events_that_an_archive_cannot_hold_are_refused(
-    shelf: Shelf, columns: dict[str, pl.DataType], why: str
+    each_shelf: Shelf, columns: dict[str, pl.DataType], why: str
 ) -> None:
     with pytest.raises(ArchiveRefused, match=why):
-        shelf.table("odd").create(columns)
+        each_shelf.table("odd").create(columns)
 
 
 def test_tidying_leaves_rows_and_positions_and_removes_what_is_too_old(table: ArchiveTable) -> None:
@@ -192,8 +188,8 @@ def test_a_time_that_no_log_can_have_taken_an_event_at_stops_no_archive(tmp_path
     assert table.size()["first_day"] == found["_date"].item()
 
 
-def test_a_writer_goes_on_while_files_are_joined(table: ArchiveTable, shelf: Shelf) -> None:
-    writer = shelf.table("clicks")
+def test_a_writer_goes_on_while_files_are_joined(table: ArchiveTable, each_shelf: Shelf) -> None:
+    writer = each_shelf.table("clicks")
     for at in range(4):
         writer.look()
         writer.append(some(at, at + 1), {0: (at or None, at + 1)})
