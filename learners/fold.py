@@ -61,24 +61,23 @@ class Fold:
         Raises:
             FoldFailed: the learner raised; the writes collected so far are half done and must be dropped.
         """
-        done = 0
         batch = self._on_time(self._without_repeats(batch))
         self.outbox.begin(batch.offsets)
         self.session.begin(lambda: self._keys(batch.frame), 1 if self.declaration.events else batch.rows)
+        session, outbox, learn = self.session, self.outbox, self.learner.learn
+        begun = session.step
         try:
             if self.declaration.events is None:
-                self.learner.learn(batch)
+                learn(batch)
             else:
-                learn = self.learner.learn
-                for offset, event in zip(batch.offsets.tolist(), self.declaration.events(batch.frame), strict=True):
-                    self.outbox.at = offset
+                events = self.declaration.events(batch.frame)
+                for outbox.at, event in zip(batch.offsets.tolist(), events, strict=True):
                     learn(event)
-                    done += 1
-                    self.session.step += 1
+                    session.step += 1
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # polars' panics are no `Exception`
-            raise self._failure(batch, done, error) from error
+            raise self._failure(batch, session.step - begun, error) from error
         self._see(batch.frame)
 
     def fold_event(self, event: Record, offset: int) -> None:

@@ -17,7 +17,7 @@ from schemas.avro import Node, of_text, parsed, resolved, text_of
 from schemas.datum_writer import DatumWriter
 from schemas.errors import MalformedEvent, SchemaError
 from schemas.personal import HASH, PII, SUBJECT, check, marks
-from schemas.record import Record, converters
+from schemas.record import Record
 from schemas.wire import frame
 
 if TYPE_CHECKING:
@@ -202,15 +202,9 @@ class EventType:
         """
         if self.python is None:
             raise SchemaError(f"{self.topic} has no Python class; declare one to get its events one by one.")
-        python, convert = self.python, converters(self.python)
-        new, put = object.__new__, object.__setattr__
-        columns = list(self.frame_schema)
-        for row in frame.select(columns).iter_rows(named=True):
-            for name, conversion in convert.items():
-                row[name] = conversion(row[name])
-            event = new(python)
-            put(event, "__dict__", row)  # five times faster than a frozen dataclass's own constructor
-            yield event
+        from schemas.event_rows import events_of
+
+        return events_of(self.python, frame, list(self.frame_schema))
 
 
 def registered(subject: str, text: str) -> EventType:

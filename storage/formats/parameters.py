@@ -71,7 +71,7 @@ class Parameters(Format, Generic[M]):
             FormatRefused: what was learned has no place in what the factory makes, or another layout.
             SuspectGeneration: the row was cut or changed.
         """
-        session = self.session
+        session = self._session or self.session  # a call less: it is asked for at each event
         if self._model is None:
             self._model = self._restored()
         if session.step != self._asked:

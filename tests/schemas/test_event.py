@@ -75,6 +75,21 @@ def test_an_event_survives_bytes_and_frames() -> None:
     assert list(event_type.events(frame)) == [SEEN] * 40
 
 
+class Visit(Event, topic="visits"):
+    at: datetime
+    until: datetime | None
+
+
+def test_events_have_the_values_of_their_rows_in_order() -> None:
+    far = [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_000, UTC), AT]
+    visits = [Visit(far[n % 3], None if n % 2 else far[n % 3]) for n in range(5_000)]
+    frame = Visit.event_type.frame(visits)
+    found = list(Visit.event_type.events(frame))
+    assert found == visits
+    assert [event.to_dict() for event in found] == frame.to_dicts()
+    assert list(Visit.event_type.events(frame[:0])) == []
+
+
 def test_events_become_the_frame_that_their_bytes_become() -> None:
     payload = CODEC.encode(1, Seen.event_type, SEEN)
     decoded = CODEC.decode_batch([payload] * 3, Seen.event_type).frame
