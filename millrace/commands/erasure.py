@@ -67,11 +67,14 @@ def _say(report: Report) -> None:
         rows = [{**row, "left": one.left} for row, one in zip(rows, report.places, strict=True)]
     told = [{**row, "remains": one.remains or None} for row, one in zip(rows, report.places, strict=True)]
     write_rows(told, Output.TABLE, "Nothing is found, and no event type says whom it is about.")
-    for line in [*report.behind, *report.problems]:
+    for line in [*report.unjudged, *report.behind, *report.problems]:
         say(line)
     if not report.erased:
         say("Nothing was removed; --yes does it.")
     elif report.complete:
-        say(f"Erased: looked again, and nothing is left that can be removed. Its id in the audit log: {report.id}")
+        spared = (
+            "; what does not say whom it is about is named above, and has all that it had" if report.unjudged else ""
+        )
+        say(f"Erased: looked again, and nothing is left that can be removed{spared}. In the audit log: {report.id}")
     else:
         say(f"Not complete; erase again. Its id in the audit log: {report.id}")

@@ -1,8 +1,10 @@
-"""One person's events in the archives of the topics that say whom they are about: found and removed."""
+"""One person's rows in the archives of topics and in the snapshots of sources: found and removed by what says whom
+they are about; all others are named."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,46 @@ from schemas import EventType
 from schemas.errors import MillraceError
 
 if TYPE_CHECKING:
-    from streams.archive import ArchiveTable
+    from streams.archive import ArchiveTable, Shelf, Snapshots
 
 _ORPHANS = timedelta(hours=25)
+_MARK = "mark a field, `Annotated[str, mr.personal]`, or name one as `subject`, and register it"
+_NAME = 'write `subject = "<column>"` in its table of product.toml, and take a snapshot'
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A table that may have rows of the person.
+
+    Attributes:
+        field: what names the person in a row; None = nobody has said that.
+        values: what the person is called there.
+        hint: how to say it.
+    """
+
+    kind: str
+    table: ArchiveTable
+    field: str | None
+    values: list[str]
+    hint: str
+    snapshots: Snapshots | None = None
+
+    def erase(self) -> int:
+        """Remove the rows; how many."""
+        from streams.archive.erasing import erase
+
+        assert self.field is not None
+        if self.snapshots is not None:
+            return self.snapshots.erase(self.values[0])
+        return erase(self.table, self.field, self.values)
+
+    @property
+    def remains(self) -> str:
+        """What is there still once the rows are gone."""
+        until = (datetime.now(UTC) + _ORPHANS).isoformat(timespec="minutes")
+        if self.snapshots is not None:
+            return "the next snapshot has what the source has then: have it removed there, too"
+        return f"files of commits that came to nothing go by {until}, where an archiver runs"
 
 
 class Archives:
@@ -27,40 +66,49 @@ class Archives:
         self._settings, self._person, self._report = settings, person, report
 
     def places(self) -> list[Place]:
-        """Those in which the person is found."""
-        from streams.archive.erasing import count
+        """Those in which the person is found, or named; what does not say whom it is about is noted in the report."""
+        from streams.archive.erasing import count, mentions
 
         found = []
-        for table, event_type, values in self._tables():
-            with self._report.noting(table.place):
-                rows = count(table, self._person.about[event_type.topic], values)
-                if rows:
-                    found.append(Place("archive", table.place, rows))
+        for kept in self._all():
+            with self._report.noting(kept.table.place):
+                if not kept.table.look():
+                    continue
+                rows = 0 if kept.field is None else count(kept.table, kept.field, kept.values)
+                named = mentions(kept.table, kept.values, kept.field)
+                said = ", ".join(f"{rows:,} in {name}" for name, rows in named.items())
+                if kept.field is None:
+                    text = f" Rows that have the text in them: {said}." if said else ""
+                    self._report.unjudged.append(
+                        f"The {kept.kind} {kept.table.place} does not say whom its rows are about, so none of them was "
+                        f"removed: {kept.hint}.{text}"
+                    )
+                elif rows or named:
+                    remains = f"rows of others have the text in them: {said}" if said else ""
+                    found.append(Place(kept.kind, kept.table.place, rows, remains=remains))
         return found
 
     def erase(self) -> None:
-        """Remove the person's events; the report's places say how many, and what is left."""
-        from streams.archive.erasing import count, erase
+        """Remove the person's rows; the report's places say how many, and what is left."""
+        from streams.archive.erasing import count
 
-        places = {place.place: place for place in self._report.places if place.kind == "archive"}
-        for table, event_type, values in self._tables():
-            with self._report.noting(table.place):
-                if not table.look():
+        places = {place.place: place for place in self._report.places if place.kind in ("archive", "source")}
+        for kept in self._all():
+            with self._report.noting(kept.table.place):
+                if kept.field is None or not kept.table.look():
                     continue
-                about = self._person.about[event_type.topic]
-                gone = erase(table, about, values)
-                place = places.get(table.place)
+                gone = kept.erase()
+                place = places.get(kept.table.place)
                 if place is None:
-                    place = Place("archive", table.place)
+                    place = Place(kept.kind, kept.table.place)
                     self._report.places.append(place)
-                place.rows, place.left = gone, count(table, about, values)
-                until = (datetime.now(UTC) + _ORPHANS).isoformat(timespec="minutes")
-                place.remains = f"files of commits that came to nothing go by {until}, where an archiver runs"
+                place.rows, place.left = gone, count(kept.table, kept.field, kept.values)
+                place.remains = "; ".join(filter(None, [place.remains, kept.remains]))
 
     def behind(self, ends: Mapping[tuple[str, int], tuple[int, int]]) -> list[str]:
         """A line for each partition that is not archived up to these ends of logs."""
         found = []
-        for table, event_type, _ in self._tables():
+        for table, event_type in self._declared():
             try:
                 if not event_type.archived or not table.look():
                     continue
@@ -72,15 +120,44 @@ class Archives:
                 found.append(f"How far the archive of {event_type.topic} is is not known: {error}")
         return found
 
-    def _tables(self) -> Iterator[tuple[ArchiveTable, EventType, list[str]]]:
-        """The archive of each topic that says whom it is about, and the values to look for."""
-        try:
-            shelf = shelf_of(self._settings)
-        except ArchiveMissing:
+    def _declared(self) -> Iterator[tuple[ArchiveTable, EventType]]:
+        shelf = self._shelf()
+        for topic in () if shelf is None else self._person.about:
+            assert shelf is not None
+            yield shelf.table(topic), self._person.types[topic]
+
+    def _all(self) -> Iterator[Kept]:
+        """All that the archive has, whoever knows it still."""
+        shelf = self._shelf()
+        if shelf is None:
             return
-        person = self._person
-        for topic, about in person.about.items():
-            hidden = shelf.pseudonyms.every(person.subject) if shelf.pseudonyms is not None else []
-            event_type = person.types[topic]
-            values = [person.subject, *(hidden if about in event_type.hashed else ())]
-            yield shelf.table(topic), event_type, values
+        person, topics, sources = self._person, list[str](), list[str]()
+        with self._report.noting("The archive"):
+            topics, sources = sorted({*shelf.topics(), *person.about}), shelf.sources()
+        hidden = shelf.pseudonyms.every(person.subject) if shelf.pseudonyms is not None else []
+        for topic in topics:
+            about, event_type = person.about.get(topic), person.types.get(topic)
+            hides = event_type is None or about is None or about in event_type.hashed
+            values = [person.subject, *(hidden if hides else ())]
+            yield Kept("archive", shelf.table(topic), about, values, _MARK)
+        for name in sources:
+            yield self._source(shelf, name)
+
+    def _source(self, shelf: Shelf, name: str) -> Kept:
+        from streams.archive import Snapshots
+
+        snapshots = Snapshots(shelf.source(name), name)
+        subject = None
+        with self._report.noting(snapshots.table.place):
+            snapshots.look()
+            subject = snapshots.subject
+        return Kept("source", snapshots.table, subject, [self._person.subject], _NAME, snapshots)
+
+    def _shelf(self) -> Shelf | None:
+        try:
+            return shelf_of(self._settings)
+        except ArchiveMissing as error:
+            said = f"No archive was looked at: {error}"
+            if said not in self._report.unjudged:
+                self._report.unjudged.append(said)
+            return None

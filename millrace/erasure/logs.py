@@ -24,6 +24,12 @@ class Logs:
             letters = {dead_letter_topic(topic) for topic in about}
             wanted = sorted(set(self._topics.names()) & {*about, *letters, *OURS})
             places += [Place("topic", topic, remains=self._kept(topic)) for topic in wanted]
+            silent = sorted(set(self._topics.names()) & {*self._person.types} - {*about, *letters, *OURS})
+            if silent:
+                self._report.unjudged.append(
+                    f"The events of {', '.join(silent)} do not say whom they are about; Kafka keeps them as their "
+                    "topics say, and nobody has looked at them."
+                )
         return places
 
     def ends(self, folded: Collection[str]) -> dict[tuple[str, int], tuple[int, int]]:

@@ -15,7 +15,7 @@ class Place:
     """What is done at one place.
 
     Attributes:
-        kind: storage, archive or topic.
+        kind: storage, archive, source (its snapshots) or topic.
         place: a version's title, the archive's place, or a topic.
         rows: found: rows, or an archive's events.
         items: of other rows members and fields found; of a topic None.
@@ -41,6 +41,7 @@ class Report:
         complete: nothing of what can be removed was found when it was looked again, and nothing was in its way.
         behind: units and archives that have events before them which were there when it began; what of them is the
             person's comes back. Erase again then.
+        unjudged: what does not say whom it is about, so that nothing of it was removed; how to say it.
         problems: what could not be looked at or removed.
     """
 
@@ -51,6 +52,7 @@ class Report:
     complete: bool = False
     places: list[Place] = field(default_factory=list)
     behind: list[str] = field(default_factory=list)
+    unjudged: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:

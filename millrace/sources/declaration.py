@@ -34,6 +34,7 @@ class ExternalSource:
         query: SQL for the PostgreSQL whose address the variable `database_env` holds.
         key: the columns that tell its rows apart; no two rows have the same.
         columns: name -> text, integer, number, boolean, time or date; left out, what the first snapshot has.
+        subject: the column that names the person whom a row is about, by which an erasure finds it.
         emit: the topic to which rows that are new or changed are emitted.
         limit_mb: so many megabytes are read at most.
         timeout: so long reading may take.
@@ -51,6 +52,7 @@ class ExternalSource:
     database_env: str | None = None
     key: Sequence[str] = ()
     columns: Mapping[str, str] | None = None
+    subject: str | None = None
     emit: str | None = None
     limit_mb: int = LARGEST_MB
     timeout: timedelta = timedelta(minutes=10)
@@ -58,7 +60,7 @@ class ExternalSource:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ValueError("its name needs letters, digits and _, and begins with a letter")
-        for name in (*_PLACES, "authorization_env", "database_env", "emit"):
+        for name in (*_PLACES, "authorization_env", "database_env", "subject", "emit"):
             if not isinstance(getattr(self, name), str | None):
                 raise ValueError(f"{name} is no text")
         if sum(getattr(self, place) is not None for place in _PLACES) != 1:
@@ -91,6 +93,8 @@ class ExternalSource:
         for name in self.key:
             if name not in self.columns:
                 raise ValueError(f"the key {name!r} is not among its columns")
+        if self.subject is not None and self.subject not in self.columns:
+            raise ValueError(f"the subject {self.subject!r} is not among its columns")
 
     @property
     def types(self) -> dict[str, pl.DataType] | None:

@@ -98,11 +98,19 @@ def snapshot(product: Product, name: str, platform: Platform, seen: Seen = lambd
     emitted = 0 if changes is None else _finish(snapshots, changes, platform)
     with TemporaryDirectory(prefix="millrace-source-") as folder:
         made, left_out = _made(source, product.folder, snapshots, changes, Path(folder), platform.settings, seen)
+    _say_whom(source, snapshots, changes)
     if made and changes is not None:
         emitted += _finish(snapshots, changes, platform)
     newest = snapshots.newest
     assert newest is not None
     return Outcome(name, newest.at, newest.rows, made, None if changes is None else emitted, left_out)
+
+
+def _say_whom(source: ExternalSource, snapshots: Snapshots, changes: Changes | None) -> None:
+    """Note whom rows are about: by the source's own declaration, or by the event that a row becomes."""
+    about = source.subject or (None if changes is None else changes.event_type.about)
+    if about is not None and about in snapshots.columns:
+        snapshots.be_about(about)
 
 
 def _finish(snapshots: Snapshots, changes: Changes, platform: Platform) -> int:
@@ -139,6 +147,11 @@ def _made(
         origin, note = _opened(source, download.path), {**download.said, "mark": source.mark}
     check = None if changes is None else changes.check
     content = take(source, origin, _pieces(origin), snapshots.columns, folder / "content.arrows", check, seen)
+    if source.subject is not None and source.subject not in content.columns:
+        known = ", ".join(content.columns)
+        raise SourceRefused(
+            f"The source {source.name} has no column {source.subject!r} to be its subject; it has {known}."
+        )
     if newest is not None and _is_as_before(content, snapshots, newest.at, newest.rows):
         return False, tuple(content.left_out)
     snapshots.append(content.frames(), content.columns, snapshots.next_moment(), note)

@@ -63,6 +63,7 @@ def listed(product: Product, settings: Settings) -> list[dict[str, Any]]:
                 "rows": found[-1].rows if found else None,
                 "newest": found[-1].at.isoformat() if found else None,
                 "bytes": sum(item.bytes for item in found),
+                "subject": snapshots.subject,
                 "emits": source.emit,
             }
         )

@@ -9,8 +9,9 @@ from streams.archive.archiver import Archiver
 from streams.archive.days import newest_complete_day
 from streams.archive.pseudonyms import Pseudonyms
 from streams.archive.scan import scan
+from streams.archive.shelf import Shelf
 from streams.archive.snapshots import Snapshot, Snapshots
-from streams.archive.table import ArchiveTable, Shelf
+from streams.archive.table import ArchiveTable
 from streams.archive.upkeep import Upkeep
 
 __all__ = [

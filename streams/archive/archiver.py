@@ -15,7 +15,7 @@ from schemas import Codec, EventType
 from schemas.codec import SchemaSource
 from schemas.errors import RegistryUnavailable, SchemaError
 from streams.archive.desk import Desk
-from streams.archive.table import Shelf
+from streams.archive.shelf import Shelf
 from streams.archive.upkeep import Upkeep
 from streams.archive.writers import Writers
 from streams.consumer import Consumer

@@ -13,7 +13,8 @@ from schemas import EventType
 from streams.archive.columns import archived_schema
 from streams.archive.gathered import Commit, Gathered, Piece
 from streams.archive.pseudonyms import hidden, must_hide
-from streams.archive.table import ArchiveTable, Shelf
+from streams.archive.shelf import Shelf
+from streams.archive.table import ArchiveTable
 from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable, KafkaUnavailable, TopicMissing
 from streams.fetched import Fetched
 

@@ -8,10 +8,14 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
+from streams.archive.columns import OWN
 from streams.archive.table import ArchiveTable, columns_of
 from streams.errors import ArchiveUnavailable
 
 TRIES = 10
+SHORTEST = 4
+"""Bytes of a text that is looked for inside of others; a shorter one is in many by chance."""
+_OWN = frozenset({*OWN, "_row"})
 _RETENTION, _USUAL, _NOTHING = "delta.logRetentionDuration", "interval 30 days", "interval 0 seconds"
 _INTEGER = re.compile("0|-?[1-9][0-9]{0,18}")
 
@@ -30,6 +34,27 @@ def count(table: ArchiveTable, field: str, values: list[str]) -> int:
         return 0 if not wanted else int(frame.filter(pl.col(field).is_in(wanted)).select(pl.len()).collect().item())
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ArchiveUnavailable(f"The archive of {table.topic} at {table.place} cannot be read: {error}") from error
+
+
+def mentions(table: ArchiveTable, values: list[str], spared: str | None = None) -> dict[str, int]:
+    """By column, how many rows of the newest snapshot have one of these values, or texts that have it in them where it
+    is long enough not to be there by chance. Looks at texts and integers, not inside of records and lists. Blocks.
+
+    Args:
+        spared: a column that is not looked at.
+
+    Raises:
+        ArchiveUnavailable: it does not answer.
+    """
+    if not table.look():
+        return {}
+    frame = table.frame()
+    wanted = [_mentions(name, kind, values) for name, kind in frame.collect_schema().items() if name != spared]
+    try:
+        counted = frame.select(one.sum() for one in wanted if one is not None).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ArchiveUnavailable(f"The archive of {table.topic} at {table.place} cannot be read: {error}") from error
+    return {name: rows for name in counted.columns if (rows := int(counted[name].sum()))}
 
 
 def erase(table: ArchiveTable, field: str, values: list[str]) -> int:
@@ -92,6 +117,15 @@ def _wanted(kind: pl.DataType | None, values: list[str]) -> list[str] | list[int
     if kind is not None and kind.is_integer():
         return [int(value) for value in values if _INTEGER.fullmatch(value) and abs(int(value)) < 2**63]
     return []
+
+
+def _mentions(name: str, kind: pl.DataType, values: list[str]) -> pl.Expr | None:
+    """Whether a row has one of these values in a column; None where it cannot be there."""
+    wanted, column = _wanted(kind, values), pl.col(name)
+    if not wanted or name in _OWN:
+        return None
+    within = [value for value in values if len(value.encode()) >= SHORTEST] if isinstance(kind, pl.String) else []
+    return pl.any_horizontal(column.is_in(wanted), *(column.str.contains(value, literal=True) for value in within))
 
 
 def _literal(value: str | int) -> str:

@@ -14,6 +14,7 @@ import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
+from streams.archive.erasing import erase
 from streams.archive.table import TRIES, ArchiveTable, columns_of
 from streams.errors import ArchiveFenced, ArchiveRefused, ArchiveUnavailable
 
@@ -21,6 +22,8 @@ VALID_FROM, VALID_TO, ROW = "valid_from", "valid_to", "_row"
 _OWN: Mapping[str, pl.DataType] = {VALID_FROM: pl.Datetime("us", "UTC"), ROW: pl.Int64()}
 """Before all others, as Delta keeps statistics of the first 32 columns alone."""
 _NOTE, _RUN = "millrace.", "run"
+_SUBJECT, _ERASED = "millrace.subject", "millrace.erased"
+"""Properties of the table: the column that names the person whom a row is about, and whether rows were erased."""
 _AT_ONCE = 16_384
 _GROUP = 131_072
 """Rows that a reader decodes at once, at least."""
@@ -91,6 +94,28 @@ class Snapshots:
                     return found
         return {}
 
+    @property
+    def subject(self) -> str | None:
+        """The column that names the person whom a row is about; None = nobody has said so."""
+        return self._property(_SUBJECT)
+
+    def be_about(self, column: str) -> None:
+        """Say which column names the person whom a row is about."""
+        if self.table.snapshot is not None and self.subject != column:
+            self._say({_SUBJECT: column})
+
+    def erase(self, person: str) -> int:
+        """Remove a person's rows from all snapshots, by `subject`; see `erasing.erase`. The numbers of other rows stay.
+
+        Returns:
+            how many there were.
+        """
+        if not self.look() or self.subject is None:
+            return 0
+        if self._property(_ERASED) is None:
+            self._say({_ERASED: "true"})
+        return erase(self.table, self.subject, [person])
+
     def next_moment(self) -> dt.datetime:
         """From when on a snapshot holds that is complete now: after the one before, by a millisecond for each million
         of its rows, so that positions made of the time and the row grow."""
@@ -158,15 +183,24 @@ class Snapshots:
         """
         kinds = pl.Schema({**self.columns, ROW: _OWN[ROW]})
         waiting, following = pl.DataFrame(schema=kinds), 0
+        numbers = None if self._property(_ERASED) is None else self._numbers(at)
         for batch in self._batches_of(at, list(kinds)):
             waiting = pl.concat([waiting, pl.DataFrame(pl.from_arrow(batch)).cast(kinds)]).sort(ROW)
-            missing = waiting[ROW] != pl.int_range(following, following + waiting.height, eager=True)
+            end = following + waiting.height
+            missing = waiting[ROW] != (
+                pl.int_range(following, end, eager=True) if numbers is None else numbers[following:end]
+            )
             ready = next(iter(missing.arg_true()), waiting.height)
             if ready:
                 yield waiting[:ready]
                 waiting, following = waiting[ready:], following + ready
         if waiting.height:
             raise ArchiveRefused(f"Rows of {self.table.topic} are gone: the snapshot of {at} lacks row {following}.")
+
+    def _numbers(self, at: dt.datetime) -> pl.Series:
+        """The numbers of the rows that a snapshot still has, in order."""
+        parts = [pl.DataFrame(pl.from_arrow(batch))[ROW] for batch in self._batches_of(at, [ROW])]
+        return pl.concat([pl.Series(ROW, dtype=pl.Int64()), *parts]).sort()
 
     def _batches_of(self, at: dt.datetime, columns: list[str]) -> Iterator[pa.RecordBatch]:
         if self.table.snapshot is None:
@@ -207,6 +241,15 @@ class Snapshots:
             found = self.frame().group_by(VALID_FROM).len().sort(VALID_FROM).collect()
         total = found["len"].sum()
         return [Snapshot(at.astimezone(dt.UTC), rows, size * rows // total) for at, rows in found.iter_rows()]
+
+    def _property(self, name: str) -> str | None:
+        return None if self.table.snapshot is None else self.table.snapshot.metadata().configuration.get(name)
+
+    def _say(self, properties: dict[str, str]) -> None:
+        assert self.table.snapshot is not None
+        with self.table.answering():
+            self.table.snapshot.alter.set_table_properties(properties, raise_if_not_exists=False)
+        self.table.look()
 
     def _create(self, columns: Mapping[str, pl.DataType]) -> None:
         if self.table.snapshot is not None:

@@ -6,7 +6,6 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -31,24 +30,6 @@ minutes, in which nobody hears what is wrong, no other topic is archived and no 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@dataclass(frozen=True)
-class Shelf:
-    """Where the archive of a platform is: a folder, or an address such as `s3://bucket/prefix`, with its options, and
-    what its personal values are hidden behind."""
-
-    url: str
-    options: Mapping[str, str] = field(default_factory=dict, repr=False)
-    pseudonyms: Pseudonyms | None = None
-
-    def table(self, topic: str) -> ArchiveTable:
-        """A topic's archive; nothing is looked at yet."""
-        return ArchiveTable(f"{self.url.rstrip('/')}/{topic}", topic, self.options, self.pseudonyms)
-
-    def source(self, name: str) -> ArchiveTable:
-        """What holds the snapshots of an external source, see `snapshots.py`: where no topic's archive can be."""
-        return ArchiveTable(f"{self.url.rstrip('/')}/@sources/{name}", f"the source {name}", self.options)
-
-
 class ArchiveTable:
     """A topic's archive. Several processes may write it at the same time, each its partitions. Calls block.
 
@@ -69,9 +50,7 @@ class ArchiveTable:
         pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self.place, self.topic, self.pseudonyms = place, topic, pseudonyms
-        said = {name.lower() for name in options or {}}
-        asked = {name: value for name, value in _ASKED.items() if "://" in place and name not in said}
-        self.options = {**asked, **(options or {})} or None
+        self.options = asked(place, options)
         self._table: DeltaTable | None = None
         self._known: dict[int, int | None] = {}  # positions in this snapshot; to ask for one reads the table's log
 
@@ -326,6 +305,13 @@ class ArchiveTable:
         """The error for what Delta, or the object store, says."""
         why = " ".join(_COLOUR.sub("", str(error)).split())  # the object store's client draws a tree in colours
         return ArchiveUnavailable(f"The archive of {self.topic} at {self.place} does not answer: {why}")
+
+
+def asked(place: str, options: Mapping[str, str] | None) -> dict[str, str] | None:
+    """The options by which a place is asked."""
+    said = {name.lower() for name in options or {}}
+    usual = {name: value for name, value in _ASKED.items() if "://" in place and name not in said}
+    return {**usual, **(options or {})} or None
 
 
 def columns_of(table: DeltaTable) -> pl.Schema:

@@ -41,6 +41,7 @@ def test_a_snapshot_is_there_whole_and_in_order_with_what_was_noted(shelf: Shelf
     mine.append(frames(3), COLUMNS, second, {"etag": '"2"'})
     mine.mark_emitted("changes", first)
 
+    assert (shelf.sources(), shelf.topics(), Shelf(f"{shelf.url}/x", shelf.options).topics()) == (["prices"], [], [])
     other = snapshots(shelf)
     assert [(item.at, item.rows) for item in other.all] == [(first, 200_000), (second, 3)]
     assert (other.note["etag"], other.columns, second > first) == ('"2"', COLUMNS, True)
@@ -67,6 +68,26 @@ def test_of_two_at_the_very_same_moment_one_adds_a_snapshot(tmp_path: Path) -> N
     with pytest.raises(ArchiveFenced):
         other.append(frames(3), COLUMNS, at, {})
     assert [item.rows for item in snapshots(shelf).all] == [1, 2]
+
+
+def test_who_is_erased_is_in_no_snapshot_and_the_other_rows_keep_their_numbers(shelf: Shelf) -> None:
+    mine = snapshots(shelf)
+    first = mine.next_moment()
+    mine.append(frames(50_000), COLUMNS, first, {})
+    assert mine.erase("i7") == 0
+    mine.be_about("item")
+    second = mine.next_moment()
+    mine.append(frames(10), COLUMNS, second, {})
+    mine.mark_emitted("changes", second)
+
+    assert (mine.erase("i7"), mine.erase("i49999"), mine.erase("i7")) == (2, 1, 0)
+
+    other = snapshots(shelf)
+    assert [(item.at, item.rows) for item in other.all] == [(first, 49_998), (second, 9)]
+    assert pl.concat(other.rows(first))["_row"].to_list() == [n for n in range(49_999) if n != 7]
+    assert (other.subject, other.emitted("changes")) == ("item", second)
+    other.append(frames(8), COLUMNS, other.next_moment(), {})
+    assert [item.rows for item in snapshots(shelf).all] == [49_998, 9, 8]
 
 
 def test_rows_that_are_gone_are_told(tmp_path: Path) -> None:
