@@ -8,7 +8,7 @@ from pathlib import Path
 
 from learners.errors import LearnerError
 from learners.jobs import Chain, Job, JobRefused, read_jobs
-from millrace.product import ProductError, module_of
+from millrace.product_modules import ProductError, module_of
 
 TOML, PYTHON = "jobs.toml", "jobs.py"
 

@@ -99,17 +99,9 @@ def rows(
     )
 
 
-def restored(frame: pl.LazyFrame, events: Mapping[str, pl.DataType]) -> pl.LazyFrame:
-    """Rows of an archive with the columns that events have now, each in its type, and the archive's own but the date.
-
-    A column that the archive does not have yet is null."""
-    there = frame.collect_schema()
-    wanted = [(pl.col(name) if name in there else pl.lit(None).alias(name)).cast(kind) for name, kind in events.items()]
-    return frame.select(*wanted, PARTITION, OFFSET, TIMESTAMP)
-
-
 def read_as(frame: pl.LazyFrame, event_type: EventType) -> pl.LazyFrame:
-    """Rows of an archive as a reader of the events has them, and the archive's own columns but the date.
+    """Rows of an archive as a reader of the events has them, each field in its type, and the archive's own columns but
+    the date.
 
     A field takes the column of its name, or else of one of its aliases; where that is null and the field cannot be, it
     has its default, as the archive says so of events that are older than the field."""

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer as Client
 from confluent_kafka import Message, TopicPartition
 
 from schemas import Codec, EventType
-from streams.archive.columns import DATE, TIMESTAMP, archived_schema, restored, rows
+from streams.archive.columns import DATE, TIMESTAMP, archived_schema, read_as, rows
 from streams.archive.pseudonyms import hidden, must_hide
 from streams.archive.table import ArchiveTable
 from streams.errors import ArchiveBehind, TopicMissing
@@ -43,7 +43,7 @@ def scan(
     from where that snapshot ends, and kept in memory. Blocks for the latter.
 
     Args:
-        event_type: as it is registered now; older events get null in fields that they did not have.
+        event_type: as it is registered now; older events have its defaults in fields that they did not have, or null.
         kafka: None = the archive alone.
         archived: False = the log alone, from its beginning.
         since, until: by the log's time, with a time zone; until is excluded.
@@ -62,17 +62,16 @@ def scan(
             topic was made anew, and the archive is of the one before.
     """
     must_hide(event_type, table.pseudonyms)
-    columns = event_type.frame_schema
-    schema = pl.Schema(archived_schema(columns, event_type.topic))
+    schema = pl.Schema(archived_schema(event_type.frame_schema, event_type.topic))
     parts = []
     if archived and table.look():
-        parts.append(restored(_bounded(table.frame(), since, until), columns))
+        parts.append(read_as(_bounded(table.frame(), since, until), event_type))
     elif kafka is None:
         raise TopicMissing(event_type.topic)
     if kafka is not None:
         fresh = list(_fresh(table, event_type, kafka, codec, timeout))
         tail = pl.concat(fresh, rechunk=False) if fresh else pl.DataFrame(schema=schema)
-        parts.append(restored(_bounded(tail.lazy(), since, until), columns))
+        parts.append(read_as(_bounded(tail.lazy(), since, until), event_type))
     return pl.concat(parts).filter(*(_has(event_type, table, *one) for one in (where or {}).items()))
 
 

@@ -101,13 +101,14 @@ def test_a_new_schema_is_followed_while_it_runs(
     cluster: Kafka, registry: RegistryClient, producer: Producer, clicks: EventType, shelf: Shelf, running: Running
 ) -> None:
     table, wanted = shelf.table(clicks.topic), {clicks.topic: clicks}
-    fields = [*CLICK["fields"], {"name": "device", "type": ["null", "string"], "default": None}]
+    device = {"name": "device", "type": ["null", "string"], "default": None}
+    fields = [*CLICK["fields"], device, {"name": "stars", "type": "double", "default": 3.0}]
     newer = EventType(clicks.topic, {**CLICK, "fields": fields}, key="user")
     with running(wanted):
         sent(producer, clicks, range(20))
         until(lambda: archived(table) == 20)
         wanted[clicks.topic] = newer
-        producer.send(newer, {"user": "u1", "number": 20, "device": "phone"})
+        producer.send(newer, {"user": "u1", "number": 20, "device": "phone", "stars": 4.5})
         producer.flush()
         until(lambda: archived(table) == 21 and "device" in pl.scan_delta(table.place).collect_schema())
         sent(producer, clicks, range(21, 30))
@@ -116,6 +117,7 @@ def test_a_new_schema_is_followed_while_it_runs(
     found = scan(table, newer, cluster, Codec(registry)).collect()
     assert sorted(found["number"]) == list(range(30))
     assert found.filter(pl.col("device") == "phone")["number"].to_list() == [20]
+    assert found.sort("number")["stars"].to_list() == [3.0] * 20 + [4.5] + [3.0] * 9
 
 
 def test_what_cannot_be_read_is_a_dead_letter_and_the_position_passes_it(
