@@ -79,8 +79,13 @@ class Homes:
         return Compound(self.technologies, self._home)
 
     @property
+    def rows(self) -> int:
+        """That a commit may hold."""
+        return min(kind(technology.name).rows for technology in self.technologies)
+
+    @property
     def bulk(self) -> int:
-        """Rows that a commit may hold where nobody waits for it."""
+        """The same where nobody waits for it."""
         return min(kind(technology.name).bulk for technology in self.technologies)
 
     def declare(self) -> int:

@@ -16,10 +16,11 @@ from streams import StreamError
 
 ROWS_PER_COMMIT = 2_000
 """A commit is cut at the first event at which it holds this many rows, as `Writes.rows` counts them, so that readers
-never wait long for it."""
+never wait long for it; where they do not wait, it may hold more: see `storage.kinds`."""
 
-BYTES_PER_ROW = 2_048
-"""Rows that are larger, on average, count as more: what is not committed yet takes memory."""
+BYTES_PER_COMMIT, BYTES_PER_ROW = 4 << 20, 400
+"""Rows that are larger, on average, count as more: what is not committed yet takes memory, and no store takes any
+number of bytes at once. A commit may have the first, or so many for each row that it may hold."""
 
 QUEUED = 8
 """So many commits of a unit are under way or wait for their turn, so that the store works while events are decoded."""
@@ -102,9 +103,9 @@ def resend_pause(resends: int, chance: float) -> float:
     return 0.01 * float(2**resends) * (0.5 + chance / 2)
 
 
-def weight(rows: int, size: int) -> int:
-    """How much of a commit so many rows of so many bytes are, in rows."""
-    return max(rows, size // BYTES_PER_ROW)
+def weight(rows: int, size: int, most: int) -> int:
+    """How much of a commit that may hold `most` rows so many rows of so many bytes are, in rows."""
+    return max(rows, size * most // max(BYTES_PER_COMMIT, most * BYTES_PER_ROW))
 
 
 def outside(position: int | None, low: int, high: int) -> bool:

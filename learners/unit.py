@@ -21,7 +21,7 @@ from learners.errors import FoldFailed, LearnerError
 from learners.flights import Flight, Flights
 from learners.fold import Fold
 from learners.late import LateEvent
-from learners.plan import BYTES_PER_ROW, CALM, QUEUED, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
+from learners.plan import BYTES_PER_COMMIT, CALM, QUEUED, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import Fenced, StorageError, SuspectGeneration
@@ -67,6 +67,7 @@ class Unit:
 
     Args:
         rows: that a commit may hold, as `Writes.rows` counts them.
+        patient: whether what is folded waits for the interval, or for a commit that is full, where nobody waits for it.
         yields: whether it stops where another claims it, and does not claim it again.
     """
 
@@ -80,6 +81,7 @@ class Unit:
         interval: float,
         emitter: Emits = NOBODY,
         rows: int = ROWS_PER_COMMIT,
+        patient: bool = False,
         yields: bool = False,
     ) -> None:
         self.id = unit
@@ -91,7 +93,7 @@ class Unit:
         self.problem: str | None = None
         self.unreadable = False
         self.failure: BaseException | None = None
-        self._rows, self._yields = rows, yields
+        self._rows, self._patient, self._yields = rows, patient, yields
         self.folded = self.commits = 0
         self.commit_seconds = 0.0
         self._declaration = declaration
@@ -162,8 +164,8 @@ class Unit:
             rest = batch if self.position is None else batch.since(self.position)
             while (self.position is None or self.position < batch.next) and self._has_room():
                 rest = self._step(rest)
-            if self._rows == ROWS_PER_COMMIT or self._full or time.monotonic() - self._sent_at >= self._interval:
-                self._commit_when_free()  # where nobody waits, a commit that is small has time
+            if not self._patient or self._full or time.monotonic() - self._sent_at >= self._interval:
+                self._commit_when_free()
         except Exception as error:
             self._fail(error)
 
@@ -291,7 +293,7 @@ class Unit:
         self.folded += part.rows
         writes, outbox = self._fold.session.writes, self._fold.outbox
         self._pending = writes.size + outbox.size
-        self._weight = weight(writes.rows + len(outbox), self._pending)
+        self._weight = weight(writes.rows + len(outbox), self._pending, self._rows)
         if self._hurdle is None:
             self._size = self._size.after(part.rows, max(0, self._weight - before))
 
@@ -348,7 +350,7 @@ class Unit:
     def _queued(self) -> int:
         """So many commits may be under way, or wait: one where it reads rows back, which waits for all of them, where
         it emits, as what was emitted for a commit must not be overtaken, and where they would take much memory."""
-        if self._reads or self._declaration.emits or self._flights.size >= ROWS_PER_COMMIT * BYTES_PER_ROW:
+        if self._reads or self._declaration.emits or self._flights.size >= BYTES_PER_COMMIT:
             return 1
         return QUEUED
 

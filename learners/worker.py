@@ -253,10 +253,17 @@ class Worker:
     def _unit(self, declaration: Declaration, partition: int) -> Unit:
         generation = self._generations[declaration.name]
         unit = UnitId(declaration.name, declaration.learner.version, generation, declaration.topic, partition)
-        commits = self._homes[declaration.name].commits
-        emitter = self._emitter or NOBODY
+        homes, emitter = self._homes[declaration.name], self._emitter or NOBODY
         return Unit(
-            unit, declaration, commits, self._committer, self._trace, self._interval, emitter, yields=self._yields
+            unit,
+            declaration,
+            homes.commits,
+            self._committer,
+            self._trace,
+            self._interval,
+            emitter,
+            rows=homes.rows,
+            yields=self._yields,
         )
 
     def _tell(self) -> None:

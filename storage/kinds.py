@@ -26,8 +26,9 @@ class Kind:
         address: where it is unless a setting says otherwise; empty = it is not set up then.
         near: whether it says what changes, so that rows may be kept near the reader: `opened_reads(address, bytes)`.
         schemes: an address that begins otherwise is refused before it is judged how open it is; empty = any is opened.
-        bulk: rows that a commit may hold, as `Writes.rows` counts them, where nobody waits for it: many events share a
-            row then. Redis does nothing else meanwhile, for about thirty milliseconds at the longest.
+        rows: that a commit may hold, as `Writes.rows` counts them. Redis does nothing else meanwhile, so that its
+            readers wait for about three milliseconds; where readers do not wait, many events share a row.
+        bulk: the same where nobody waits for what is committed. Redis holds still for about thirty milliseconds.
     """
 
     module: str
@@ -38,6 +39,7 @@ class Kind:
     address: str = ""
     near: bool = False
     schemes: tuple[str, ...] = ()
+    rows: int = 2_000
     bulk: int = 2_000
 
 
@@ -60,12 +62,15 @@ KINDS: dict[str, Kind] = {
         refuses={"documents": "it has no full-text index"},
         lacks={"nearest": "its vector index gives no exact order", "search": "it has no full-text index"},
         schemes=("cassandra://",),
+        rows=20_000,
+        bulk=20_000,
     ),
     "relational": Kind(
         "storage.relational.relational",
         "postgresql",
         address="sqlite:///.millrace/relational.db",
         schemes=("sqlite:///", "postgresql://", "postgres://"),
+        rows=20_000,
         bulk=100_000,
     ),
     "search": Kind(

@@ -174,7 +174,9 @@ class Rebuild:
         unit = UnitId(self.declaration.name, self.version, self.generation, self.declaration.topic, partition)
         interval = LESS_OFTEN * self.platform.settings.commit_interval_ms / 1000
         rows, commits = self.homes.bulk, self.homes.commits
-        return Unit(unit, self.declaration, commits, committer, Trace(None), interval, rows=rows, yields=True)
+        return Unit(
+            unit, self.declaration, commits, committer, Trace(None), interval, rows=rows, patient=True, yields=True
+        )
 
 
 def _declared(platform: Platform, product: Product, learner: str) -> Declaration:
