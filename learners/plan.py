@@ -145,7 +145,7 @@ class FoldSize:
             return self.events
         room = int((self.most - pending) / self.rows_per_event)
         whole = int(self.most / self.rows_per_event)
-        if pending and room < min(self.events, whole) / 4:
+        if pending and room < min(self.events, whole, LARGEST_FOLD) / 4:  # where rows are shared, more events add few
             return 0
         return max(1, min(self.events, room))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from schemas import EventType
 from streams.archive.columns import OFFSET, PARTITION, TIMESTAMP, read_as
 from streams.archive.course import Portion, Reading, Span, readings
-from streams.archive.table import ArchiveTable
+from streams.archive.table import ArchiveFile, ArchiveTable
 from streams.batch import Batch
 from streams.errors import ArchiveRefused, ArchiveUnavailable, TopicMissing
 
@@ -74,10 +75,11 @@ class ArchivedLog:
             raise TopicMissing(event_type.topic)
         self._table, self._event_type = table, event_type
         self._wanted = _wanted(partitions, starts or {}, since, until)
-        sizes = {file: size for file, size, day in table.files() if _overlaps(day, since, until)}
-        portions, times = self._portions(list(sizes))
+        files = [item for item in table.files() if _overlaps(item.day, since, until)]
+        portions, times = self._portions([item.place for item in files])
         self.rows = sum(portion.rows for portion in portions)
-        fitting = BYTES * self.rows // (sum(sizes.values()) or 1)
+        self._mixed = _mixed(files, portions)
+        fitting = BYTES * self.rows // (sum(item.size for item in files) or 1)
         self._readings = list(readings(portions, max(1, min(at_once, fitting))))
         self._by_time = list(readings(times, max(1, min(at_once, fitting))))
         self.spans = self._spans(portions, partitions, starts or {}, whole=until is None)
@@ -152,8 +154,8 @@ class ArchivedLog:
 
     def _read(self, reading: Reading, wanted: Callable[[Mapping[int, Span]], pl.Expr]) -> pl.DataFrame:
         frame = self._table.frame_of(reading.files)
-        if self._wanted is not None:
-            frame = frame.filter(self._wanted)
+        if self._wanted is not None and not self._mixed.isdisjoint(reading.files):
+            frame = frame.filter(self._wanted)  # costs as much as the reading
         if not reading.whole:
             frame = frame.filter(wanted(reading.spans))
         with self._table.answering():
@@ -211,6 +213,14 @@ def _wanted(
     found += [] if since is None else [moment >= since]
     found += [] if until is None else [moment < until]
     return pl.all_horizontal(found) if found else None
+
+
+def _mixed(files: Sequence[ArchiveFile], portions: Sequence[Portion]) -> set[str]:
+    """The files of which not every row is in these portions; one that does not say how many it has is among them."""
+    wanted: Counter[str] = Counter()
+    for portion in portions:
+        wanted[portion.file] += portion.rows
+    return {item.place for item in files if item.rows != wanted[item.place]}
 
 
 def _within(spans: Mapping[int, Span]) -> pl.Expr:

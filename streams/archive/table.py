@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -28,6 +28,22 @@ _ASKED = {"connect_timeout": "5s", "timeout": "30s", "max_retries": "3", "retry_
 """How long an object store is asked, unless the options say otherwise. By its client's own choice one request may last
 minutes, in which nobody hears what is wrong, no other topic is archived and no process ends; we ask again anyway."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class ArchiveFile(NamedTuple):
+    """One file of a snapshot.
+
+    Attributes:
+        place: its address.
+        size: bytes.
+        day: of its rows.
+        rows: None where whoever wrote it does not say.
+    """
+
+    place: str
+    size: int
+    day: dt.date
+    rows: int | None
 
 
 class ArchiveTable:
@@ -76,12 +92,13 @@ class ArchiveTable:
         """The rows of the snapshot that was looked at; nothing is read yet."""
         return pl.scan_delta(self._looked_at(), storage_options=self._for_reading)
 
-    def files(self) -> list[tuple[str, int, dt.date]]:
-        """The files of the snapshot that was looked at: address, bytes, and the day of its rows. Blocks."""
+    def files(self) -> list[ArchiveFile]:
+        """The files of the snapshot that was looked at. Blocks."""
         with self.answering():
             found = pl.DataFrame(self._looked_at().get_add_actions(flatten=True))
         places = [f"{self.place.rstrip('/')}/{path}" for path in found["path"]]
-        return list(zip(places, found["size_bytes"], found[f"partition.{DATE}"], strict=True))
+        columns = (found[name] for name in ("size_bytes", f"partition.{DATE}", "num_records"))
+        return list(map(ArchiveFile, places, *columns))
 
     def frame_of(self, files: Sequence[str], name: str | None = None) -> pl.LazyFrame:
         """The rows of some of these files, with the columns that are in them and null in those that only other files

@@ -120,6 +120,15 @@ def test_folds_settle_below_the_limit_of_a_commit_for_any_number_of_rows_per_eve
     assert overshoots <= 2
 
 
+def test_a_commit_that_may_be_large_takes_events_as_long_as_they_share_their_rows() -> None:
+    size, pending, folded, distinct = FoldSize(most=25_000), 0, 0, 20_000
+    while folded < 1_000_000 and (events := size.next(pending)):
+        rows = min(distinct, pending + events) - pending
+        pending, folded, size = pending + rows, folded + events, size.after(events, rows)
+    assert folded >= 1_000_000
+    assert pending == distinct
+
+
 @given(st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 100_000)), max_size=50))
 def test_a_fold_always_takes_at_least_one_event_from_an_empty_commit(history: list[tuple[int, int]]) -> None:
     size = FoldSize()

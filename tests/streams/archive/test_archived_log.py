@@ -72,6 +72,7 @@ def test_from_some_offset_on_some_partitions_or_days_alone(table: ArchiveTable) 
     assert read(ArchivedLog(table, event_type(), [0], {0: 24})) == [(24, 30, [*range(24, 30)]), (30, 33, [])]
     assert read(ArchivedLog(table, event_type(), [0], {0: 40})) == []
     assert ArchivedLog(table, event_type(), [7]).spans == {7: (0, 0)}
+    assert read(ArchivedLog(table, event_type(), [0, 1], {1: 2}), 1) == [(2, 9, [2, *range(4, 9)])]
     first = ArchivedLog(table, event_type(), until=DAY + dt.timedelta(days=1))
     assert read(first) == [(5, 14, [*range(5, 10), 12, 13])]
     assert ArchivedLog(table, event_type(), since=DAY + dt.timedelta(days=1)).rows + first.rows == 28
