@@ -121,8 +121,7 @@ def _source(folder: Path, name: str, table: Mapping[str, Any]) -> ExternalSource
         changed = dict(table)
         if isinstance(table.get("key"), str):
             changed["key"] = [table["key"]]
-        if "timeout" in table:
-            changed["timeout"] = duration(table["timeout"])
+        changed |= {part: duration(table[part]) for part in ("keep", "timeout") if part in table}
         return ExternalSource(name, **changed)
     except _WRONG as error:
         raise _wrong(f"[sources.{name}]", folder, error) from error

@@ -17,6 +17,9 @@ from schemas.errors import MillraceError
 from storage.kinds import settable
 
 FILE = "millrace.toml"
+FOLDER = "MILLRACE_FOLDER"
+"""The variable that names the folder whose settings count, and from which on their relative paths are, where that is
+not the folder in which a process works: a job's commands have it."""
 URL = "_url"
 """What the name of a technology's address ends with."""
 
@@ -114,12 +117,15 @@ class Settings:
 
     @classmethod
     def load(cls, path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read `path` (default: `millrace.toml` in this folder, if it is there) and then the environment.
+        """Read `path` (default: `millrace.toml` in this folder, or `MILLRACE_FOLDER`, if it is there) and then the
+        environment.
 
         Raises:
             SettingsError: an unknown name, or a value of the wrong type.
         """
-        file = path or Path(FILE)
+        around = os.environ if environment is None else environment
+        home = Path(around.get(FOLDER, ""))
+        file = path or home / FILE
         values: dict[str, Any] = {}
         if file.exists():
             try:
@@ -131,11 +137,24 @@ class Settings:
         settings = cls()._with(values, str(file), dict.fromkeys(values, str(file.absolute())))
         variables = {
             name.removeprefix("MILLRACE_").lower(): value
-            for name, value in (os.environ if environment is None else environment).items()
+            for name, value in around.items()
             if name.startswith("MILLRACE_") and name.removeprefix("MILLRACE_").lower() in known()
         }
         said = {name: f"the variable {_variable(name)}" for name in variables}
-        return settings._with(variables, "the environment", said)
+        return settings._with(variables, "the environment", said)._from(home)
+
+    def _from(self, home: Path) -> Settings:
+        """The same with paths that are right in any folder, if `home` is not this one."""
+        if home == Path():
+            return self
+        paths = {name: home / getattr(self, name) for name in ("state_dir", "keys_file")}
+        if self.intake_spool_dir != Path():
+            paths["intake_spool_dir"] = home / self.intake_spool_dir
+        archive, sqlite = self.archive_url, "sqlite:///"
+        urls = {"archive_url": str(home / archive) if archive and "://" not in archive else archive}
+        if self.relational_url.startswith(sqlite):
+            urls["relational_url"] = sqlite + str(home / self.relational_url.removeprefix(sqlite))
+        return replace(self, **paths, **urls)  # type: ignore[arg-type]
 
     def _with(self, values: Mapping[str, Any], source: str, said: Mapping[str, str]) -> Settings:
         changes: dict[str, Any] = {}

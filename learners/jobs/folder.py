@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from pathlib import Path
 
 from learners.jobs.job import Job
 
+MESSAGES = 1 << 20
+"""Bytes that are read of what a command says by Pipes."""
 KEPT = 50
 """Folders of runs that are kept: the newest."""
 _RUN = re.compile(r"[0-9a-f-]{8,64}")
@@ -54,6 +57,19 @@ class RunFolder:
     def messages(self) -> Path:
         """What it says by Pipes."""
         return self.place / "messages"
+
+    @property
+    def reasons(self) -> str:
+        """What the command has logged as an error by Pipes, the newest last; empty where it said nothing so."""
+        found = []
+        with suppress(OSError):
+            with self.messages.open("rb") as file:
+                for line in file.read(MESSAGES).splitlines():
+                    with suppress(ValueError, KeyError, TypeError):
+                        message = json.loads(line)
+                        if message["method"] == "log" and message["params"]["level"] in ("ERROR", "CRITICAL"):
+                            found.append(str(message["params"]["message"]))
+        return " ".join(found)
 
     @contextmanager
     def held(self) -> Iterator[None]:

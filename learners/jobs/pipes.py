@@ -14,11 +14,9 @@ from typing import Any
 
 import dagster as dg
 
-from learners.jobs.folder import RunFolder
+from learners.jobs.folder import MESSAGES, RunFolder
 
 LOGGER = logging.getLogger("millrace.jobs")
-MOST = 1 << 20
-"""Bytes that are read of it."""
 _PROTOCOL = "__dagster_pipes_version"
 
 
@@ -55,7 +53,7 @@ class Messages(dg.PipesMessageReader):
     def _text(self) -> bytes:
         try:
             with self._folder.messages.open("rb") as file:
-                return file.read(MOST)
+                return file.read(MESSAGES)
         except OSError:
             return b""
 

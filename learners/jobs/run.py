@@ -57,7 +57,7 @@ def run_job(
         told: further variables of the command.
 
     Raises:
-        JobFailed: why.
+        JobFailed: why; with what the command itself has logged as errors by Pipes.
     """
     folder = RunFolder.of(around.home, run)
     with folder.held():
@@ -68,7 +68,10 @@ def run_job(
         environment = {**around.environment, **(told or {}), **folder.variables(job, around.folder, attempt)}
         began = monotonic()
         command = folder.command(job, around.folder)
-        run_command(command, folder.work, environment, folder.log, job.timeout.total_seconds(), around.seen)
+        try:
+            run_command(command, folder.work, environment, folder.log, job.timeout.total_seconds(), around.seen)
+        except JobFailed as failed:
+            raise JobFailed(f"{failed} {folder.reasons}".rstrip()) from failed
         yield "command seconds", round(monotonic() - began, 3)
         files = {storage: folder.work / file for storage, file in job.loads.items()}
         for storage, rows in load_outputs(files, around.opened, around.made_by):

@@ -22,15 +22,30 @@ def must_be_drawable(file: Path) -> None:
     _library()
 
 
+def canvas(*panels: int, figsize: tuple[float, float]) -> tuple[Any, Any]:
+    """A figure and its panels, rows and columns of them. Raises MillraceError: the extra `plot` is not installed."""
+    _library().use("Agg")
+    figure, axes = import_module("matplotlib.pyplot").subplots(*panels, figsize=figsize, layout="constrained")
+    return figure, axes
+
+
+def save(figure: Any, file: Path) -> None:
+    """Write and forget it. Raises MillraceError: the file cannot be written."""
+    try:
+        figure.savefig(file, dpi=140)
+    except OSError as error:
+        raise MillraceError(f"The picture {file} cannot be written: {error.strerror}.") from error
+    finally:
+        import_module("matplotlib.pyplot").close(figure)
+
+
 def draw(file: Path, title: str, candidates: Sequence[Candidate]) -> None:
     """One line for each candidate, the best first, by how many predictions were made.
 
     Raises:
         MillraceError: the extra `plot` is not installed, or the file cannot be written.
     """
-    _library().use("Agg")
-    pyplot: Any = import_module("matplotlib.pyplot")
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    figure, axes = canvas(figsize=(8, 4.5))
     for item in candidates:
         if item.curve:
             found = item.figures[item.measure]
@@ -42,12 +57,7 @@ def draw(file: Path, title: str, candidates: Sequence[Candidate]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
-    try:
-        figure.savefig(file, dpi=140)
-    except OSError as error:
-        raise MillraceError(f"The picture {file} cannot be written: {error.strerror}.") from error
-    finally:
-        pyplot.close(figure)
+    save(figure, file)
 
 
 def line(curve: Sequence[tuple[int, float]], low: float, high: float) -> str:

@@ -56,20 +56,33 @@ def list_archives(output: OutputOption = Output.TABLE) -> None:
 
 
 @app.command()
-def tidy(topic: Topic) -> None:
+def tidy(
+    topic: Annotated[str | None, typer.Argument(help="The topic; left out, all of them, and all sources.")] = None,
+) -> None:
     """Join small files, and remove what is older than `archive_days`. `millrace archive run` does it every hour.
 
+    Of external sources, snapshots go that are not valid any more for longer than `keep` says, or `archive_days`.
+
+    \b
     Example: millrace archive tidy clicks
+    Example: millrace archive tidy
     """
     from millrace.archive import shelf_of
     from millrace.settings import Settings
+    from millrace.sources.snapshot import snapshots_of, tidied
 
     settings = Settings.load()
-    table = shelf_of(settings).table(topic)
+    shelf = shelf_of(settings)
     from streams.archive import Upkeep
 
-    Upkeep(keep_days=settings.archive_days).done(table)
-    say(f"{topic} has {table.size()['files']} files.")
+    for name in shelf.topics() if topic is None else [topic]:
+        table = shelf.table(name)
+        Upkeep(keep_days=settings.archive_days).done(table)
+        say(f"{name} has {table.size()['files']} files.")
+    for name in shelf.sources() if topic is None else []:
+        snapshots = snapshots_of(name, settings)
+        gone = tidied(snapshots, settings)
+        say(f"The source {name} has {len(snapshots.all)} snapshots; {gone} were kept long enough.")
 
 
 @app.command()

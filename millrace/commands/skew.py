@@ -23,6 +23,7 @@ def skew(
     ] = None,
     settle: Annotated[str, typer.Option(help="So long before its decision an event need not be known.")] = "5s",
     limit: Annotated[int, typer.Option(help="At most so many of the newest decisions.", min=1)] = 2_000,
+    plot: Annotated[Path | None, typer.Option(help="Draw the features here: .png, .svg or .pdf.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Whether models get the features that they are trained with: exit code 1 where they do not.
@@ -32,6 +33,7 @@ def skew(
 
     \b
     Example: millrace skew films --endpoint recommend --since 1d
+    Example: millrace skew films --endpoint recommend --plot skew.png
     Example: millrace skew . --endpoint score --tolerance 0.001 --output json
     """
     from millrace.commands.span import moment_of, span_of
@@ -40,6 +42,6 @@ def skew(
     from millrace.skew.run import Wanted, run_skew
 
     say_on_stderr()
-    wanted = Wanted(endpoint, moment_of("--since", since), tolerance, span_of("--settle", settle), limit)
+    wanted = Wanted(endpoint, moment_of("--since", since), tolerance, span_of("--settle", settle), limit, plot)
     if not run_skew(folder, Settings.load(), wanted, output):
         raise typer.Exit(1)

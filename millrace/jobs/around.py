@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -13,7 +15,7 @@ from millrace.commands.me import me
 from millrace.jobs.alert import tell
 from millrace.jobs.product_jobs import ProductJobs
 from millrace.platform import Platform
-from millrace.settings import Settings
+from millrace.settings import FOLDER, Settings
 from storage import Technology
 
 
@@ -37,8 +39,15 @@ def around(jobs: ProductJobs, settings: Settings, seen: Callable[[bytes], None] 
         newest_day=partial(newest_day, settings),
         made_by=me(),
         alert=partial(tell, settings.jobs_webhook_url),
+        environment=_environment(),
         seen=seen,
     )
+
+
+def _environment() -> dict[str, str]:
+    """What commands inherit: Millrace's own find this folder's settings, and are found."""
+    programs = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    return {**os.environ, FOLDER: os.environ.get(FOLDER, os.getcwd()), "PATH": programs}
 
 
 @contextmanager

@@ -13,13 +13,16 @@ from typing import Any
 
 import polars as pl
 
+from millrace.backtest.picture import must_be_drawable
 from millrace.commands.output import Output, say, write_json, write_rows
+from millrace.jobs.messages import say_figures, say_why
 from millrace.platform import Platform
 from millrace.product import Product, ProductError
 from millrace.scanning import scan
 from millrace.settings import Settings
 from millrace.skew.comparison import Compared, Pair, compare
 from millrace.skew.decisions import NoFeatures, Served, served
+from millrace.skew.picture import draw
 from millrace.skew.recomputed import batch_of, computed, replayed
 from serving import EndpointType
 
@@ -36,6 +39,7 @@ class Wanted:
         tolerance: the part of the decisions in which a feature may be another one; None = as the product says.
         settle: so long before its decision an event may not have been known yet.
         limit: so many of the newest decisions count at most.
+        plot: a file for a picture of the features.
     """
 
     endpoint: str
@@ -43,6 +47,7 @@ class Wanted:
     tolerance: float | None
     settle: timedelta
     limit: int
+    plot: Path | None = None
 
 
 def run_skew(folder: Path, settings: Settings, wanted: Wanted, output: Output) -> bool:
@@ -53,6 +58,8 @@ def run_skew(folder: Path, settings: Settings, wanted: Wanted, output: Output) -
         NoFeatures: no decision has features, or none by the code that there is now.
         MillraceError: log, archive or registry cannot be read.
     """
+    if wanted.plot is not None:
+        must_be_drawable(wanted.plot)
     product = Product.load(folder)
     endpoint = product.endpoint(wanted.endpoint)
     batch, declared = _declared(product, wanted.endpoint)
@@ -66,12 +73,22 @@ def run_skew(folder: Path, settings: Settings, wanted: Wanted, output: Output) -
         pairs = computed(batch_of(product, batch), decisions, wanted.settle)
     found = compare(pairs, tolerance)
     _report(found, pairs, len(decisions) - len(pairs), wanted.endpoint, output)
+    if wanted.plot is not None:
+        draw(wanted.plot, f"{wanted.endpoint}, {len(pairs):,} decisions", found, pairs)
+    return _passed(wanted.endpoint, found, tolerance)
+
+
+def _passed(endpoint: str, found: Sequence[Compared], tolerance: float) -> bool:
+    """Say what is skewed, to whoever runs it, and to the job that it may run as."""
+    say_figures({f"equal {item.feature}": item.equal for item in found})
     skewed = [item for item in found if item.skewed]
     for item in skewed:
-        LOGGER.warning(
-            "%s.%s is skewed: %.1f %% of %d decisions are not what the archive says; %.1f %% may be.",
-            wanted.endpoint, item.feature, 100 * (1 - item.equal), item.decisions, 100 * tolerance,
-        )  # fmt: skip
+        said = (
+            f"{endpoint}.{item.feature} is skewed: {100 * (1 - item.equal):.1f} % of {item.decisions} decisions are "
+            f"not what the archive says; {100 * tolerance:.1f} % may be."
+        )
+        LOGGER.warning("%s", said)
+        say_why(said)
     return not skewed
 
 

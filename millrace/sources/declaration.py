@@ -35,6 +35,7 @@ class ExternalSource:
         key: the columns that tell its rows apart; no two rows have the same.
         columns: name -> text, integer, number, boolean, time or date; left out, what the first snapshot has.
         subject: the column that names the person whom a row is about, by which an erasure finds it.
+        keep: for so long snapshots are kept that are not valid any more; left out, as long as events are.
         emit: the topic to which rows that are new or changed are emitted.
         limit_mb: so many megabytes are read at most.
         timeout: so long reading may take.
@@ -53,6 +54,7 @@ class ExternalSource:
     key: Sequence[str] = ()
     columns: Mapping[str, str] | None = None
     subject: str | None = None
+    keep: timedelta | None = None
     emit: str | None = None
     limit_mb: int = LARGEST_MB
     timeout: timedelta = timedelta(minutes=10)

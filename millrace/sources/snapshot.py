@@ -64,6 +64,17 @@ def snapshots_of(name: str, settings: Settings) -> Snapshots:
     return Snapshots(shelf.source(name), name)
 
 
+def tidied(snapshots: Snapshots, settings: Settings, always: bool = True) -> int:
+    """Remove the snapshots that are kept no longer; how many. See `Upkeep.done_with`. Blocks.
+
+    Raises:
+        ArchiveUnavailable: it does not answer.
+    """
+    from streams.archive import Upkeep
+
+    return Upkeep(keep_days=settings.archive_days).done_with(snapshots, always)
+
+
 def declared(product: Product, name: str) -> ExternalSource:
     """A source by its name.
 
@@ -98,19 +109,19 @@ def snapshot(product: Product, name: str, platform: Platform, seen: Seen = lambd
     emitted = 0 if changes is None else _finish(snapshots, changes, platform)
     with TemporaryDirectory(prefix="millrace-source-") as folder:
         made, left_out = _made(source, product.folder, snapshots, changes, Path(folder), platform.settings, seen)
-    _say_whom(source, snapshots, changes)
+    _declare(source, snapshots, changes)
     if made and changes is not None:
         emitted += _finish(snapshots, changes, platform)
+    tidied(snapshots, platform.settings, always=False)
     newest = snapshots.newest
     assert newest is not None
     return Outcome(name, newest.at, newest.rows, made, None if changes is None else emitted, left_out)
 
 
-def _say_whom(source: ExternalSource, snapshots: Snapshots, changes: Changes | None) -> None:
-    """Note whom rows are about: by the source's own declaration, or by the event that a row becomes."""
+def _declare(source: ExternalSource, snapshots: Snapshots, changes: Changes | None) -> None:
+    """Note what the source declares. Whom rows are about may be said by the event that a row becomes."""
     about = source.subject or (None if changes is None else changes.event_type.about)
-    if about is not None and about in snapshots.columns:
-        snapshots.be_about(about)
+    snapshots.declare(about if about in snapshots.columns else None, source.keep, source.emit)
 
 
 def _finish(snapshots: Snapshots, changes: Changes, platform: Platform) -> int:

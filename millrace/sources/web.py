@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -59,10 +59,27 @@ def fetch(source: ExternalSource, folder: Path, said: Mapping[str, str], insecur
                 "allow_insecure_stores = true."
             )
 
-    with (
-        _answering(source),
-        httpx.Client(
-            timeout=_SILENCE, follow_redirects=True, max_redirects=_HOPS, event_hooks={"request": [check]}
+    with _answering(source):
+        return asyncio.run(_fetched(source, folder, address, headers, check, said))
+
+
+async def _fetched(
+    source: ExternalSource,
+    folder: Path,
+    address: str,
+    headers: Mapping[str, str],
+    check: Callable[[httpx.Request], None],
+    said: Mapping[str, str],
+) -> Download | None:
+    """The same, all of it within the source's `timeout`: names, connections, redirects, headers and the file."""
+
+    async def checked(request: httpx.Request) -> None:
+        check(request)
+
+    async with (
+        asyncio.timeout(source.timeout.total_seconds()),
+        httpx.AsyncClient(
+            timeout=_SILENCE, follow_redirects=True, max_redirects=_HOPS, event_hooks={"request": [checked]}
         ) as client,
         client.stream("GET", address, headers=headers) as answer,
     ):
@@ -70,19 +87,17 @@ def fetch(source: ExternalSource, folder: Path, said: Mapping[str, str], insecur
             return None
         _must_be_a_file(source, answer)
         path = folder / _file_name(source, address)
-        _write(source, answer, path)
+        await _write(source, answer, path)
         return Download(path, {name: answer.headers[name] for name in _VALIDATORS if name in answer.headers})
 
 
-def _write(source: ExternalSource, answer: httpx.Response, path: Path) -> None:
-    until, size = time.monotonic() + source.timeout.total_seconds(), 0
+async def _write(source: ExternalSource, answer: httpx.Response, path: Path) -> None:
+    size = 0
     with path.open("wb") as file:
-        for chunk in answer.iter_bytes(_CHUNK):
+        async for chunk in answer.aiter_bytes(_CHUNK):
             size += len(chunk)
             if size > source.limit_mb << 20:
                 raise SourceRefused(f"The source {source.name} is larger than its limit_mb, {source.limit_mb} MB.")
-            if time.monotonic() > until:
-                raise SourceUnavailable(f"The source {source.name} was not all there within {source.timeout}.")
             file.write(chunk)
 
 
@@ -99,6 +114,8 @@ def _answering(source: ExternalSource) -> Iterator[None]:
     """No message of httpx's is passed on that may have the address in it."""
     try:
         yield
+    except TimeoutError:
+        raise SourceUnavailable(f"The source {source.name} was not all there within {source.timeout}.") from None
     except httpx.TransportError as error:
         why = " ".join(str(error).split()) if isinstance(error, httpx.NetworkError) else ""
         said = f"{type(error).__name__}{': ' if why else ''}{why}"

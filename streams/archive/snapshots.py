@@ -22,8 +22,8 @@ VALID_FROM, VALID_TO, ROW = "valid_from", "valid_to", "_row"
 _OWN: Mapping[str, pl.DataType] = {VALID_FROM: pl.Datetime("us", "UTC"), ROW: pl.Int64()}
 """Before all others, as Delta keeps statistics of the first 32 columns alone."""
 _NOTE, _RUN = "millrace.", "run"
-_SUBJECT, _ERASED = "millrace.subject", "millrace.erased"
-"""Properties of the table: the column that names the person whom a row is about, and whether rows were erased."""
+_SUBJECT, _KEEP, _EMITS, _ERASED = "millrace.subject", "millrace.keep", "millrace.emits", "millrace.erased"
+"""Properties of the table: see `Snapshots.declare`, and whether rows were erased."""
 _AT_ONCE = 16_384
 _GROUP = 131_072
 """Rows that a reader decodes at once, at least."""
@@ -99,10 +99,35 @@ class Snapshots:
         """The column that names the person whom a row is about; None = nobody has said so."""
         return self._property(_SUBJECT)
 
-    def be_about(self, column: str) -> None:
-        """Say which column names the person whom a row is about."""
-        if self.table.snapshot is not None and self.subject != column:
-            self._say({_SUBJECT: column})
+    def declare(self, subject: str | None, keep: dt.timedelta | None, emits: str | None) -> None:
+        """Note what is declared, for those who do not know who declares it.
+
+        Args:
+            subject: the column that names the person whom a row is about; None leaves what was said.
+            keep: for so long snapshots are kept that are not valid any more; None = nothing is said.
+            emits: the topic to which changes are emitted.
+        """
+        said = {_KEEP: "" if keep is None else str(int(keep.total_seconds())), _EMITS: emits or ""}
+        if subject is not None:
+            said[_SUBJECT] = subject
+        changed = {name: text for name, text in said.items() if (self._property(name) or "") != text}
+        if self.table.snapshot is not None and changed:
+            self._say(changed)
+
+    def expired(self, now: dt.datetime, usual: dt.timedelta | None) -> dt.datetime | None:
+        """The oldest snapshot that is to stay, where older ones are to go: not valid for longer than they are kept, and
+        not those that changes are still to be told from. None where none goes. Blocks.
+
+        Args:
+            usual: for so long they are kept where nothing is declared; None = for ever.
+        """
+        seconds, emits = self._property(_KEEP), self._property(_EMITS)
+        keep, found = dt.timedelta(seconds=int(seconds)) if seconds else usual, self.all
+        if keep is None or not found:
+            return None
+        mark = self.emitted(emits) if emits else None
+        valid = [one.at for one in found if one.at <= now - keep and (mark is None or one.at <= mark)]
+        return valid[-1] if valid and valid[-1] > found[0].at else None
 
     def erase(self, person: str) -> int:
         """Remove a person's rows from all snapshots, by `subject`; see `erasing.erase`. The numbers of other rows stay.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,7 +55,11 @@ class Stage:
 
 @dataclass
 class Web:
-    """What a web server gives, and what it was asked."""
+    """What a web server gives, and what it was asked.
+
+    Attributes:
+        drop_by_drop: "headers" or "body" = that comes a byte now and then, without end.
+    """
 
     url: str = ""
     body: bytes = b""
@@ -63,16 +67,20 @@ class Web:
     headers: dict[str, str] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
     answered: list[int] = field(default_factory=list)
+    drop_by_drop: str = ""
 
 
 @contextmanager
 def web() -> Iterator[Web]:
     """A real server on a free port, while the block lasts."""
-    state = Web()
+    state, ended = Web(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked.append(dict(self.headers))
+            if state.drop_by_drop:
+                self.drip(b"HTTP/1.1 200 OK\r\n" + (b"\r\n" if state.drop_by_drop == "body" else b"X-Long: "))
+                return
             etag = f'"{sha256(state.body).hexdigest()}"'
             same = self.headers.get("If-None-Match") == etag
             state.answered.append(304 if same else state.status)
@@ -86,6 +94,13 @@ def web() -> Iterator[Web]:
             if not same:
                 self.wfile.write(state.body)
 
+        def drip(self, first: bytes) -> None:
+            """Send this, and then a byte now and then until nobody reads any more."""
+            with suppress(OSError):
+                self.wfile.write(first)
+                while not ended.wait(0.1):
+                    self.wfile.write(b"a")
+
         def log_message(self, format: str, *args: object) -> None:
             """Nobody reads it."""
 
@@ -96,6 +111,7 @@ def web() -> Iterator[Web]:
     try:
         yield state
     finally:
+        ended.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -77,3 +77,21 @@ def test_a_platform_opens_no_store_that_strangers_could_write_unless_it_is_told_
 def test_children_are_told_the_same() -> None:
     environment = variables(Settings(allow_insecure_stores=True))
     assert Settings.load(environment=environment).allow_insecure_stores
+
+
+def test_a_folder_that_is_named_says_the_settings_and_where_relative_paths_are(tmp_path: Path) -> None:
+    (tmp_path / "millrace.toml").write_text('kafka = "file:1"\narchive_url = "kept"\n')
+    found = Settings.load(environment={"MILLRACE_FOLDER": str(tmp_path)})
+    assert (found.kafka, found.archive_url, found.state_dir) == (
+        "file:1",
+        str(tmp_path / "kept"),
+        tmp_path / ".millrace",
+    )
+    assert found.relational_url == f"sqlite:///{tmp_path}/.millrace/relational.db"
+    away = {
+        "MILLRACE_FOLDER": str(tmp_path),
+        "MILLRACE_ARCHIVE_URL": "s3://a/b",
+        "MILLRACE_RELATIONAL_URL": "postgresql://c",
+    }
+    found = Settings.load(environment=away)
+    assert (found.archive_url, found.relational_url) == ("s3://a/b", "postgresql://c")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -219,6 +220,16 @@ def test_an_answer_of_the_web_that_is_too_large_is_given_up(stage: Stage, server
     server.body = b"item,price\n" + b"i1,1\n" * 300_000
     with pytest.raises(SourceRefused, match="larger than its limit_mb, 1 MB"):
         stage.snapshot()
+
+
+@pytest.mark.parametrize("part", ["headers", "body"])
+def test_a_server_that_goes_on_and_on_is_given_up_at_the_time_out(stage: Stage, server: Web, part: str) -> None:
+    server.drop_by_drop = part
+    stage.declare(f'url = "{server.url}"\ntimeout = "1s"')
+    begun = time.monotonic()
+    with pytest.raises(SourceUnavailable, match="was not all there within 0:00:01"):
+        stage.snapshot()
+    assert 0.9 < time.monotonic() - begun < 4
 
 
 def test_a_query_is_read_in_one_transaction_that_cannot_write(

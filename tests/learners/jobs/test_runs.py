@@ -69,6 +69,19 @@ def test_a_run_that_fails_is_tried_again_and_leaves_what_is_served(workshop: Wor
     assert (served(workshop), ready(workshop)) == (1, [1])
 
 
+def test_a_command_that_logs_an_error_by_pipes_says_why_it_fails(workshop: Workshop) -> None:
+    said = [
+        {"method": "log", "params": {"message": "fine so far", "level": "INFO"}},
+        {"method": "log", "params": {"message": "likes is empty.", "level": "ERROR"}},
+    ]
+    lines = "\n".join(["no message", "[]", *map(json.dumps, said)])
+    say = f"import os, sys\nopen(os.environ['MILLRACE_JOB_MESSAGES'], 'a').write({lines!r})\nsys.exit(3)\n"
+
+    run = workshop.run(Job(name="train", command=workshop.python("train.py", say)))
+
+    assert run.why.endswith("ended with code 3; its log says more. likes is empty.")
+
+
 def test_of_two_files_of_which_one_is_wrong_neither_is_served(workshop: Workshop) -> None:
     two = VECTORS + "open('t.csv', 'w').write('key,title\\na,A\\na,B\\n')\n"
     loads = {ITEMS: "v.ndjson", TITLES: "t.csv"}

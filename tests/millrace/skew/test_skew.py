@@ -152,7 +152,9 @@ def features(done: Result) -> dict[str, Any]:
     return {item["feature"]: item for item in json.loads(done.stdout)["features"]}
 
 
-def test_what_was_served_is_what_the_archive_says_until_the_fold_is_another(platform: Platform, tmp_path: Path) -> None:
+def test_what_was_served_is_what_the_archive_says_until_the_fold_is_another(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     team = Team(tmp_path, "views_same")
     team.serve(platform, 30)
     done = team.skew()
@@ -160,13 +162,19 @@ def test_what_was_served_is_what_the_archive_says_until_the_fold_is_another(plat
     assert {name: item["equal"] for name, item in features(done).items()} == {"views": 1.0, "long_name": 1.0}
 
     team.fold('pl.when(pl.col("user") == "bo").then(2).otherwise(1)')
-    done = team.skew()
+    monkeypatch.setenv("MILLRACE_JOB_MESSAGES", str(tmp_path / "messages"))
+    done = team.skew("--plot", str(tmp_path / "skew.png"))
     found = features(done)
     assert done.exit_code == 1
     assert round(30 * found["views"]["equal"]) in (20, 21)  # bo's first view may be of the decision's millisecond
     worst = found["views"]["worst"][0]
     assert worst["archive"] - 2 * worst["served"] in (0, -2)  # its last view may be of the decision's millisecond
     assert not found["long_name"]["skewed"]
+    assert (tmp_path / "skew.png").read_bytes().startswith(b"\x89PNG")
+    figures, why = map(json.loads, (tmp_path / "messages").read_text().splitlines())
+    assert figures["params"]["metadata"]["equal long_name"]["raw_value"] == 1.0
+    assert (why["method"], why["params"]["level"]) == ("log", "ERROR")
+    assert "score_views_same.views is skewed" in why["params"]["message"]
     assert team.skew("--tolerance", "0.5").exit_code == 0
 
 

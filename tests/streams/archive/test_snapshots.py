@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from streams.archive import Shelf, Snapshots
+from streams.archive import Shelf, Snapshots, Upkeep
 from streams.errors import ArchiveFenced, ArchiveRefused
 
 COLUMNS = {"item": pl.String(), "price": pl.Float64()}
@@ -75,7 +76,7 @@ def test_who_is_erased_is_in_no_snapshot_and_the_other_rows_keep_their_numbers(s
     first = mine.next_moment()
     mine.append(frames(50_000), COLUMNS, first, {})
     assert mine.erase("i7") == 0
-    mine.be_about("item")
+    mine.declare("item", None, None)
     second = mine.next_moment()
     mine.append(frames(10), COLUMNS, second, {})
     mine.mark_emitted("changes", second)
@@ -88,6 +89,26 @@ def test_who_is_erased_is_in_no_snapshot_and_the_other_rows_keep_their_numbers(s
     assert (other.subject, other.emitted("changes")) == ("item", second)
     other.append(frames(8), COLUMNS, other.next_moment(), {})
     assert [item.rows for item in snapshots(shelf).all] == [49_998, 9, 8]
+
+
+def test_snapshots_go_that_are_not_valid_for_longer_than_they_are_kept(shelf: Shelf) -> None:
+    mine, hour, now = snapshots(shelf), timedelta(hours=1), snapshots(shelf).next_moment()
+    ats = [now - hour * hours for hours in (50, 40, 30, 2, 1)]
+    for rows, at in enumerate(ats, 1):
+        mine.append(frames(rows), COLUMNS, at, {})
+    mine.declare(None, timedelta(hours=35), "changes")
+    mine.mark_emitted("changes", ats[0])
+    assert Upkeep(keep_days=1).done_with(snapshots(shelf)) == 0
+    mine.mark_emitted("changes", ats[4])
+
+    assert Upkeep(keep_days=1).done_with(snapshots(shelf)) == 1
+
+    other = snapshots(shelf)
+    assert [(item.at, item.rows) for item in other.all] == list(zip(ats, range(1, 6), strict=True))[1:]
+    other.declare(None, None, None)
+    assert Upkeep().done_with(snapshots(shelf)) == 0
+    assert Upkeep(keep_days=1).done_with(snapshots(shelf)) == 1
+    assert [item.at for item in snapshots(shelf).all] == ats[2:]
 
 
 def test_rows_that_are_gone_are_told(tmp_path: Path) -> None:
