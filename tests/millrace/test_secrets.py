@@ -18,6 +18,7 @@ import pytest
 from millrace.settings import Settings, SettingsError
 from streams import Kafka
 from tests.conftest import free_ports
+from tests.millrace import command_line
 
 SENTINEL = "SENTINEL"
 MOVIES = Path(__file__).parents[2] / "examples" / "movies"
@@ -28,7 +29,6 @@ def secret_settings() -> dict[str, str]:
     """The environment of a platform of which nothing answers, with a password in each address."""
     kafka, registry, redis, postgresql, service = free_ports(5)
     return {
-        **os.environ,
         "MILLRACE_KAFKA": f"127.0.0.1:{kafka},127.0.0.1:{kafka}",
         "MILLRACE_REGISTRY_URL": f"http://user:{SENTINEL}@127.0.0.1:{registry}",
         "MILLRACE_REDIS_URL": f"redis://user:{SENTINEL}@127.0.0.1:{redis}/0",
@@ -41,15 +41,7 @@ def secret_settings() -> dict[str, str]:
     "command", [["status"], ["status", "--output", "json"], ["storages"], ["schemas", "list"], ["down"]]
 )
 def test_no_command_shows_a_password(tmp_path: Path, command: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "millrace", *command],
-        cwd=tmp_path,
-        env=secret_settings(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command_line.run(tmp_path, *command, variables=secret_settings())
     assert SENTINEL not in done.stdout + done.stderr
     if command[-1] == "json":
         assert json.loads(done.stdout)["redis"]["address"].startswith("redis://user:***@127.0.0.1:")
@@ -122,7 +114,7 @@ def running(folder: Path, environment: dict[str, str], *command: str) -> Iterato
         process = subprocess.Popen(
             [sys.executable, "-m", "millrace", *command],
             cwd=folder,
-            env=environment,
+            env={**os.environ, **environment},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
