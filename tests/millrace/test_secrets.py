@@ -19,6 +19,7 @@ from millrace.settings import Settings, SettingsError
 from streams import Kafka
 from tests.conftest import free_ports
 from tests.millrace import command_line
+from tests.plain import PLAIN
 
 SENTINEL = "SENTINEL"
 MOVIES = Path(__file__).parents[2] / "examples" / "movies"
@@ -56,12 +57,12 @@ def test_a_models_service_shows_no_password_on_any_page_nor_to_who_lists_process
         while time.monotonic() < until:
             assert process.poll() is None, (tmp_path / "log").read_text("utf-8")
             try:
-                if "redis" in httpx.get(f"{address}/console/storages", timeout=10).text:
+                if "redis" in httpx.get(f"{address}/console/storages", timeout=10, verify=PLAIN).text:
                     break
             except httpx.TransportError:
                 time.sleep(0.05)
         for page in PAGES:
-            answer = httpx.get(address + page, timeout=10, follow_redirects=True)
+            answer = httpx.get(address + page, timeout=10, follow_redirects=True, verify=PLAIN)
             assert SENTINEL not in answer.text + str(answer.headers), page
         assert SENTINEL not in commands(process)
     assert SENTINEL not in (tmp_path / "log").read_text("utf-8")
