@@ -66,8 +66,6 @@ def status(output: OutputOption = Output.TABLE) -> None:
     Example: millrace status --output json | jq -r .kafka.address
     Example: millrace status --output json | jq .learners.learners[].units
     """
-    from millrace.dead_letters import stop
-    from millrace.progress import documents, rows, unusual
     from millrace.settings import Settings
     from millrace.stack import Stack
 
@@ -76,8 +74,10 @@ def status(output: OutputOption = Output.TABLE) -> None:
     if found["kafka"]["state"] not in ("running", "elsewhere"):
         _show(found, output)
         return
-    stopped, times = _stopped(settings), _event_times(settings)
-    learners = _learners(settings, stopped)
+    from millrace.dead_letters import stop
+    from millrace.progress import documents, rows, unusual
+
+    (stopped, learners), times = _learners(settings), _event_times(settings)
     stops = [*map(stop, stopped)]
     if output is Output.JSON:
         if learners or stops:
@@ -98,28 +98,18 @@ def status(output: OutputOption = Output.TABLE) -> None:
         warn(printable(line))
 
 
-def _stopped(settings: Settings) -> list[Stop]:
-    """The units that stand still; none where Kafka does not say within a moment."""
+def _learners(settings: Settings) -> tuple[list[Stop], list[UnitProgress]]:
+    """The units that stand still, and how far learners have come; nothing where Kafka does not say within a moment."""
     from millrace.platform import standing
-    from schemas.errors import MillraceError
-
-    try:
-        return standing(settings, 2.0)
-    except MillraceError as error:
-        warn(printable(f"Whether learners stand still is not known: {error}"))
-        return []
-
-
-def _learners(settings: Settings, stopped: list[Stop]) -> list[UnitProgress]:
-    """How far learners have come; nothing where Kafka does not say within a moment."""
     from millrace.progress import learners_progress
     from schemas.errors import MillraceError
 
     try:
-        return learners_progress(settings, stopped)
+        stopped = standing(settings, 2.0)
+        return stopped, learners_progress(settings, stopped)
     except MillraceError as error:
-        warn(printable(f"How far learners have come is not known: {error}"))
-        return []
+        warn(printable(f"How far learners have come, and whether they stand still, is not known: {error}"))
+        return [], []
 
 
 def _event_times(settings: Settings) -> list[dict[str, Any]]:

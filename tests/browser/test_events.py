@@ -23,6 +23,7 @@ from serving.console.tail import Tails
 from serving.refused import Refused
 from streams import DeadLetters, Kafka, Letters, Looking, Producer, Rejected, Stops, Topics
 from tests.browser.conftest import Serve
+from tests.plain import PLAIN
 from tests.serving.access.keyed import Keyed
 from tests.serving.console.stage import Stage
 from tests.waiting import until
@@ -190,7 +191,7 @@ def test_only_a_key_with_the_scope_admin_sees_events(logs: Logs, serve: Serve, t
     keyed = Keyed(tmp_path, console="admin", shop="answer")
     watched = Watched(names=[logs.clicks.topic], refused=logs.refused, looking=logs.looking)
     base = serve(keyed.shop.service(access=keyed.access, watched=watched).app())
-    with httpx.Client(base_url=base) as client:
+    with httpx.Client(base_url=base, verify=PLAIN) as client:
         for place in (f"streams?tail={logs.clicks.topic}", f"streams/live?tail={logs.clicks.topic}", "flow?event=ann"):
             assert client.get(f"/console/{place}").status_code == 401
             assert client.get(f"/console/{place}", headers=keyed.bearer("shop")).status_code == 403

@@ -22,6 +22,7 @@ from streams import DeadLetters, Kafka, Letters, Producer, Rejected, Stop, Stops
 from tests.browser.conftest import Serve
 from tests.browser.console import asked
 from tests.browser.test_login import logged_in
+from tests.plain import PLAIN
 from tests.serving.access.keyed import Keyed
 from tests.waiting import until
 
@@ -134,7 +135,7 @@ def test_without_an_admins_key_or_the_pages_token_nothing_is_put_back(
     keyed: Keyed, platform: Platform, base: str
 ) -> None:
     form = {"do": "replay", "topic": platform.topic}
-    with httpx.Client(base_url=base) as client:
+    with httpx.Client(base_url=base, verify=PLAIN) as client:
         assert client.post("/console/streams", data=form).status_code == 401
         assert client.post("/console/streams", data=form, headers=keyed.bearer("shop")).status_code == 403
         client.post("/console/login", data={"key": keyed.secrets["console"], "to": "/console/streams"})

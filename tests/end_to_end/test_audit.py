@@ -11,13 +11,14 @@ import httpx
 from benchmarks.prove_loop.stage import Stage
 from schemas import Audit
 from streams import Consumer
+from tests.plain import PLAIN
 from tests.streams.conftest import Positions
 
 
 def test_who_changed_what_is_an_event(running_movies: Stage) -> None:
     place = f"/storages/redis/counters/audited_{uuid4().hex[:8]}"
     for _ in range(2):
-        httpx.request("PUT", running_movies.settings.service_url + place, timeout=30)
+        httpx.request("PUT", running_movies.settings.service_url + place, timeout=30, verify=PLAIN)
     platform, group = running_movies.platform, uuid4().hex
     topics = {"audit": Audit.event_type}
     found: list[tuple[str, str, str, int]] = []

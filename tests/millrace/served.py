@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from tests.conftest import free_ports
+from tests.plain import PLAIN
 
 ROOT = Path(__file__).parents[2]
 TYPES = """
@@ -49,10 +50,10 @@ class Served:
     log: Path
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30.0)
+        return httpx.get(self.url + path, timeout=30.0, verify=PLAIN)
 
     def ask(self, path: str = "/v1/ask", timeout: float = 30.0) -> httpx.Response:
-        return httpx.post(self.url + path, json={"user": "u1"}, timeout=timeout)
+        return httpx.post(self.url + path, json={"user": "u1"}, timeout=timeout, verify=PLAIN)
 
 
 def closed() -> dict[str, str]:

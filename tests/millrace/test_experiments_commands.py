@@ -20,6 +20,7 @@ from schemas.table import MemoryTable
 from serving import Experiment, Shared
 from serving.experiments.definition import Definition, Split
 from tests.listening import listening
+from tests.plain import PLAIN
 from tests.serving.shop import Goal, Recommendations, Shop, popular
 
 Run = Callable[..., Result]
@@ -142,8 +143,8 @@ def test_a_shadow_is_started_and_compared(run: Run) -> None:
     done = run("shadow", "recommend", "newest", "--ramp", "100")
     assert "shadow_newest is running: started, newest in the shadow of recommend, for 100 % of the units" in done.stdout
     address = f"http://127.0.0.1:{os.environ['MILLRACE_SERVICE_PORT']}/v1/recommend"
-    assert httpx.post(address, json={"user": "u1"}, timeout=30).json() == {"items": []}
-    assert httpx.post(address, json={"user": "u1"}, timeout=30).headers["millrace-fallback"] == "default"
+    assert httpx.post(address, json={"user": "u1"}, timeout=30, verify=PLAIN).json() == {"items": []}
+    assert httpx.post(address, json={"user": "u1"}, timeout=30, verify=PLAIN).headers["millrace-fallback"] == "default"
     assert json.loads(run("compare", "--output", "json").stdout) == []
 
 

@@ -15,6 +15,7 @@ import pytest
 from millrace import connection
 from millrace.connection import Connection, look_at
 from tests.listening import Server, listening
+from tests.plain import PLAIN
 from tests.serving.shop import Recommendations, Shop, popular
 from tests.waiting import until
 
@@ -34,7 +35,9 @@ def server() -> Iterator[Server]:
 def address(server: Server) -> Iterator[tuple[str, int]]:
     """Where it listens; after the test it still answers."""
     yield "127.0.0.1", server.config.port
-    answer = httpx.post(f"http://127.0.0.1:{server.config.port}/v1/recommend", json={"user": "u1"}, timeout=30)
+    answer = httpx.post(
+        f"http://127.0.0.1:{server.config.port}/v1/recommend", json={"user": "u1"}, timeout=30, verify=PLAIN
+    )
     assert answer.status_code == 200
 
 

@@ -14,6 +14,7 @@ import pytest
 from schemas import Codec, Event, RegistryClient
 from streams import Consumer, Kafka
 from tests.millrace.served import FIXED, Served, served
+from tests.plain import PLAIN
 from tests.streams.conftest import Positions
 from tests.waiting import until
 
@@ -29,7 +30,10 @@ def product(folder: Path, topic: str) -> None:
 
 def post(service: Served, topic: str, number: int) -> httpx.Response:
     return httpx.post(
-        f"{service.url}/events/{topic}", json={"user": f"u{number % USERS}", "number": number}, timeout=30
+        f"{service.url}/events/{topic}",
+        json={"user": f"u{number % USERS}", "number": number},
+        timeout=30,
+        verify=PLAIN,
     )
 
 

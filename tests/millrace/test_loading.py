@@ -21,6 +21,7 @@ from storage import Redis, RedisReads
 from storage.descriptor import Descriptor
 from storage.loads.descriptor import Given
 from storage.loads.load import load
+from tests.millrace.command_line import Done, run
 from tests.waiting import until
 
 PLACE = "redis/ranking/popular"
@@ -43,6 +44,11 @@ def command(url: str, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def said(url: str, *arguments: str) -> Done:
+    """Exit code and what a load to PLACE said."""
+    return run(Path.cwd(), "storages", "load", PLACE, *arguments, variables={"MILLRACE_REDIS_URL": url})
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -71,24 +77,24 @@ def test_it_says_what_it_has_done_to_people_and_to_programs(
     technology: Redis, redis_clean: str, tmp_path: Path
 ) -> None:
     file = ranking(tmp_path / "popular.csv", 30, 1.5)
-    code, out, err = ended(command(redis_clean, PLACE, str(file)))
+    code, out, err = said(redis_clean, str(file))
     assert (code, err) == (0, "")
     assert out.startswith(f"Loaded 30 rows of popular.csv into {PLACE}@1 in ")
     assert out.endswith("popular stands for it now.\n")
-    code, out, err = ended(command(redis_clean, PLACE, str(file), "--output", "json"))
+    code, out, err = said(redis_clean, str(file), "--output", "json")
     found = json.loads(out)
     assert (code, err, found["storage"], found["rows"]) == (0, "", f"{PLACE}@2", 30)
     assert (found["stands_for"], found["before"]) == (2, 1)
-    code, out, err = ended(command(redis_clean, PLACE, str(file)))
+    code, out, err = said(redis_clean, str(file))
     assert f"and stood for @2. Back to that: millrace storages rollback {PLACE}" in out
-    code, out, err = ended(command(redis_clean, PLACE, str(file), "--keep"))
+    code, out, err = said(redis_clean, str(file), "--keep")
     assert f"popular still stands for @3. Switch to it: millrace storages switch {PLACE}@4" in out
 
 
 def test_a_wrong_file_is_one_sentence_and_exit_code_1(redis_clean: str, tmp_path: Path) -> None:
     file = tmp_path / "popular.csv"
     file.write_text("key,member,score\na,x,1\na,y,high\n")
-    code, out, err = ended(command(redis_clean, PLACE, str(file)))
+    code, out, err = said(redis_clean, str(file))
     assert (code, out) == (1, "")
     assert err == "millrace: popular.csv, line 3, column 'score': found 'high', expected a finite number.\n"
 

@@ -18,6 +18,8 @@ import pytest
 from millrace.settings import Settings, SettingsError
 from streams import Kafka
 from tests.conftest import free_ports
+from tests.millrace import command_line
+from tests.plain import PLAIN
 
 SENTINEL = "SENTINEL"
 MOVIES = Path(__file__).parents[2] / "examples" / "movies"
@@ -28,7 +30,6 @@ def secret_settings() -> dict[str, str]:
     """The environment of a platform of which nothing answers, with a password in each address."""
     kafka, registry, redis, postgresql, service = free_ports(5)
     return {
-        **os.environ,
         "MILLRACE_KAFKA": f"127.0.0.1:{kafka},127.0.0.1:{kafka}",
         "MILLRACE_REGISTRY_URL": f"http://user:{SENTINEL}@127.0.0.1:{registry}",
         "MILLRACE_REDIS_URL": f"redis://user:{SENTINEL}@127.0.0.1:{redis}/0",
@@ -41,15 +42,7 @@ def secret_settings() -> dict[str, str]:
     "command", [["status"], ["status", "--output", "json"], ["storages"], ["schemas", "list"], ["down"]]
 )
 def test_no_command_shows_a_password(tmp_path: Path, command: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "millrace", *command],
-        cwd=tmp_path,
-        env=secret_settings(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = command_line.run(tmp_path, *command, variables=secret_settings())
     assert SENTINEL not in done.stdout + done.stderr
     if command[-1] == "json":
         assert json.loads(done.stdout)["redis"]["address"].startswith("redis://user:***@127.0.0.1:")
@@ -64,12 +57,12 @@ def test_a_models_service_shows_no_password_on_any_page_nor_to_who_lists_process
         while time.monotonic() < until:
             assert process.poll() is None, (tmp_path / "log").read_text("utf-8")
             try:
-                if "redis" in httpx.get(f"{address}/console/storages", timeout=10).text:
+                if "redis" in httpx.get(f"{address}/console/storages", timeout=10, verify=PLAIN).text:
                     break
             except httpx.TransportError:
                 time.sleep(0.05)
         for page in PAGES:
-            answer = httpx.get(address + page, timeout=10, follow_redirects=True)
+            answer = httpx.get(address + page, timeout=10, follow_redirects=True, verify=PLAIN)
             assert SENTINEL not in answer.text + str(answer.headers), page
         assert SENTINEL not in commands(process)
     assert SENTINEL not in (tmp_path / "log").read_text("utf-8")
@@ -122,7 +115,7 @@ def running(folder: Path, environment: dict[str, str], *command: str) -> Iterato
         process = subprocess.Popen(
             [sys.executable, "-m", "millrace", *command],
             cwd=folder,
-            env=environment,
+            env={**os.environ, **environment},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,8 +13,7 @@ import pytest
 from storage import Address, Descriptor, Ranking, Technology, UnitId, Writes
 from storage.technologies import opened
 from tests.conftest import free_ports
-
-ROOT = Path(__file__).parents[2]
+from tests.millrace.command_line import Done, run
 
 
 class Shell:
@@ -26,16 +22,13 @@ class Shell:
     def __init__(self, folder: Path, redis: str) -> None:
         self._folder = folder
         elsewhere = {"MILLRACE_RELATIONAL_URL": "", "MILLRACE_CASSANDRA_URL": "", "MILLRACE_SEARCH_URL": ""}
-        self._environment = {**os.environ, **elsewhere, "PYTHONPATH": str(ROOT), "MILLRACE_REDIS_URL": redis}
+        self._variables = {**elsewhere, "MILLRACE_REDIS_URL": redis}
 
     def forget(self, variable: str) -> None:
-        del self._environment[variable]
+        del self._variables[variable]
 
-    def run(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "millrace", "storages", *arguments]
-        return subprocess.run(
-            command, cwd=self._folder, env=self._environment, input=typed, capture_output=True, text=True, timeout=60
-        )
+    def run(self, *arguments: str, typed: str = "") -> Done:
+        return run(self._folder, "storages", *arguments, variables=self._variables, typed=typed)
 
     def says(self, *arguments: str, typed: str = "") -> str:
         done = self.run(*arguments, typed=typed)

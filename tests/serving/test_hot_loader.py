@@ -6,16 +6,18 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from millrace.product import Product
 from serving import HotLoader
 from serving.service import Service
+from tests.serving import hot_check
 from tests.serving.shop import Shop
 
 CODE = """
@@ -34,22 +36,10 @@ ask = mr.EndpointType("ask", Ask, Answer, unit="user", golden=[mr.Golden(Ask("u1
 async def first(request: Ask) -> Answer:
     return Answer(["before"])
 """
-CHECK = """
-import asyncio, sys
-from pathlib import Path
-from millrace.product import Product
-from schemas import MillraceError
-from serving import run_golden
-from storage import Catalogue, Memory, MemoryReads
-
-try:
-    types = Product.load(Path(sys.argv[1])).endpoints
-    problems = asyncio.run(run_golden(types, Catalogue({"memory": MemoryReads(Memory())})))
-except MillraceError as error:
-    problems = [str(error)]
-sys.stdout.write("\\n".join(problems))
-sys.exit(bool(problems))
-"""
+REAL = (sys.executable, hot_check.__file__)
+"""Takes a second of the processor."""
+NOTED = ("/bin/sh", "-c", '! grep -h "^# refused" "$1"/*.py', "check")
+"""Refuses files that ask for it, and takes all others."""
 
 
 @pytest.fixture
@@ -87,11 +77,9 @@ class Hot:
 
 
 @asynccontextmanager
-async def serving(folder: Path, patience: float = 20.0) -> AsyncIterator[Hot]:
-    check = folder.parent / "check.py"
-    check.write_text(CHECK)
+async def serving(folder: Path, check: Sequence[str] = NOTED, patience: float = 20.0) -> AsyncIterator[Hot]:
     product = Product.load(folder)
-    hot = HotLoader(folder, [sys.executable, str(check)], lambda: Product.load(folder).endpoints, patience)
+    hot = HotLoader(folder, check, lambda: Product.load(folder).endpoints, patience)
     shop = Shop(*product.endpoints)
     service = shop.service(hot=hot)
     async with shop.running(service) as client:
@@ -99,7 +87,7 @@ async def serving(folder: Path, patience: float = 20.0) -> AsyncIterator[Hot]:
 
 
 async def test_a_saved_file_is_live_by_itself(folder: Path) -> None:
-    async with serving(folder) as hot:
+    async with serving(folder, REAL) as hot:
         assert await hot.answer() == {"items": ["before"]}
         before = hot.service.endpoints.current
 
@@ -110,31 +98,34 @@ async def test_a_saved_file_is_live_by_itself(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("check", "text", "reason"),
     [
-        (CODE + "\ndef broken(:\n", "endpoints.py:17: SyntaxError"),
-        (CODE + "\nraise ValueError('not today')\n", "endpoints.py:17: ValueError: not today"),
-        (CODE.replace('["before"]', "[]"), "ask/first: golden request 1 was answered with what its predicate refuses"),
-        (CODE.replace('Answer(["before"])', "None"), "ask/first: golden request 1 was answered with NoneType"),
-        (CODE + "\nimport os\nos._exit(3)\n", "ended with 3"),
-        (CODE + "\nimport sys\nsys.exit(0)\n", "endpoints.py:18: SystemExit: 0"),
+        (REAL, CODE + "\ndef broken(:\n", "endpoints.py:17: SyntaxError"),
         (
-            CODE.replace("return Answer", "exit(0); return Answer"),
-            "ask/first: golden request 1 raised endpoints.py:15: ",
+            REAL,
+            CODE.replace('["before"]', "[]"),
+            "ask/first: golden request 1 was answered with what its predicate refuses",
         ),
-        (CODE.replace('unit="user"', 'unit="user", default=object()'), "has the default"),
-        (CODE.replace('"user"', '"users"'), "has the unit 'users'"),
+        (REAL, CODE + "\nimport os\nos._exit(3)\n", "ended with 3"),
+        (NOTED, CODE + "\nraise ValueError('not today')\n", "endpoints.py:17: ValueError: not today"),
+        (NOTED, CODE.replace('unit="user"', 'unit="user", default=object()'), "has the default"),
+        (NOTED, CODE.replace('"user"', '"users"'), "has the unit 'users'"),
         (
+            NOTED,
             CODE.replace("items: list[str]", "items: list[str] | None"),
             "ask: this change breaks those who ask version 1: `items` of the answer was list of string and may be null",
         ),
-        (CODE.replace('unit="user"', 'unit="user", fallback="second"'), "ask has the fallback 'second', no implement"),
+        (
+            NOTED,
+            CODE.replace('unit="user"', 'unit="user", fallback="second"'),
+            "ask has the fallback 'second', no implement",
+        ),
     ],
 )
 async def test_code_that_does_not_hold_is_refused_and_what_answered_keeps_answering(
-    folder: Path, text: str, reason: str, caplog: pytest.LogCaptureFixture
+    folder: Path, check: Sequence[str], text: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serving(folder) as hot:
+    async with serving(folder, check) as hot:
         with caplog.at_level(logging.ERROR):
             hot.save(text)
             assert reason in await hot.refused()
@@ -143,23 +134,39 @@ async def test_code_that_does_not_hold_is_refused_and_what_answered_keeps_answer
     assert "Saved code is not taken" in caplog.text
 
 
-async def test_an_import_that_never_ends_is_killed_and_answers_go_on_meanwhile(folder: Path) -> None:
-    async with serving(folder, patience=1.0) as hot:
-        hot.save("while True: pass\n")
-        slowest = 0.0
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (CODE.replace('Answer(["before"])', "None"), "ask/first: golden request 1 was answered with NoneType"),
+        (CODE + "\nimport sys\nsys.exit(0)\n", "endpoints.py:18: SystemExit: 0"),
+        (
+            CODE.replace("return Answer", "exit(0); return Answer"),
+            "ask/first: golden request 1 raised endpoints.py:15: ",
+        ),
+    ],
+)
+async def test_a_check_survives_what_the_code_does(folder: Path, text: str, reason: str) -> None:
+    (folder / "endpoints.py").write_text(text)
+    assert reason in " ".join(await hot_check.problems_of(folder))
+
+
+async def test_a_check_that_never_ends_is_killed_and_answers_go_on_meanwhile(folder: Path, tmp_path: Path) -> None:
+    begun, answers = tmp_path / "pid", 0
+    async with serving(folder, ("/bin/sh", "-c", f"echo $$ > {begun}; exec sleep 60"), patience=1.0) as hot:
+        hot.save(CODE.replace("before", "never"))
         while not hot.service.endpoints.problems:
-            began = time.monotonic()
             assert await hot.answer() == {"items": ["before"]}
-            slowest = max(slowest, time.monotonic() - began)
+            answers += begun.exists()
             await asyncio.sleep(0.01)
         assert "took more than 1 s" in await hot.refused()
-        assert slowest < 1
+    assert answers > 0
+    assert not psutil.pid_exists(int(begun.read_text()))
 
 
 async def test_a_repaired_file_is_taken_and_the_error_is_gone(folder: Path) -> None:
     async with serving(folder) as hot:
-        hot.save("raise ValueError\n")
-        await hot.refused()
+        hot.save("# refused: not today\n")
+        assert await hot.refused() == "# refused: not today"
         hot.save(CODE.replace("before", "repaired"))
         await hot.until(lambda: not hot.service.endpoints.problems)
 
@@ -201,7 +208,7 @@ async def test_the_last_of_several_quick_saves_is_what_answers(folder: Path) -> 
     async with serving(folder) as hot:
         for number in range(5):
             hot.save(CODE.replace("before", f"version {number}"))
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.05)
         began = time.monotonic()
         while await hot.answer() != {"items": ["version 4"]}:
             assert time.monotonic() - began < 30

@@ -13,6 +13,7 @@ import httpx
 
 from benchmarks.prove_loop.stage import Stage
 from tests.conftest import free_ports
+from tests.plain import PLAIN
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def _answering(address: str, process: subprocess.Popen[bytes]) -> str:
     until = time.monotonic() + 30
     while time.monotonic() < until and process.poll() is None:
         try:
-            httpx.get(f"{address}/static/shop.css").raise_for_status()
+            httpx.get(f"{address}/static/shop.css", verify=PLAIN).raise_for_status()
             return address
         except httpx.TransportError:
             time.sleep(0.05)

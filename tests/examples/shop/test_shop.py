@@ -16,6 +16,7 @@ from examples.shop.live.visitor import Diary, visits
 from storage import CountersReader
 from tests.conftest import free_ports
 from tests.examples.shop.live_shop import shop
+from tests.plain import PLAIN
 
 VISITS = 150
 
@@ -28,7 +29,7 @@ def diary(fresh_python: Path, running_shop: Stage) -> Diary:
     until = time.monotonic() + 30
     while time.monotonic() < until:  # the decision log is written in the background
         running_shop.meter.wait_until_level(30.0)
-        counts = httpx.get(f"{running_shop.settings.service_url}/v1/decisions", timeout=30).json()
+        counts = httpx.get(f"{running_shop.settings.service_url}/v1/decisions", timeout=30, verify=PLAIN).json()
         if not counts["queued"] and running_shop.meter.wait_until_level(30.0).events == 0:
             break
     return diary
@@ -84,7 +85,9 @@ def test_the_experiment_shows_what_the_visitors_did(diary: Diary, running_shop: 
         variant: (diary.decisions[variant], diary.bought_from[variant]) for variant in ("most_opened", "goes_together")
     }
     while time.monotonic() < until and found != wanted:  # the service samples its figures
-        rows = httpx.get(f"{running_shop.settings.service_url}/v1/experiments", timeout=30).json()["variants"]
+        rows = httpx.get(f"{running_shop.settings.service_url}/v1/experiments", timeout=30, verify=PLAIN).json()[
+            "variants"
+        ]
         found = {row["variant"]: (row["decisions"], row["rewards"]) for row in rows}
         time.sleep(0.1)
     assert found == wanted
@@ -110,6 +113,6 @@ def by_variant(fields: dict[str, int]) -> Counter[str]:
 def test_while_the_models_service_is_away_the_shop_sells_on(fresh_python: Path, running_shop: Stage) -> None:
     nowhere = f"http://127.0.0.1:{free_ports(1)[0]}"
     with shop(fresh_python, running_shop, nowhere, "0.05") as address:
-        page = httpx.get(address, timeout=30).raise_for_status().text
+        page = httpx.get(address, timeout=30, verify=PLAIN).raise_for_status().text
     assert "Our bestsellers" in page
     assert f'data-items="{" ".join(BESTSELLERS)}"' in page
