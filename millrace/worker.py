@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from millrace.wanted_topics import topic_settings
 
 WITHIN = 8
 """Seconds in which a worker that is told to stop ends, less than its supervisor waits for it."""
+SWITCH = 0.0005
+"""Seconds for which a thread has Python to itself while others want it. A commit's thread needs it a few times only for
+a moment, but the store has nothing to do meanwhile; Python's usual 5 ms are longer than a commit takes."""
 
 
 def run_worker(
@@ -52,6 +56,7 @@ def run_worker(
         platform.prepare(product)
         collector.start()
         _search_rarely_for_cycles()
+        sys.setswitchinterval(SWITCH)
         Worker(
             kafka=platform.kafka,
             codec=platform.codec,
