@@ -49,7 +49,7 @@ def course(folder: Path, extent: Extent) -> Course:
             if number < extent.model_rounds:
                 running.run(MODEL, extent.seconds)
         if extent.stores:
-            with stores.running(folder / "stores") as others:
+            with stores.running(folder / "stores", settings, extent.seconds) as others:
                 running.run(others, extent.seconds)
             running.run({"live": OURS["user"]}, extent.seconds)
             backtest = attempt(partial(backtested.rate, folder / "backtest", settings, extent.events), None)

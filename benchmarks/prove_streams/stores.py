@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from benchmarks.prove_storage.targets import TARGETS
 from benchmarks.prove_streams import contestants
 from benchmarks.prove_streams.contestants import Contestant
-from benchmarks.prove_streams.progress import Counting
+from benchmarks.prove_streams.progress import Counting, Standstill, begun
 from benchmarks.prove_streams.stage import learning
 from benchmarks.prove_streams.turns import Rates, ratio
 from benchmarks.report import say
@@ -19,6 +20,10 @@ from millrace.settings import Settings
 from millrace.stack import StackError
 
 INTERVAL_MS = 250
+JAVA = ("cassandra",)
+"""Servers that compile what they do while they do it: for a while after their start they take three times as long."""
+WARM = 2.0
+"""So many times as long as a turn such a server works before the first."""
 FOLDS = ("item", "user")
 OTHERS = ("postgresql", "cassandra")
 NAMES = tuple(f"{fold} {technology}" for technology in ("redis", *OTHERS) for fold in FOLDS)
@@ -31,9 +36,13 @@ LEAST = {
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[dict[str, Contestant]]:
+def running(folder: Path, settings: Settings, seconds: float) -> Iterator[dict[str, Contestant]]:
     """Who counts on which storage, by name; the servers run for the time of the block. A storage counts each fold once,
-    as it remembers how far it is. One that cannot be had is left out."""
+    as it remembers how far it is. One that cannot be had is left out.
+
+    Args:
+        seconds: of a turn.
+    """
     with ExitStack() as servers:
         found = {_name(fold, "redis"): partial(_on_redis, fold) for fold in FOLDS}
         for name in OTHERS:
@@ -42,10 +51,14 @@ def running(folder: Path) -> Iterator[dict[str, Contestant]]:
             place.mkdir(parents=True)
             try:
                 server = target.start(place)
-            except StackError as error:
+                servers.callback(server.close)
+                if name in JAVA:
+                    with _on(target.technology, f"{server.url}_before", "user", place / "before", settings) as counting:
+                        begun(name, counting)
+                        time.sleep(WARM * seconds)
+            except (StackError, Standstill) as error:
                 say(f"{name} cannot be had here: {error}")
                 continue
-            servers.callback(server.close)
             found |= {_name(fold, name): partial(_on, target.technology, server.url, fold) for fold in FOLDS}
         yield found
 

@@ -60,12 +60,16 @@ def _records(cells: Iterable[Cell], head: bytes, where: bytes) -> list[bytes]:
 
 
 def _items(cells: Iterable[Cell], head: bytes, where: bytes, keyed: bool) -> list[bytes]:
-    """What is said of a storage has no key."""
-    return [
-        piece
-        for _, key, bucket, item, _, value in cells
-        for piece in (head, _value(value), where, _value(key if keyed else b""), _value(bucket), _value(item))
-    ]
+    """What is said of a storage has no key. All values have eight bytes."""
+    head, short = head + small(8), where + small(0)
+    ends: dict[tuple[bytes, bytes], bytes] = {}
+    found: list[bytes] = []
+    for _, key, bucket, item, _, value in cells:
+        end = ends.get((bucket, item))
+        if end is None:
+            end = ends[bucket, item] = _value(bucket) + _value(item)
+        found += (head, value, where, small(len(key)), key, end) if keyed else (head, value, short, end)
+    return found
 
 
 def _value(value: bytes) -> bytes:

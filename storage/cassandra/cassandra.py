@@ -18,6 +18,8 @@ from storage.cassandra.catalogue import CassandraCatalogue
 from storage.cassandra.cells import (
     about,
     checked,
+    count_cells,
+    counts_after,
     news,
     place_cells,
     put_cells,
@@ -70,6 +72,7 @@ class Cassandra(Catalogued):
     def fill(self, descriptor: Descriptor, writes: Writes) -> None:
         """See `Technology.fill`. Reads before it writes, to find what is there already."""
         writes.check()
+        writes.merge()
         before = {about(storage): _items(self._served.newest(descriptor)) for storage in news(writes)}
         sums, scores = sum_cells(sums_after(writes, before)), score_cells(scores_after(writes, before))
         parts = self._served.parts(descriptor, checked([*put_cells(writes.puts), *sums, *scores]))
@@ -158,11 +161,12 @@ class Cassandra(Catalogued):
         refusal = self._learn(claim, expected, new, held, held.missing(writes))
         if refusal is not None:
             return refusal
+        counts = counts_after(writes.counts, held.counts)
         sums, scores = sums_after(writes, held.known), scores_after(writes, held.known)
         marks = [mark for mark in (watermark_ms, position.watermark_ms) if mark is not None]
         after = position._replace(next=new, watermark_ms=max(marks, default=None), mover=claim.owner)
-        rows = checked([*put_cells(writes.puts), *sum_cells(sums), *score_cells(scores)])
-        parts = self._served.parts(claim.unit, [*rows, *place_cells(new, after.watermark_ms)])
+        cells = [*put_cells(writes.puts), *count_cells(counts), *sum_cells(sums), *score_cells(scores)]
+        parts = self._served.parts(claim.unit, [*checked(cells), *place_cells(new, after.watermark_ms)])
         self._fences.keep(claim, new, packed(parts), position)
         move = Move(claim, expected, new, after.watermark_ms)
         asked = self._fences.ask(move)
@@ -171,7 +175,7 @@ class Cassandra(Catalogued):
         if outcome in (Outcome.OK, Outcome.ALREADY):
             self._served.write(ready)
             held.position = after
-            held.keep(sums, {address: row for address, row in scores.items() if address in held.known})
+            held.keep(counts, sums, {address: row for address, row in scores.items() if address in held.known})
         return outcome
 
     def _of(self, claim: Claim) -> Held:

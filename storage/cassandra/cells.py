@@ -12,7 +12,7 @@ from zlib import crc32
 from storage.address import Address
 from storage.cassandra.tables import AT, BUCKET, NEXT, NO_BUCKET, RECORD, SCORE, TOTAL, WATERMARK
 from storage.errors import WriteRefused, as_text
-from storage.writes import EXACT, Writes
+from storage.writes import COUNT, EXACT, Writes
 
 LONGEST = 2**16 - 1
 """Bytes that a key, a field or a member may have."""
@@ -25,6 +25,8 @@ Number = TypeVar("Number", int, float)
 
 Totals = Mapping[Address, Mapping[str, float]]
 """What a unit's sums and scores are before a commit; 0 where there is none."""
+Counts = Mapping[str, Mapping[str, int]]
+"""Storage -> key -> the row's only field, `COUNT`: see `Writes.counts`. It is looked at in whole columns."""
 
 integer = struct.Struct(">q").pack
 small = struct.Struct(">i").pack
@@ -59,20 +61,34 @@ def news(writes: Writes) -> dict[str, dict[str, int]]:
 
 
 def needed(writes: Writes) -> Iterator[tuple[Address, Iterator[str]]]:
-    """What must be known of a unit's rows before a commit: rows and their items."""
-    yield from ((address, iter(amounts)) for address, amounts in writes.sums.items())
+    """What must be known of a unit's rows before a commit, but for its counts: rows and their items."""
+    if not writes.counts:
+        yield from ((address, iter(amounts)) for address, amounts in writes.sums.items())
     yield from ((address, iter(weights)) for address, weights in writes.scores.items())
     for storage, found in news(writes).items():
         yield about(storage), iter(found)
 
 
+def counts_after(counts: Counts, before: Counts) -> dict[str, dict[str, int]]:
+    """What the commit makes of the unit's counts, all of which are known. Raises as `sums_after` does."""
+    found = {}
+    for storage, amounts in counts.items():
+        known = before[storage]
+        totals = found[storage] = {key: known[key] + amount for key, amount in amounts.items()}
+        if totals and not -EXACT <= min(totals.values()) <= max(totals.values()) <= EXACT:
+            for key, amount in amounts.items():
+                _sums(Address(storage, key), {COUNT: amount}, {COUNT: known[key]})
+    return found
+
+
 def sums_after(writes: Writes, before: Totals) -> dict[Address, dict[str, int]]:
-    """What the commit makes of the unit's sums, and of what is newest.
+    """What the commit makes of the unit's sums, but for its counts, and of what is newest.
 
     Raises:
         WriteRefused: a sum passes what a double counts exactly.
     """
-    found = {address: _sums(address, amounts, before.get(address, {})) for address, amounts in writes.sums.items()}
+    sums = {} if writes.counts else writes.sums
+    found = {address: _sums(address, amounts, before.get(address, {})) for address, amounts in sums.items()}
     for storage, items in news(writes).items():
         old = before.get(about(storage), {})
         newer = {item: value for item, value in items.items() if item not in old or value > old[item]}
@@ -102,6 +118,18 @@ def put_cells(rows: Mapping[Address, bytes]) -> list[Cell]:
             (storage, address.key.encode(), bucket, b"", RECORD, record)
             for address, record in rows.items()
             for storage, bucket in [starts[address.storage, address.bucket]]
+        ]
+
+
+def count_cells(counts: Counts) -> list[Cell]:
+    """The cells of counts, in order. Raises as `put_cells` does."""
+    bucket, item = integer(NO_BUCKET), COUNT.encode()
+    with as_text():
+        return [
+            (name, key.encode(), bucket, item, TOTAL, integer(totals[key]))
+            for storage, totals in counts.items()
+            for name in [storage.encode()]
+            for key in sorted(totals)
         ]
 
 
