@@ -49,6 +49,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(config, **state)
         self._taking: Exchange | None = None
         """What takes the request's body now."""
+        self._answered: float | None = None
+        """When the last answer was given; None = a request has begun since."""
         self._application = config.app if isinstance(config.app, Application) and not config.root_path else None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -91,13 +93,25 @@ class Connection(HttpToolsProtocol):
         if self._taking is None:
             super().on_message_complete()
             return
-        task = self.loop.create_task(self._taking.run())
-        self._taking = None
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        exchange, self._taking = self._taking, None
+        exchange.task = self.loop.create_task(exchange.run())
+        self.tasks.add(exchange.task)
+
+    def on_response_complete(self) -> None:
+        """An answer has been given. As uvicorn does it, but that `look` ends connections that are not used: a timer for
+        each request costs more."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._answered = self.clock()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come; a request that is then still incomplete is counted."""
+        self._answered = None
         super().data_received(data)
         if self._since is None:
             return
@@ -109,9 +123,11 @@ class Connection(HttpToolsProtocol):
             self._refuse(431 if self._in_head else 413)
 
     def look(self, now: float) -> None:
-        """Called every second: end the connection if its request takes too long."""
+        """Called every second: end the connection if its request takes too long, or none has come for long."""
         if self._since is not None and now - self._since > SECONDS:
             self._refuse(408)
+        elif self._answered is not None and now - self._answered > self.timeout_keep_alive:
+            self.timeout_keep_alive_handler()
 
     def _exchange(self) -> Exchange | None:
         """What the request begins, if it is for an endpoint type, and nothing about it is unusual."""

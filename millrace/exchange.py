@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from asyncio import Event
+from asyncio import Event, Task
 from functools import lru_cache
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -21,10 +21,11 @@ class Exchange:
 
     Attributes:
         body: as much as has come.
+        task: that answers; the server waits for it when it ends.
     """
 
     __slots__ = (
-        *("_answer", "_connection", "body"),
+        *("_answer", "_connection", "body", "task"),
         *("disconnected", "keep_alive", "response_complete", "response_started"),
     )
 
@@ -33,20 +34,25 @@ class Exchange:
     def __init__(self, connection: HttpToolsProtocol, answer: Answer, keep_alive: bool) -> None:
         self._connection, self._answer, self.keep_alive = connection, answer, keep_alive
         self.body = bytearray()
+        self.task: Task[None] | None = None
         self.disconnected = self.response_started = self.response_complete = False
 
     async def run(self) -> None:
         """Answer; the body is complete."""
         try:
-            reply = await self._answer(bytes(self.body))
-        except BaseException:
-            LOGGER.exception("An answer failed.")
-            reply = FAILED.reply
-        flow = self._connection.flow
-        if flow.write_paused and not self.disconnected:
-            await flow.drain()
-        if not self.disconnected:
-            self._write(reply)
+            try:
+                reply = await self._answer(bytes(self.body))
+            except BaseException:
+                LOGGER.exception("An answer failed.")
+                reply = FAILED.reply
+            flow = self._connection.flow
+            if flow.write_paused and not self.disconnected:
+                await flow.drain()
+            if not self.disconnected:
+                self._write(reply)
+        finally:
+            self._connection.tasks.discard(self.task)
+            self.task = None
 
     def _write(self, reply: Reply) -> None:
         connection, (status, lines, body) = self._connection, reply

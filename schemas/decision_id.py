@@ -113,6 +113,7 @@ def numbered(at_ms: int, bits: int, group: int | None = None, weight: int | None
     if group is None:
         first = bits >> 62
         return f"{at_ms:012x}7{first if first != _MARK else ~_MARK & 0xFFF:03x}{bits & _LAST | 2 << 62:016x}"
-    place = group | (bits & 7) << 9
-    free = bits >> 3 & 0xFFFFFFFF
-    return f"{at_ms:012x}7{MARK}{8 | bits >> 35 & 3:x}{min(weight or 0, 0xFFFF):04x}{place:03x}{free:08x}"
+    low = (8 | bits >> 35 & 3) << 60 | (group | (bits & 7) << 9) << 32 | bits >> 3 & 0xFFFFFFFF
+    if weight:
+        low |= min(weight, 0xFFFF) << 44
+    return f"{at_ms:012x}7{MARK}{low:016x}"

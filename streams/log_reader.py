@@ -41,17 +41,17 @@ class LogReader:
 
     def __init__(self, kafka: Kafka, topic: str, take: Take, timeout: float) -> None:
         self._topic, self._take, self._timeout = topic, take, timeout
-        self.next, self.at = 0, -1
+        self.at = -1
         topics = Topics(kafka, timeout)
         try:
             found = topics.ensure(topic, partitions=1, config={"cleanup.policy": "compact"})
-            low, _ = topics.ends([topic])[topic, 0]
+            self.next, _ = topics.ends([topic])[topic, 0]  # "the beginning" would be looked up for half a second
         finally:
             topics.close()
         if found != 1:
             raise StreamError(f"Topic {topic} has {found} partitions, so no single order; name one with one partition.")
         self._kafka = kafka
-        self._client = self._reading_from(low)  # "the beginning" would be looked up for half a second
+        self._client = self._connected()
 
     def read(self) -> None:
         """Take everything that was acknowledged to any writer before this call, as far as compaction kept it."""
@@ -59,27 +59,30 @@ class LogReader:
             end = self._end()
         except TopicMissing:  # a broker that stops, or starts, says so, and the client believes it for minutes
             self._client.close()
-            self._client = self._reading_from(self.next)
+            self._client = self._connected()
             end = self._end_of_known()
         self.read_to(end)
 
     def read_to(self, end: int) -> None:
-        """Take what stands before the offset `end`."""
+        """Take what stands before the offset `end`. In between nothing is fetched: whoever looks often and finds
+        nothing new would else ask Kafka a hundred times a second."""
+        if self.next >= end:
+            return
         until = time.monotonic() + self._timeout
+        self._client.assign([TopicPartition(self._topic, 0, self.next)])
         while self.next < end:
             if time.monotonic() > until:
                 raise KafkaUnavailable(f"{self._topic} could not be read up to {end} within {self._timeout:g} s.")
             for message in self._client.consume(1_000, 0.005):
                 self._taken(message)
+        self._client.unassign()
 
     def close(self) -> None:
         """Let go of the connection."""
         self._client.close()
 
-    def _reading_from(self, offset: int) -> Client:
-        client = Client(self._kafka.client(_READING, {**_PROMISES, "error_cb": log_client_error}), logger=LOGGER)
-        client.assign([TopicPartition(self._topic, 0, offset)])
-        return client
+    def _connected(self) -> Client:
+        return Client(self._kafka.client(_READING, {**_PROMISES, "error_cb": log_client_error}), logger=LOGGER)
 
     def _end(self) -> int:
         try:

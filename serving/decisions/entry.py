@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -71,7 +72,7 @@ def body_of(entry: Entry) -> bytes:
         entry.propensity,
         _utf8(entry.request),
         _utf8(entry.answer),
-        None if entry.as_of is None else round(entry.as_of.timestamp() * 1000),
+        None if entry.as_of is None else _milliseconds(entry.as_of),
         entry.latency_ms,
         id.at_ms,
         (entry.failed, entry.reason, entry.shadow_of),
@@ -117,6 +118,12 @@ class _Spooled(msgspec.Struct):
     reason: str | None = None
     shadow_of: str | None = None
     features: str | None = None
+
+
+@lru_cache(maxsize=64)
+def _milliseconds(at: datetime) -> int:
+    """Since 1970."""
+    return round(at.timestamp() * 1000)
 
 
 def _utf8(body: bytes | str) -> bytes:

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -129,15 +129,30 @@ class DecisionLog:
     def _hand_over(self) -> None:
         """Send what can be sent without waiting, a few in each turn of the event loop."""
         assert self._loop is not None
-        self._called = all(self._offered() for _ in range(TOGETHER))
+        found = self._oldest(TOGETHER)
+        taken = 0
+        while taken < len(found) and self._was_taken(self._offer, *found[taken]):
+            taken += 1
+            if self._backlog.ready:  # it has to wait after all, and none may overtake it
+                break
+        if found:
+            self._handed([number for number, _ in found[taken:]])
+        self._called = taken == TOGETHER
         if self._called:
             self._loop.call_soon(self._hand_over)
         elif self._entries or self._backlog.ready:
             self._wake.set()
 
-    def _offered(self) -> bool:
-        """Hand over the oldest decision; False if there is none, or it is to wait for the thread."""
-        return self._handed(self._offer, again=False)
+    def _oldest(self, most: int) -> list[tuple[int, Entry]]:
+        """The decisions that are to be handed over now, after their numbers; until they were, no other is."""
+        now = time.monotonic()
+        with self._settled:
+            if self._handing or self._backlog.ready or self._spooling:
+                return []
+            entries = self._entries
+            found = [entries.popleft() for _ in range(min(most, len(entries)))]
+            self._handing = bool(found)
+            return [(self._backlog.add_sent(entry, now), entry) for entry in found]
 
     def _offer(self, entry: Entry, on_delivery: OnDelivery) -> bool:
         return self._sender.offer(Decision.event_type, body_of(entry), key_of(entry), on_delivery)
@@ -153,43 +168,43 @@ class DecisionLog:
 
     def _sent_one(self) -> bool:
         """Hand the oldest decision over; False if there is none that may be sent now."""
-        return self._handed(self._send_now, again=True)
+        found = self._next()
+        if found is None:
+            return False
+        self._was_taken(self._send_now, *found)
+        self._handed([])
+        return True
 
     def _send_now(self, entry: Entry, on_delivery: OnDelivery) -> bool:
         self._sender.send(Decision.event_type, values_of(entry), on_delivery)
         return True
 
-    def _handed(self, hand: Callable[[Entry, OnDelivery], bool], again: bool) -> bool:
-        """Hand over the oldest decision that may be sent now; False if there is none, or it was not taken.
-
-        Args:
-            again: whether those may be sent that could not be sent before.
-        """
-        found = self._next(again)
-        if found is None:
-            return False
-        number, entry = found
+    def _was_taken(self, hand: Callable[[Entry, OnDelivery], bool], number: int, entry: Entry) -> bool:
+        """Hand a decision over; False if it has to wait."""
         on_delivery = partial(self._on_delivery, number)
         try:
-            taken = hand(entry, on_delivery)
+            return hand(entry, on_delivery)
         except Exception as error:
             on_delivery(error, -1, -1)
-            taken = True
-        if not taken:
-            with self._settled:
-                self._backlog.back(number)
-        self._handing = False
-        return taken
+            return True
 
-    def _next(self, again: bool) -> tuple[int, Entry] | None:
-        """The decision that is to be handed over now, and its number; until it was, no other is."""
+    def _handed(self, back: Sequence[int]) -> None:
+        """All were handed over, but for these, which go back to the front."""
+        if back:
+            with self._settled:
+                for number in back:
+                    self._backlog.back(number)
+        self._handing = False
+
+    def _next(self) -> tuple[int, Entry] | None:
+        """The decision that the thread is to hand over now, and its number; until it was, no other is."""
         now = time.monotonic()
         with self._settled:
             if self._handing:
                 return None
             found = None
             if self._backlog.ready:
-                found = self._backlog.next(now) if again else None
+                found = self._backlog.next(now)
             elif self._entries and not self._spooling:
                 entry = self._entries.popleft()
                 found = self._backlog.add_sent(entry, now), entry

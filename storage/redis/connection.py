@@ -21,7 +21,7 @@ from redis.connection import SSLConnection
 from storage.errors import StorageUnavailable
 from storage.handshake import perhaps
 from storage.redis.address import ENCRYPTED, connection_settings, place
-from storage.redis.lookup import Command, Question
+from storage.redis.lookup import Command, Question, packed
 from storage.redis.near import Near
 from storage.redis.request import ReplyError, Request
 from storage.redis.socket import Socket, greeting, open_socket
@@ -73,7 +73,7 @@ class Connection:
 
         Its errors are StorageUnavailable, and ReplyError where Redis refuses one of the commands.
         """
-        return self._send(commands).future
+        return self._send([packed(command) for command in commands]).future
 
     def ask(self, questions: Sequence[Question], near: Near | None) -> Request:
         """Send what these questions ask, as `call` does; the replies are values.
@@ -81,7 +81,7 @@ class Connection:
         Args:
             near: where they are kept, from the moment at which they arrive.
         """
-        request = self._send([lookup.command(key, part) for lookup, key, part in questions], questions, near)
+        request = self._send([lookup.pack(key, part) for lookup, key, part in questions], questions, near)
         if near is not None and not request.future.done():
             asked = near.asked
             for place, (_, key, part) in enumerate(questions):
@@ -93,9 +93,7 @@ class Connection:
         if not self._unsent and (self._socket is None or not self._socket.sent):
             self.call(("PING",)).add_done_callback(_heard)
 
-    def _send(
-        self, commands: Sequence[Command], questions: Sequence[Question] = (), near: Near | None = None
-    ) -> Request:
+    def _send(self, commands: Sequence[bytes], questions: Sequence[Question] = (), near: Near | None = None) -> Request:
         now = self._loop.time()
         request = Request(commands, self._loop.create_future(), now + self._timeout, questions, near)
         if not commands:
@@ -191,7 +189,9 @@ class Connection:
 
     async def _said(self, socket: Socket, *commands: Command) -> None:
         """Wait for replies on a socket that nobody else uses yet."""
-        request = Request(commands, self._loop.create_future(), self._loop.time() + self._timeout)
+        request = Request(
+            [packed(command) for command in commands], self._loop.create_future(), self._loop.time() + self._timeout
+        )
         socket.send([request])
         await request.future
 

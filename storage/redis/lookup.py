@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
+
+import hiredis
 
 from storage.redis.keys import NEWEST, newest
 
@@ -19,6 +22,7 @@ class Lookup:
 
     Attributes:
         command: what is sent, for a key and a part of it.
+        packed: the same as it travels, where that is made quicker than by hiredis.
         decode: the reply as a value; may raise whatever comes of a row that is none of ours.
         copied: what somebody is given for a value: his own, to do with as he likes. Values themselves never change, and
             those of rankings are tuples, which the garbage collector does not look through again and again.
@@ -31,10 +35,31 @@ class Lookup:
     copied: Callable[[Any], Any]
     weigh: Callable[[Any], int]
     spread: bool = False
+    packed: Callable[[str, Any], bytes] | None = None
+
+    def pack(self, key: str, part: Part) -> bytes:
+        """What is sent, as it travels."""
+        return packed(self.command(key, part)) if self.packed is None else self.packed(key, part)
 
 
 Question = tuple[Lookup, str, Part]
 """A lookup, the key and the part: what a reader asks for."""
+
+
+def packed(command: Command) -> bytes:
+    """A command as it travels."""
+    return cast(bytes, hiredis.pack_command(cast(Any, command)))
+
+
+def _packed_top(key: str, size: int) -> bytes:
+    name = key.encode()
+    return b"*5\r\n$6\r\nZRANGE\r\n$%d\r\n%b\r\n%b" % (len(name), name, _packed_range(size))
+
+
+@lru_cache(maxsize=256)
+def _packed_range(size: int) -> bytes:
+    last = b"%d" % (size - 1)
+    return b"$1\r\n0\r\n$%d\r\n%b\r\n$10\r\nWITHSCORES\r\n" % (len(last), last)
 
 
 def _same(value: Any) -> Any:
@@ -62,6 +87,7 @@ TOP = Lookup(
     decode=_pairs,
     copied=list,
     weigh=lambda pairs: 150 + sum([160 + len(member) for member, _ in pairs]),
+    packed=_packed_top,
 )
 """The best of a ranking's row; its part is how many, at least one."""
 SCORES = Lookup(

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from time import monotonic
-from typing import Any, cast
-
-import hiredis
+from typing import Any
 
 from storage.errors import SuspectGeneration
-from storage.redis.lookup import Command, Question
+from storage.redis.lookup import Question
 from storage.redis.near import Near
 
 
@@ -33,7 +31,7 @@ class Request:
 
     def __init__(
         self,
-        commands: Iterable[Command],
+        commands: Sequence[bytes],
         future: asyncio.Future[list[Any]],
         deadline: float,
         questions: Sequence[Question] = (),
@@ -41,13 +39,13 @@ class Request:
     ) -> None:
         """
         Args:
+            commands: each as it travels.
             questions: what the commands ask, one for each: then replies are the values that they mean. None = they are
                 given as they come.
             near: where these values are kept; None = nowhere.
         """
-        packed = [hiredis.pack_command(cast(Any, command)) for command in commands]
-        self.packed = b"".join(packed)
-        self.commands = len(packed)
+        self.packed = b"".join(commands)
+        self.commands = len(commands)
         self.future = future
         self.deadline, self.began = deadline, monotonic()
         self.replies: list[Any] = []

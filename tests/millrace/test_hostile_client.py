@@ -253,3 +253,20 @@ def test_a_request_that_takes_too_long_to_arrive_is_ended(
         mine.loop.call_soon_threadsafe(look_at, [mine])
         assert client.recv(1000).startswith(answered)
         assert not answered or client.recv(1000) == b""
+
+
+@pytest.mark.parametrize(
+    "asked", [b"POST /v1/recommend HTTP/1.1\r\nhost: shop\r\ncontent-length: 13", b"GET /healthz HTTP/1.1"]
+)
+def test_a_connection_is_closed_some_time_after_its_last_answer(
+    server: Server, address: tuple[str, int], asked: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(Connection, "clock", clock)
+    with closing(socket.create_connection(address, timeout=30)) as client:
+        client.sendall(asked + b'\r\n\r\n{"user":"u1"}'[: 4 if asked.startswith(b"GET") else None])
+        assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
+        mine = by_client(server)[client.getsockname()]
+        clock.now = mine.timeout_keep_alive + 1
+        mine.loop.call_soon_threadsafe(look_at, [mine])
+        assert client.recv(1000) == b""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from storage.redis.lookup import SUMS, Question
+from storage.redis.lookup import SUMS, Question, packed
 from storage.redis.near import MISSING, TRUST, Near
 from storage.redis.request import Request
 from storage.redis.socket import Socket
@@ -115,7 +115,7 @@ class World:
             return
         joined = self.near.join(key, None, self.now)
         if joined is None:
-            request = Request([("HGETALL", key)], self.loop.create_future(), 0.0, [question], self.near)
+            request = Request([packed(("HGETALL", key))], self.loop.create_future(), 0.0, [question], self.near)
             request.began = self.now
             self.near.asked[key, None] = request, 0
             self._requests.append(request)
@@ -231,7 +231,9 @@ def test_only_a_question_that_was_asked_just_now_is_joined() -> None:
 def test_a_message_between_the_replies_of_one_request_counts_for_those_before_it() -> None:
     with world() as made:
         questions: list[Question] = [(SUMS, key, None) for key in KEYS]
-        request = Request([("HGETALL", key) for key in KEYS], made.loop.create_future(), 0.0, questions, made.near)
+        request = Request(
+            [packed(("HGETALL", key)) for key in KEYS], made.loop.create_future(), 0.0, questions, made.near
+        )
         request.began = made.now
         made._socket.sent.append(request)
         made.server.asked += KEYS

@@ -8,10 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
+from hypothesis import given
+from hypothesis import strategies as st
 
 from storage.address import Address
 from storage.errors import StorageUnavailable, SuspectGeneration
 from storage.redis.keys import Keys
+from storage.redis.lookup import TOP, packed
 from storage.redis.reads import RedisReads
 from storage.redis.redis import Redis
 from storage.writes import Writes
@@ -85,3 +88,8 @@ async def test_a_redis_that_refuses_to_be_read_is_unavailable(redis_clean: str) 
         finally:
             await reads.close()
             raw.acl_deluser("half")
+
+
+@given(key=st.text(st.characters(exclude_categories=["Cs"])), size=st.integers(1, 10**6))
+def test_what_is_packed_by_hand_is_what_hiredis_packs(key: str, size: int) -> None:
+    assert TOP.pack(key, size) == packed(TOP.command(key, size))
