@@ -10,7 +10,7 @@ import typer
 from millrace.commands.output import Output, OutputOption, printable, say, warn, write_json, write_rows
 
 if TYPE_CHECKING:
-    from millrace.progress import UnitProgress
+    from millrace.learners_progress import UnitProgress
     from millrace.settings import Settings
     from streams import Stop
 
@@ -67,7 +67,7 @@ def status(output: OutputOption = Output.TABLE) -> None:
     Example: millrace status --output json | jq .learners.learners[].units
     """
     from millrace.dead_letters import stop
-    from millrace.progress import documents, rows, unusual
+    from millrace.learners_progress import documents, rows, unusual
     from millrace.settings import Settings
     from millrace.stack import Stack
 
@@ -112,7 +112,7 @@ def _stopped(settings: Settings) -> list[Stop]:
 
 def _learners(settings: Settings, stopped: list[Stop]) -> list[UnitProgress]:
     """How far learners have come; nothing where Kafka does not say within a moment."""
-    from millrace.progress import learners_progress
+    from millrace.learners_progress import learners_progress
     from schemas.errors import MillraceError
 
     try:
