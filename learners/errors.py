@@ -12,6 +12,7 @@ A worker lets none of them end the others' work: a unit that fails is retried or
 
 from __future__ import annotations
 
+from learners.raised import raised
 from schemas.errors import MillraceError
 
 
@@ -38,9 +39,13 @@ class FoldFailed(LearnerError):
         learner: the learner's name.
         first: offset of the first event of the fold that raised.
         next: offset behind the last one; `next == first + 1` when the failing event is known exactly.
+
+    Attributes:
+        what: it raised, and in which line.
     """
 
     def __init__(self, learner: str, topic: str, partition: int, first: int, next: int, cause: BaseException) -> None:
         self.learner, self.topic, self.partition, self.first, self.next = learner, topic, partition, first, next
         where = f"at offset {first}" if next <= first + 1 else f"at offsets {first} to {next - 1}"
-        super().__init__(f"Learner {learner} raised on {topic}/{partition} {where}: {type(cause).__name__}: {cause}")
+        self.what = raised(cause)
+        super().__init__(f"Learner {learner} raised on {topic}/{partition} {where}: {self.what}")

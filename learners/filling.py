@@ -90,10 +90,11 @@ class Filling:
 def _must_go_on(unit: Unit) -> None:
     if unit.overtaken:
         raise RebuildStopped(
-            f"{unit} has been claimed by another process: a worker of this version, or another rebuild. It goes on "
-            "there from what is filled; end it and rebuild again if that was not meant."
+            f"{unit} has been claimed by another process, so this one ends; what is filled stays. `millrace erase` "
+            "claims units for a moment: give the same command again, and it goes on. A worker of this version, or "
+            "another rebuild, goes on by itself; end it first if that was not meant."
         )
-    if unit.state is not State.ACTIVE and isinstance(unit.failure, FoldFailed):
+    if unit.state is State.STOPPED and isinstance(unit.failure, FoldFailed):
         raise unit.failure
     if unit.state in (State.STOPPED, State.PAUSED):
         raise RebuildStopped(f"{unit} has stopped: {unit.problem}")

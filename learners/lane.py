@@ -8,10 +8,11 @@ from uuid import uuid4
 import polars as pl
 
 from learners.declaration import Declaration
+from learners.errors import FoldFailed
 from learners.fold import Fold
 from learners.judge import Judge
 from learners.outbox import Outgoing
-from schemas import Record
+from schemas import MillraceError, Record
 from storage import Address, Memory, UnitId
 from storage.errors import Fenced
 from storage.unit import Outcome
@@ -77,10 +78,17 @@ class Lane:
         """Fold events one by one without a frame around them, then commit them together.
 
         Raises:
-            Exception: whatever the learner raised; nothing is committed.
+            FoldFailed: the learner raised; nothing is committed.
+            MillraceError: what it asked of us was refused; nothing is committed.
         """
-        for number, event in enumerate(events):
-            self._fold.fold_event(event, self.position + number)
+        for offset, event in enumerate(events, self.position):
+            try:
+                self._fold.fold_event(event, offset)
+            except MillraceError:
+                raise
+            except Exception as error:
+                declared = self.declaration
+                raise FoldFailed(declared.name, declared.topic, self.partition, offset, offset + 1, error) from error
         self._commit(self.position + len(events))
 
     def _commit(self, new: int) -> None:

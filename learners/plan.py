@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from learners.errors import FoldFailed
 from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome
 from storage.unit import Outcome
 from streams import StreamError
@@ -157,6 +158,10 @@ class FoldSize:
         grown = max(self.events, min(events * 4, largest))
         fits = int(self.most / estimate) if estimate else largest
         return FoldSize(max(1, min(grown, fits)), estimate, self.most)
+
+    def finds(self, error: FoldFailed) -> bool:
+        """Whether it is known for which event a learner raised, as folds of this size have no other."""
+        return error.next <= error.first + 1 or self.events == 1
 
     def after_failure(self) -> FoldSize:
         """Smaller folds find the failing event, and let the events before it be committed."""

@@ -189,11 +189,11 @@ class Replay:
 
     def _fold_events(self, topic: str, events: Sequence[Record]) -> None:
         if len(events) == 1:
-            parts = {self._place(topic, events[0]): events}
+            parts = {self.place(topic, events[0]): events}
         else:
             split: dict[int, list[Record]] = {}
             for event in events:
-                split.setdefault(self._place(topic, event), []).append(event)
+                split.setdefault(self.place(topic, event), []).append(event)
             parts = dict(split)
         for partition, part in parts.items():
             self._feed(topic, self._lanes[topic][partition], part)
@@ -208,7 +208,8 @@ class Replay:
                 frame = self.event_types[topic].frame(events) if frame is None else frame
                 lane.fold(frame)
 
-    def _place(self, topic: str, event: Record) -> int:
+    def place(self, topic: str, event: Record) -> int:
+        """The partition that an event of this topic goes to."""
         key = self.event_types[topic].key
         return 0 if key is None or self.partitions == 1 else self._partition(topic, key, getattr(event, key))
 

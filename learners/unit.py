@@ -68,7 +68,7 @@ class Unit:
     Args:
         rows: that a commit may hold, as `Writes.rows` counts them.
         patient: whether what is folded waits for the interval, or for a commit that is full, where nobody waits for it.
-        yields: whether it stops where another claims it, and does not claim it again.
+        yields: whether it stops where another claims it, and does not claim it again; and where its learner raises.
     """
 
     def __init__(
@@ -369,9 +369,11 @@ class Unit:
 
     def _fail(self, error: BaseException) -> None:
         self.failure = error
-        if self._yields and isinstance(error, Fenced):
+        if self._yields and isinstance(error, Fenced | FoldFailed):
             self._forget()
-            self.state, self.problem = State.STOPPED, str(error)
+            ends = isinstance(error, Fenced) or self._size.finds(error)
+            self.state = State.STOPPED if ends else State.WAITING
+            self.problem, self.due, self._size = str(error), 0.0, self._size.after_failure()
             return
         then, self._troubles = after_error(error, self._troubles)
         if then is Then.STOP:

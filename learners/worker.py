@@ -14,7 +14,7 @@ from threading import Event
 from learners.declaration import Contract, Declaration, declarations, topics_behind
 from learners.derived import writer_of
 from learners.emitter import NOBODY, Emitter
-from learners.errors import LearnerRefused
+from learners.errors import FoldFailed, LearnerRefused
 from learners.homes import Homes
 from learners.latecomers import Latecomers
 from learners.lookout import Forgotten, Lookout
@@ -73,7 +73,8 @@ class Worker:
         prefix: what the names of derived topics begin with; those of two products that share a platform differ by it.
         metrics: is told every second what the worker counts; None = nobody asks.
         trace: file for JSON lines about deliveries, commits and claims; for fault tests.
-        yields: whether a unit that another claims is left to it; once all are, the worker ends. For a rebuild.
+        yields: whether a unit that another claims is left to it; once all are, or a learner raises, the worker ends.
+            For a rebuild.
         caught_up: is called in place of letting names point to a version that has caught up; says whether the worker
             ends then.
     """
@@ -141,6 +142,7 @@ class Worker:
         Raises:
             LearnerRefused: a learner, or an option of Kafka's, asks for what cannot be given.
             StorageConflict: a learner's options were changed without a new version.
+            FoldFailed: a learner raised, and its units are left to others (`yields`).
         """
         with self._closing():
             self._refuse_membership()
@@ -271,8 +273,11 @@ class Worker:
         self._ended = self._caught_up()
 
     def _overtaken(self) -> bool:
-        """Whether others have claimed all that it had."""
+        """Whether others have claimed all that it had. Raises what a learner has raised that is not tried again."""
         units = [unit for partition in self._partitions.values() for unit in partition.units]
+        for unit in units:
+            if self._yields and unit.state is State.STOPPED and isinstance(unit.failure, FoldFailed):
+                raise unit.failure
         return self._yields and bool(units) and all(unit.overtaken for unit in units)
 
     def _bury(self, letters: Sequence[Rejected]) -> None:

@@ -1,15 +1,12 @@
-"""Dead letters as documents: what commands print, and a bar while they are put back."""
+"""Dead letters as documents: what commands print."""
 
 from __future__ import annotations
 
 import base64
-import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
-from millrace.commands.output import printable
 from streams import Group, Letter, Replayed, Stop
 from streams.dead_letters.letter import hex_dump
 from streams.logged import as_json
@@ -136,39 +133,6 @@ def stop(item: Stop) -> dict[str, Any]:
         "position": item.position,
         "reason": item.reason,
     }
-
-
-class Bar:
-    """Letters that were looked at, and the time that is left, on stderr; nothing where that is no terminal.
-
-    Args:
-        shown: whether a person looks.
-    """
-
-    def __init__(self, topic: str, shown: bool) -> None:
-        self._topic, self._shown = topic, shown and sys.stderr.isatty()
-        self._open = ExitStack()
-        self._progress: Any = None
-
-    def __enter__(self) -> Self:
-        if self._shown:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            name = TextColumn("{task.description}", markup=False)
-            columns = name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-            bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._progress = self._open.enter_context(bar)
-            self._task = bar.add_task(f"Dead letters of {printable(self._topic)}", total=None)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def seen(self, done: int, of: int) -> None:
-        """See `streams.dead_letters.replaying.Seen`."""
-        if self._progress is not None:
-            self._progress.update(self._task, completed=done, total=of)
 
 
 def _letters(count: int) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 
-from millrace.commands.output import printable
+from millrace.progress_bar import ProgressBar
 from schemas import MillraceError
 from schemas.avro import of_text
 from storage.loads.load import Loaded
@@ -18,48 +18,15 @@ from storage.loads.load import Loaded
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, *filter(None, [getattr(signal, "SIGHUP", None)]))
 
 
-class Bar:
-    """Rows, rows a second and the time that is left, on stderr; nothing where that is no terminal, or nobody looks.
+@contextmanager
+def rows_shown(name: str, shown: bool) -> Iterator[Callable[[int, float], None]]:
+    """A bar with rows and rows a second while the block lasts, where a person looks; gives what a load tells.
 
     Args:
         name: of what is read.
-        shown: whether a person looks.
     """
-
-    def __init__(self, name: str, shown: bool) -> None:
-        self._name, self._shown = name, shown and sys.stderr.isatty()
-        self._open = ExitStack()
-        self._progress: Any = None
-
-    def __enter__(self) -> Self:
-        if self._shown:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-            columns = "{task.description}", "{task.fields[rows]:,} rows", "{task.fields[rate]:,.0f} rows/s"
-            name, rows, rate = (TextColumn(column, markup=False) for column in columns)
-            bar = Progress(
-                name,
-                BarColumn(),
-                TaskProgressColumn(),
-                rows,
-                rate,
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
-            self._progress = self._open.enter_context(bar)
-            self._task = bar.add_task(printable(self._name), total=1.0, rows=0, rate=0.0)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-
-    def seen(self, rows: int, part: float) -> None:
-        """See `storage.loads.load.Seen`."""
-        if self._progress is not None:
-            elapsed = self._progress.tasks[self._task].elapsed or 1.0
-            self._progress.update(self._task, completed=part, rows=rows, rate=rows / elapsed)
+    with ProgressBar(name, 1.0, "part", shown=shown, passing=True) as bar:
+        yield lambda rows, part: bar.move(part, said=f"{rows:,} rows, {rows / (bar.seconds or 1.0):,.0f} rows/s")
 
 
 @contextmanager

@@ -271,3 +271,13 @@ def all_learners(product: Product, counting: bool = True) -> list[type[Learner]]
             raise ProductError(f"Goal {goal.name} counts events of topic {goal.topic!r}, which is not among {known}.")
         attribution.append(goal_learner(goal, event_type))
     return [*product.learners, *attribution]
+
+
+def learner_of(product: Product, name: str) -> type[Learner]:
+    """One of the learners that a worker of this product runs. Raises ProductError where there is none of this name."""
+    every = all_learners(product)
+    for learner in every:
+        if learner.name == name:
+            return learner
+    known = ", ".join(learner.name for learner in every) or "none"
+    raise ProductError(f"{product.folder} has no learner {name!r}; it has {known}.")

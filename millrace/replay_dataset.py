@@ -8,12 +8,11 @@ from itertools import islice
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from millrace.lag import LagMeter
 from millrace.platform import Platform
 from millrace.product import Product
+from millrace.progress_bar import ProgressBar
 from millrace.replay import Progress, replay
 from millrace.settings import Settings
 
@@ -52,11 +51,9 @@ def replay_dataset(
 
 
 def _show(steps: Iterator[Progress], total: int, console: Console) -> None:
-    columns = (TextColumn("Replaying"), BarColumn(20), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
-    with Bar(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("", total=total, state="")
+    with ProgressBar("Replaying", total, console=console) as bar:
         for step in steps:
             state = f"{step.rate:,.0f} events/s · {step.lag.events:,} behind · {step.lag.seconds * 1000:,.0f} ms old"
             if step.lag.seconds > SLOW:
                 state = f"{step.lag.events:,} behind: nothing was learned for {step.lag.seconds:.0f} s; see worker.log"
-            bar.update(task, completed=step.emitted, state=state)
+            bar.move(step.emitted, said=state)

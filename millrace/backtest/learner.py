@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from learners import Learner, Replay
+from learners import FoldFailed, LearnerError, Replay
 from learners.declaration import Declaration
 from learners.score import STEPS
 from millrace.archive import shelf_of
 from millrace.backtest.candidate import Candidate, Trial
 from millrace.backtest.events import ARCHIVE, read_events
 from millrace.garbage import settle
-from millrace.product import Product, ProductError
+from millrace.platform import learner_of
+from millrace.product import Product
 from millrace.settings import Settings
+from schemas import Event
 
 AT_ONCE = 1_000
 """Events that a frame learner predicts before it learns them, and that are folded at once where they are no frame."""
@@ -37,8 +39,13 @@ def fold_learner(product: Product, trial: Trial, settings: Settings, seen: Seen)
     else:
         replay, passes = _listed(declaration, product, trial, settings, judged)
     done = 0
-    for done, total in passes:
-        seen(done, total)
+    try:
+        for done, total in passes:
+            seen(done, total)
+    except FoldFailed as error:
+        raise LearnerError(
+            f"{error}. Nothing of this trial is kept; put it right and give the command again."
+        ) from error
     score = replay.judges[learner.name].score if judged else None
     return replay, Candidate(
         name=learner.name,
@@ -114,19 +121,22 @@ def _listed(
         for start in range(0, len(mine), AT_ONCE):
             for judge in replay.judges.values():
                 judge.step = STEPS * start // len(mine)
-            replay.fold(declaration.asked, mine[start : start + AT_ONCE])
+            try:
+                replay.fold(declaration.asked, mine[start : start + AT_ONCE])
+            except FoldFailed as error:
+                own = [at for at, event in enumerate(mine, 1) if _is_in(error, replay, declaration, event)]
+                which = f"{own[error.first]:,}" if error.next == error.first + 1 else f"{start + 1:,} or after it"
+                raise LearnerError(
+                    f"Learner {error.learner} raised on event {which} of {trial.source}: {error.what}. Nothing of this "
+                    "trial is kept; put it right and give the command again."
+                ) from error
             yield min(start + AT_ONCE, len(mine)), len(mine)
 
     return replay, passes()
 
 
-def learner_of(product: Product, name: str) -> type[Learner]:
-    """A product's learner. Raises ProductError where it has none of this name."""
-    for learner in product.learners:
-        if learner.name == name:
-            return learner
-    known = ", ".join(learner.name for learner in product.learners) or "none"
-    raise ProductError(f"{product.name} has no learner {name!r}; it has {known}.")
+def _is_in(error: FoldFailed, replay: Replay, declaration: Declaration, event: Event) -> bool:
+    return declaration.total_order or replay.place(declaration.topic, event) == error.partition
 
 
 def _rows(replay: Replay) -> dict[str, int]:

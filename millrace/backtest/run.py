@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from millrace.backtest.candidate import Candidate, Trial
 from millrace.backtest.events import ARCHIVE, Extent
-from millrace.backtest.learner import learner_of
 from millrace.backtest.picture import draw, line, must_be_drawable
 from millrace.backtest.question import Question
 from millrace.backtest.trial import run_trial
 from millrace.backtest.trials import Kept, run_trials, sweep_of
+from millrace.platform import learner_of
 from millrace.product import Product
+from millrace.progress_bar import ProgressBar
 from millrace.settings import Settings
 
 
@@ -64,13 +63,13 @@ def run_backtest(
     trials = [
         Trial(folder, source, extent, learner, constants)
         for learner in learners or [None]  # type: ignore[list-item]
-        for constants in sweep_of(sweeps)
+        for constants in sweep_of(sweeps, len(learners) or 1)
     ]
     if len(trials) == 1:
         with _bar(1) as seen:
             found = run_trial(trials[0], lambda done, total: seen(0, done / max(total, 1)))
     else:
-        found = _kept(trials, processes or os.cpu_count() or 1, said, again)
+        found = _kept(trials, processes, said, again)
     found = sorted(found, key=lambda item: item.rank)
     if plot is not None:
         draw(plot, f"{folder.resolve().name}: {found[0].measure}", found)
@@ -80,7 +79,7 @@ def run_backtest(
         _report(found, question.baseline if question is not None else None)
 
 
-def _kept(trials: Sequence[Trial], processes: int, said: Sequence[str], again: bool) -> list[Candidate]:
+def _kept(trials: Sequence[Trial], processes: int | None, said: Sequence[str], again: bool) -> list[Candidate]:
     """All of them see the same events, whenever each begins."""
     if trials[0].source == ARCHIVE and trials[0].extent.until is None:
         now = replace(trials[0].extent, until=datetime.now(UTC))
@@ -97,15 +96,12 @@ def _kept(trials: Sequence[Trial], processes: int, said: Sequence[str], again: b
 def _bar(trials: int, done: int = 0) -> Iterator[Any]:
     """How far all of them are together, and how long it takes yet."""
     parts: dict[int, float] = {}
-    columns = (TextColumn("Predicting"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[state]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=float(trials - done), state="")
+    with ProgressBar("Predicting", float(trials - done), "part") as bar:
 
         def seen(number: int, part: float) -> None:
             parts[number] = part
             ended = sum(each >= 1.0 for each in parts.values())
-            state = "" if trials == 1 else f"{done + ended} of {trials}"
-            bar.update(task, completed=sum(parts.values()), state=state)
+            bar.move(sum(parts.values()), said="" if trials == 1 else f"{done + ended} of {trials}")
 
         yield seen
 

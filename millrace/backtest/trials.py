@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product as grid
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from schemas.errors import MillraceError
 from serving.whole_file import put
 
 PLAN = "plan.json"
+MOST = 1_000
+"""Trials of one command."""
 Seen = Callable[[int, float], None]
 """Is told how far a trial is, by its number: from 0 to 1."""
 
@@ -29,11 +32,14 @@ class TrialFailed(MillraceError):
     """A trial has ended with an error; the message is its own."""
 
 
-def sweep_of(options: Sequence[str]) -> list[dict[str, Any]]:
+def sweep_of(options: Sequence[str], learners: int = 1) -> list[dict[str, Any]]:
     """Every combination of constants: `["RATE=0.1,0.2", "SIZE=5,10"]` gives four.
 
+    Args:
+        learners: that each is tried with.
+
     Raises:
-        MillraceError: an option is no name with values, or names what another one does.
+        MillraceError: an option is no name with values, or names what another one does; or they are too many.
     """
     axes: dict[str, list[Any]] = {}
     for option in options:
@@ -43,6 +49,12 @@ def sweep_of(options: Sequence[str]) -> list[dict[str, Any]]:
         if name in axes:
             raise MillraceError(f"--sweep names {name} twice; give all its values at once, as {name}=1,2.")
         axes[name] = [constant_of(value) for value in values.split(",")]
+    count = learners * prod(map(len, axes.values()))
+    if count > MOST:
+        raise MillraceError(
+            f"--sweep makes {count:,} trials, each a pass over all events; at most {MOST:,} are run. Give fewer "
+            "values, or find the best of one constant first and keep it while you try the next."
+        )
     return [dict(zip(axes, values, strict=True)) for values in grid(*axes.values())]
 
 
@@ -84,13 +96,22 @@ class Kept:
         _write(self.folder / f"{number}.json", [asdict(item) for item in found])
 
 
-def run_trials(kept: Kept, processes: int, seen: Seen) -> list[Candidate]:
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_trials(kept: Kept, processes: int | None, seen: Seen) -> list[Candidate]:
     """Run what has not ended yet, so many at the same time; returns what all have found. Blocks.
+
+    Args:
+        processes: None = one for each core; never more than there are trials.
 
     Raises:
         TrialFailed: one has failed; those that have ended are kept.
     """
     left = [number for number in range(len(kept.trials)) if kept.found(number) is None]
+    processes = max(1, min(processes or cores(), len(left)))
     stop = threading.Event()
 
     def one(number: int) -> None:
@@ -113,7 +134,7 @@ def _in_a_process(
     trial: Trial, processes: int, seen: Callable[[float], None], stop: threading.Event
 ) -> list[Candidate]:
     """It ends when this process does, as its input ends then."""
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    threads = str(max(1, cores() // processes))
     started = subprocess.Popen(
         [sys.executable, "-m", "millrace.backtest.process"],
         stdin=subprocess.PIPE,

@@ -101,13 +101,15 @@ def replay(
     Example: millrace dead-letters replay clicks --reason "no schema with the id" --since 1d
     Example: millrace dead-letters replay clicks --at 3/17-40 --to clicks-repaired
     """
-    from millrace.dead_letters import Bar, outcome, sentences
+    from millrace.dead_letters import outcome, sentences
+    from millrace.progress_bar import ProgressBar
     from schemas.errors import MillraceError
     from streams import Wish
 
     wish = Wish(topic, _selection(reason, since, until, at), to, again, unsure, limit)
-    with _platform() as platform, Bar(topic, output is Output.TABLE) as bar:
-        done = platform.letters.replay(wish, me(), dry_run=dry_run, seen=bar.seen)
+    bar = ProgressBar(f"Dead letters of {topic}", shown=output is Output.TABLE, passing=True)
+    with _platform() as platform, bar:
+        done = platform.letters.replay(wish, me(), dry_run=dry_run, seen=bar.move)
     if output is Output.JSON:
         write_json(outcome(done, to or topic, dry_run))
     else:

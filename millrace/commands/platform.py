@@ -10,7 +10,7 @@ import typer
 from millrace.commands.output import Output, OutputOption, printable, say, warn, write_json, write_rows
 
 if TYPE_CHECKING:
-    from millrace.progress import UnitProgress
+    from millrace.learners_progress import UnitProgress
     from millrace.settings import Settings
     from streams import Stop
 
@@ -75,7 +75,7 @@ def status(output: OutputOption = Output.TABLE) -> None:
         _show(found, output)
         return
     from millrace.dead_letters import stop
-    from millrace.progress import documents, rows, unusual
+    from millrace.learners_progress import documents, rows, unusual
 
     (stopped, learners), times = _learners(settings), _event_times(settings)
     stops = [*map(stop, stopped)]
@@ -100,8 +100,8 @@ def status(output: OutputOption = Output.TABLE) -> None:
 
 def _learners(settings: Settings) -> tuple[list[Stop], list[UnitProgress]]:
     """The units that stand still, and how far learners have come; nothing where Kafka does not say within a moment."""
+    from millrace.learners_progress import learners_progress
     from millrace.platform import standing
-    from millrace.progress import learners_progress
     from schemas.errors import MillraceError
 
     try:

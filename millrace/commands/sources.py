@@ -46,7 +46,7 @@ def snapshot(
     """
     from contextlib import closing
 
-    from millrace.loading import Bar, stopping
+    from millrace.loading import rows_shown, stopping
     from millrace.platform import Platform
     from millrace.product import Product
     from millrace.settings import Settings
@@ -54,8 +54,8 @@ def snapshot(
 
     loaded = Product.load(product)
     with stopping("there is no new snapshot, unless it was complete already"), closing(Platform(Settings.load())) as on:
-        with Bar(name, output is Output.TABLE) as bar:
-            done = take(loaded, name, on, bar.seen)
+        with rows_shown(name, output is Output.TABLE) as seen:
+            done = take(loaded, name, on, seen)
     if done.left_out:
         warn(f"{name} has columns that its snapshots leave out: {', '.join(done.left_out)}; declare them to keep them.")
     if output is Output.JSON:

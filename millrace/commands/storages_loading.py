@@ -45,7 +45,7 @@ def load(
     Example: millrace storages load redis/vectors/items items.arrow --metric dot
     """
     from millrace.commands.storages_changing import opened_technology
-    from millrace.loading import Bar, must_suit, outcome, read_schema, sentence, stopping
+    from millrace.loading import must_suit, outcome, read_schema, rows_shown, sentence, stopping
     from schemas import MillraceError
     from storage.loads.descriptor import PLAIN_KEY, Given
     from storage.loads.load import load as load_file
@@ -58,8 +58,9 @@ def load(
     given = Given(
         key or PLAIN_KEY, None if schema is None else read_schema(schema), None if metric is None else metric.value
     )
-    with stopping(), opened_technology(named.technology) as technology, Bar(file.name, output is Output.TABLE) as bar:
-        done = load_file(technology, named.format, named.name, file, given, me(), not keep, bar.seen)
+    looked_at = rows_shown(file.name, output is Output.TABLE)
+    with stopping(), opened_technology(named.technology) as technology, looked_at as seen:
+        done = load_file(technology, named.format, named.name, file, given, me(), not keep, seen)
     if output is Output.JSON:
         write_json(outcome(done))
     else:

@@ -9,12 +9,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING
 
-from learners import LearnerRefused, Placement, Worker
+from learners import FoldFailed, Placement, Worker
 from learners.declaration import Declaration, declarations
+from learners.errors import RebuildStopped
 from learners.filling import Filling
 from learners.handover import Place, must_be_in_an_archive
 from learners.homes import Homes
@@ -23,7 +25,7 @@ from learners.repartition import with_repartitions
 from learners.trace import Trace
 from learners.unit import Unit
 from millrace.archive import ArchiveMissing, event_type_of, shelf_of
-from millrace.platform import Platform, all_event_types, all_learners, placement, prefix_of
+from millrace.platform import Platform, all_event_types, all_learners, learner_of, placement, prefix_of
 from millrace.product import Product
 from storage import Descriptor, Technology, UnitId
 from storage.comparison import Comparison, compare
@@ -46,7 +48,8 @@ class Rebuild:
         generation: of its rows.
 
     Raises:
-        LearnerRefused: there is no such learner, or its fold cannot be repeated from an archive.
+        ProductError: there is no such learner.
+        LearnerRefused: its fold cannot be repeated from an archive.
         ArchiveMissing: the extra `archive` is not installed.
     """
 
@@ -102,19 +105,25 @@ class Rebuild:
 
     def fill(self, partitions: Collection[int], stop: Event) -> bool:
         """Fold what the archive has of these partitions and the new version has not, in this process; False if it was
-        told to stop before. Raises as `Filling.fill` does."""
+        told to stop before.
+
+        Raises:
+            RebuildStopped: another process has claimed a unit since, one cannot go on, or the learner raised.
+        """
         with ThreadPoolExecutor(COMMITS_AT_ONCE, thread_name_prefix="commit") as committer:
             filling = Filling(partial(self._batches, partitions), stop, lambda _: None)
-            done = filling.fill([self._unit(partition, committer) for partition in partitions])
+            with self._told():
+                done = filling.fill([self._unit(partition, committer) for partition in partitions])
         if filling.late:
             LOGGER.info("%s late events were left out, as when they came.", f"{filling.late:,}")
         return done
 
     def catch_up(self, caught_up: Callable[[], bool], stop: Event) -> None:
         """Fold the log from where the archive ends, in a consumer group of its own, so that the workers of the version
-        that is read keep their partitions. Ends when `caught_up` says so, or when others have claimed every unit."""
+        that is read keep their partitions. Ends when `caught_up` says so, or when others have claimed every unit.
+        Raises RebuildStopped where the learner raises."""
         settings, name = self.platform.settings, self.product.name
-        Worker(
+        worker = Worker(
             kafka=self.platform.kafka,
             codec=self.platform.codec,
             technologies=self.platform.technologies,
@@ -131,7 +140,9 @@ class Rebuild:
             prefix=prefix_of(self.product),
             yields=True,
             caught_up=caught_up,
-        ).run(stop)
+        )
+        with self._told():
+            worker.run(stop)
 
     def compared(self) -> list[Comparison]:
         """Each storage beside the version of it that is read now, where that is an earlier one."""
@@ -150,6 +161,18 @@ class Rebuild:
         """Whether readers of all its storages get this version."""
         read = [_read(technology, item) for technology, item in self.homes.served(self.generation)]
         return all(item is not None and item.version == self.version for item in read)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What a learner raises is told with what to do about it."""
+        try:
+            yield
+        except FoldFailed as error:
+            raise RebuildStopped(
+                f"{error}. What is filled before it stays, and readers keep what they have. Put it right, and the same "
+                f"command goes on; raise the version from {self.version} where events before it would be learned "
+                "otherwise, too."
+            ) from error
 
     async def _compared(self, pairs: Sequence[tuple[Descriptor, Descriptor]]) -> list[Comparison]:
         reads = self.platform.reads()
@@ -181,11 +204,9 @@ class Rebuild:
 
 def _declared(platform: Platform, product: Product, learner: str) -> Declaration:
     """The learner as a worker runs it."""
-    found = declarations(all_learners(product), all_event_types(product))
-    if learner not in [item.name for item in found]:
-        known = ", ".join(item.name for item in found) or "none"
-        raise LearnerRefused(f"{product.folder} has no learner {learner!r}; it has {known}.")
-    mine = [item for item in found if item.name == learner]
+    name = learner_of(product, learner).name
+    found = declarations(all_learners(product), all_event_types(product))  # which say to each other who emits what
+    mine = [item for item in found if item.name == name]
     *_, declared = with_repartitions(mine, prefix_of(product), platform.topics.partitions)
     return declared
 

@@ -16,7 +16,7 @@ from learners.handover import Stretch, stretches
 from millrace.logs import say_on_stderr
 from millrace.platform import Platform
 from millrace.product import Product
-from millrace.progress_bar import shown
+from millrace.progress_bar import watched
 from millrace.rebuild.on_ray import fill_on_ray
 from millrace.rebuild.rebuild import Rebuild
 from millrace.settings import Settings
@@ -124,7 +124,7 @@ class Course:
             positions = self._rebuild.positions()
             return sum(min(positions.get(at) or first, end) - first for at, (first, end) in left.items())
 
-        with shown(f"Filling {self._rebuild.name} from the archive", total, done):
+        with watched(f"Filling {self._rebuild.name} from the archive", total, done):
             whole = self._fill_them(left, self._stop)
         self._must_go_on(whole)
         self._found.events += total
@@ -139,7 +139,7 @@ class Course:
             now = self._rebuild.positions()
             return sum(max(0, min(now.get(at, first), high) - first) for at, (first, high) in missing.items())
 
-        with shown(f"Catching up with {self._rebuild.declaration.topic}", behind, done):
+        with watched(f"Catching up with {self._rebuild.declaration.topic}", behind, done):
             self._rebuild.catch_up(self._caught_up, self._stop)
         if self._doubt is not None:
             raise RebuildDoubtful(self._doubt)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import certifi
 import httpx
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from millrace.progress_bar import ProgressBar
 from millrace.stack.artefacts import Artefact, Artefacts, filling, keeping
 from millrace.stack.errors import StackError
 
@@ -53,15 +52,14 @@ def _repository() -> str:
 
 def _fill(artefacts: Artefacts, missing: list[Artefact], repository: str, show: bool) -> None:
     stopping = threading.Event()
-    columns = (TextColumn("Fetching {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not show) as bar, _client() as client:
-        there = artefacts.size - sum(file.size for file in missing)
-        task = bar.add_task(f"{artefacts.title} (once)", total=artefacts.size, completed=there)
+    what = f"Fetching {artefacts.title} (once)"
+    with ProgressBar(what, artefacts.size, "bytes", shown=show) as bar, _client() as client:
+        bar.move(artefacts.size - sum(file.size for file in missing))
 
         def advance(count: int) -> None:
             if stopping.is_set():
                 raise _Stopped
-            bar.advance(task, count)
+            bar.advance(count)
 
         with ThreadPoolExecutor(_PARALLEL) as pool:
             try:

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from learners import FrameLearner, stream
 from learners.errors import FoldFailed, RebuildStopped
 from learners.filling import Filling, Source
 from learners.unit import State, Unit
-from storage import Memory
+from storage import Counters, Memory
 from streams import Batch
 from tests.learners.conftest import MakeUnit
 from tests.learners.samples import Histories, Unlucky, expected_histories, learned, once, ratings
@@ -83,7 +84,28 @@ def test_a_unit_that_another_claims_is_left_to_it(make_yielding: MakeUnit) -> No
     assert unit.position < COUNT
 
 
-def test_a_learner_that_raises_ends_it_with_what_it_raised(make_unit: MakeUnit) -> None:
+def test_a_learner_that_raises_ends_it_with_what_it_raised(make_yielding: MakeUnit) -> None:
     broken: Any = type("Broken", (Histories,), {"learn": once({"i5": 99}, Histories.learn), "name": "histories"})
     with pytest.raises(FoldFailed, match="cannot learn i5"):
-        fill(make_unit(Memory(), broken))
+        fill(make_yielding(Memory(), broken))
+
+
+def test_the_event_for_which_a_learner_of_frames_raises_is_found_and_what_is_before_it_is_kept(
+    make_yielding: MakeUnit,
+) -> None:
+    class Picky(FrameLearner):
+        ratings = stream("ratings", key="user")
+        counts = Counters("counts")
+
+        def learn(self, batch: Batch) -> None:
+            if 317 in batch.offsets:
+                raise ValueError("not this one")
+            self.counts.add(batch.frame, key="item")
+
+    unit = make_yielding(Memory(), Picky)
+    with pytest.raises(
+        FoldFailed, match=r"at offset 317: ValueError: not this one, in .*test_filling.py:\d+: raise Va"
+    ):
+        fill(unit)
+    assert unit.committed is not None
+    assert 300 <= unit.committed <= 317  # commits may be under way

@@ -139,6 +139,30 @@ def test_a_constant_is_set_wherever_the_product_uses_it_and_must_be_one_that_it_
         Product.load(product, {"RATE": 1})
 
 
+def test_what_a_learner_raises_is_told_with_the_event_and_its_own_line(product: Path) -> None:
+    text = LEARNERS.replace(
+        "        self.rate.value.all[at] += 1", "        self.rate.value.all[at] += 1 / (event.user != 'u44')"
+    )
+    (product / "learners.py").write_text(text)
+    command = ["backtest", "buying", "--from", "clicks.ndjson", "--learner", "item_rate"]
+    for options in ([], ["--sweep", "PRIOR=1,2"]):  # here, and in processes of their own
+        found = CliRunner().invoke(app, [*command, *options])
+
+        assert isinstance(found.exception, MillraceError)
+        assert str(found.exception).startswith(
+            "Learner item_rate raised on event 45 of clicks.ndjson: ZeroDivisionError"
+        )
+        assert "in buying/learners.py:23: self.rate.value.all[at] += 1 / (event.user != 'u44')" in str(found.exception)
+
+
+def test_a_sweep_of_too_many_combinations_is_refused_before_anything_runs(product: Path) -> None:
+    values = ",".join(map(str, range(1_000)))
+    with pytest.raises(
+        MillraceError, match="makes 2,000,000 trials, each a pass over all events; at most 1,000 are run"
+    ):
+        sweep_of([f"PRIOR={values}", f"RATE={values}"], learners=2)
+
+
 def test_a_sweep_is_every_combination_of_its_values() -> None:
     assert sweep_of(["RATE=0.5,1", "learners.KIND=a"]) == [
         {"RATE": 0.5, "learners.KIND": "a"},

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.prove_batch import notes
-from learners import LearnerRefused
 from millrace.archive import ArchiveMissing
 from millrace.platform import Platform
-from millrace.product import Product
+from millrace.product import Product, ProductError
 from millrace.rebuild.run import RebuildDoubtful, Wanted, run_rebuild
 from millrace.settings import Settings
 from storage import versions
@@ -88,7 +87,7 @@ def test_a_new_version_is_the_fold_from_offset_zero_though_kafka_has_lost_the_be
 def test_what_cannot_be_rebuilt_is_told_before_anything_begins(product: Path, settings: Settings) -> None:
     with pytest.raises(ArchiveMissing, match="so there is nothing to rebuild from"):
         run_rebuild(product, "notes", settings, Wanted())
-    with pytest.raises(LearnerRefused, match="has no learner 'tags'; it has notes"):
+    with pytest.raises(ProductError, match="has no learner 'tags'; it has notes"):
         run_rebuild(product, "tags", settings, Wanted())
 
     notes.emit(product, settings, range(300))

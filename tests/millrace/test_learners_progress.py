@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from learners import Placement
 from millrace.cli import app
-from millrace.progress import progress, rows, unusual
+from millrace.learners_progress import progress, rows, unusual
 from storage import UnitId, UnitState
 from storage.technologies import opened
 from streams import Stop
