@@ -35,6 +35,10 @@ class ProductError(MillraceError):
     """A data product cannot be loaded; the message names the folder, the file and what is wrong."""
 
 
+class ProductEmpty(ProductError):
+    """A folder has nothing of a data product."""
+
+
 @dataclass(frozen=True)
 class Page:
     """A page that a product brings to the console: its place in the address, title, template and script."""
@@ -72,7 +76,8 @@ class Product:
             constants: of its modules, with the values that they have instead of their own.
 
         Raises:
-            ProductError: the folder is missing or empty, product.toml is wrong, a module fails to import, or no module,
+            ProductEmpty: there is nothing in the folder that we know.
+            ProductError: the folder is missing, product.toml is wrong, a module fails to import, or no module,
                 or more than one, has such a constant.
         """
         folder = folder.resolve()
@@ -83,8 +88,8 @@ class Product:
             raise ProductError(f"The product folder {folder} needs a name that is a Python identifier; rename it.")
         options = _options(folder)
         modules = _import(name, folder, constants or {})
-        if not modules and not list((folder / "events").glob("*.avsc")):
-            raise ProductError(f"{folder} holds no {', '.join(part + '.py' for part in PARTS)}; it is no data product.")
+        if not modules and not list((folder / "events").glob("*.avsc")) and not options.get("sources"):
+            raise ProductEmpty(f"{folder} holds no {', '.join(part + '.py' for part in PARTS)}; it is no data product.")
         event_types = _by_topic(_event_types(name, folder, modules))
         goals = [_goal(folder, key, value) for key, value in _tables(options, "goals", folder)]
         experiments = [_experiment(folder, key, value) for key, value in _tables(options, "experiments", folder)]
