@@ -39,12 +39,14 @@ def check_product(folder: Path) -> Iterator[Tried]:
     """Each learner, tried. Blocks for a few folds per learner.
 
     Raises:
-        ProductError: the product does not load, or has no `dataset` to try its learners on.
+        ProductError: the product does not load, or has learners and no `dataset` to try them on.
         LearnerRefused: a declaration cannot run.
     """
     product = Product.load(folder)
     types = all_event_types(product)
     learners = [Declaration.of(learner, types) for learner in all_learners(product)]
+    if not learners:
+        return
     frames = {topic: types[topic].frame(events) for topic, events in _events(product).items()}
     for _ in learners:  # as long as a chain may be
         frames = _emitted(learners, frames, types) | frames

@@ -23,6 +23,10 @@ from schemas import Event, EventType, Record, load
 from serving import EndpointType, Experiment
 
 
+class ProductEmpty(ProductError):
+    """A folder has nothing of a data product."""
+
+
 @dataclass(frozen=True)
 class Product:
     """What one folder declares. Plain values and classes: loading opens no connection."""
@@ -50,7 +54,8 @@ class Product:
             constants: of its modules, with the values that they have instead of their own.
 
         Raises:
-            ProductError: the folder is missing or empty, product.toml is wrong, a module fails to import, or no module,
+            ProductEmpty: there is nothing in the folder that we know.
+            ProductError: the folder is missing, product.toml is wrong, a module fails to import, or no module,
                 or more than one, has such a constant.
         """
         folder = folder.resolve()
@@ -61,8 +66,8 @@ class Product:
             raise ProductError(f"The product folder {folder} needs a name that is a Python identifier; rename it.")
         file = ProductFile.read(folder)
         modules = import_parts(name, folder, constants or {})
-        if not modules and not list((folder / "events").glob("*.avsc")):
-            raise ProductError(f"{folder} holds no {', '.join(part + '.py' for part in PARTS)}; it is no data product.")
+        if not modules and not list((folder / "events").glob("*.avsc")) and not file.sources:
+            raise ProductEmpty(f"{folder} holds no {', '.join(part + '.py' for part in PARTS)}; it is no data product.")
         event_types = _by_topic(_event_types(name, folder, modules))
         _check_sources(folder, file.sources, event_types)
         return cls(

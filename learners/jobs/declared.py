@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from learners.jobs.errors import JobRefused
-from learners.jobs.job import Job
+from learners.jobs.job import LAST_RUN, Job
 from schemas.duration import duration
 
 _TEXTS = ("cron", "timezone", "pool")
 _LISTS = ("command", "after")
 _TABLES = ("env", "exports", "loads")
 _TIMES = ("timeout", "retry_after")
-KEYS = (*_LISTS, "cron", "timezone", "retries", *_TIMES, "env", "pool", "exports", "loads")
+KEYS = (*_LISTS, "cron", "timezone", "retries", *_TIMES, "env", "pool", "exports", "since", "loads")
 """What the table of a job may say."""
 
 
@@ -65,7 +65,7 @@ def _value(job: str, key: str, value: Any) -> Any:
     }
     if key in right and not right[key][0]:
         raise JobRefused(f"{key} of the job {job} is no {right[key][1].removeprefix('a ')}.")
-    if key not in _TIMES:
+    if key not in (*_TIMES, "since") or (key == "since" and value == LAST_RUN):
         return value
     try:
         return duration(value)

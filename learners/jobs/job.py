@@ -15,6 +15,8 @@ from storage.naming import place
 
 ARCHIVE = "archive."
 """What the name of an archived topic begins with in `after`."""
+LAST_RUN = "last run"
+"""What `since` may be besides a duration."""
 EXPORTED = (".parquet", ".arrow", ".csv", ".ndjson")
 """How files of events may end."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
@@ -41,6 +43,8 @@ class Job:
         pool: jobs with the same pool run one after another, such as those that need one GPU.
         exports: topic -> file: all of its events, archived or in Kafka, are there before the command runs, in the kind
             that the file's ending says: .parquet, .arrow, .csv or .ndjson.
+        since: which events are exported: those that the log took in the last so many days or hours, or, `LAST_RUN`,
+            those that no successful run of the job has had; None = all.
         loads: storage in full -> file that the command writes: once it has ended with 0, each file becomes the next
             version of its storage, as by `millrace storages load`.
 
@@ -59,6 +63,7 @@ class Job:
     env: Mapping[str, str] = field(default_factory=dict)
     pool: str = ""
     exports: Mapping[str, str] = field(default_factory=dict)
+    since: timedelta | str | None = None
     loads: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -75,6 +80,8 @@ class Job:
         for name in self.env:
             if not _VARIABLE.fullmatch(name) or name.startswith(_OURS):
                 raise self._wrong(f"sets the variable {name!r}, which it cannot; choose another name")
+        if self.since is not None and (not self.exports or not _is_since(self.since)):
+            raise self._wrong(f'has since = {self.since!r}; write 7d or "{LAST_RUN}", beside exports')
         self._must_suit_its_files()
 
     def _must_suit_its_files(self) -> None:
@@ -134,3 +141,7 @@ class Job:
 
     def _wrong(self, what: str) -> JobRefused:
         return JobRefused(f"The job {self.name} {what}.")
+
+
+def _is_since(value: object) -> bool:
+    return value == LAST_RUN if isinstance(value, str) else isinstance(value, timedelta) and value > timedelta()

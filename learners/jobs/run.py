@@ -9,11 +9,11 @@ from pathlib import Path
 from time import monotonic
 
 from learners.jobs.errors import JobFailed
+from learners.jobs.exported import Export, Exported
 from learners.jobs.folder import RunFolder
 from learners.jobs.job import Job
 from learners.jobs.outputs import Opened, load_outputs
 from learners.jobs.process import run_command
-from schemas.errors import MillraceError
 
 Value = str | int | float
 
@@ -26,7 +26,7 @@ class Around:
         product: the product's name, and `folder` its files.
         home: the folder of all jobs, their runs and Dagster's own records.
         opened: opens the technologies that are loaded.
-        export: writes a topic's events to a file, in the kind that its ending says, and says how many there are.
+        export: see `exported.py`.
         newest_day: the newest day of a topic's archive that is complete, as text; None = there is none yet.
         made_by: who loads, for people.
         alert: tells of a run that failed: product, job, run and why. Never raises.
@@ -37,7 +37,7 @@ class Around:
     folder: Path
     home: Path
     opened: Opened
-    export: Callable[[str, Path], int]
+    export: Export
     newest_day: Callable[[str], str | None]
     made_by: str
     alert: Callable[[str, str, str, str], None]
@@ -63,8 +63,9 @@ def run_job(
     with folder.held():
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(f"[try {attempt}: {' '.join(job.command)}]\n")
-        for topic, file in job.exports.items():
-            yield f"exported {topic}", _exported(around, topic, _made(folder.work / file))
+        exported = Exported(job, around.product, around.home, around.export)
+        for topic, rows in exported.write(folder.work):
+            yield f"exported {topic}", rows
         environment = {**around.environment, **(told or {}), **folder.variables(job, around.folder, attempt)}
         began = monotonic()
         command = folder.command(job, around.folder)
@@ -76,15 +77,4 @@ def run_job(
         files = {storage: folder.work / file for storage, file in job.loads.items()}
         for storage, rows in load_outputs(files, around.opened, around.made_by):
             yield f"loaded {storage}", rows
-
-
-def _made(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _exported(around: Around, topic: str, path: Path) -> int:
-    try:
-        return around.export(topic, path)
-    except MillraceError as error:
-        raise JobFailed(f"The events of {topic} could not be exported: {error}") from error
+        exported.keep()

@@ -93,18 +93,31 @@ def graph(folder: Folder, output: OutputOption = Output.TABLE) -> None:
 
 
 @app.command()
-def logs(folder: Folder, name: Annotated[str, typer.Argument(help="A job, for its newest run, or a run.")]) -> None:
+def logs(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="A job, for its newest run, or a run.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+) -> None:
     """What a run printed, on stdout and stderr, in all of its tries.
 
     \b
     Example: millrace jobs logs examples/similar item_vectors
-    Example: millrace jobs logs examples/similar 009b248d
+    Example: millrace jobs logs examples/similar 009b248d --follow
     """
+    from codecs import getincrementaldecoder
+
     from millrace.commands.output import printable
     from millrace.jobs.runs import Runs
     from millrace.settings import Settings
 
-    _, log = Runs(folder, Settings.load()).log(name)
+    runs = Runs(folder, Settings.load())
+    if follow:
+        decoder = getincrementaldecoder("utf-8")(errors="replace")
+        for part in runs.follow(name):
+            sys.stdout.write(printable(decoder.decode(part).replace("\t", "    ")))
+            sys.stdout.flush()
+        return
+    _, log = runs.log(name)
     with log.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             sys.stdout.write(printable(line.replace("\t", "    ")))
@@ -133,6 +146,7 @@ def add(
     timezone: Annotated[str, typer.Option(help="Of the cron; UTC if left out.")] = "",
     after: Annotated[list[str] | None, typer.Option(help="A job, or archive.TOPIC; may be repeated.")] = None,
     exports: Annotated[list[str] | None, typer.Option(help="TOPIC=FILE; may be repeated.")] = None,
+    since: Annotated[str, typer.Option(help="Which events are exported: 7d, or 'last run'; all if left out.")] = "",
     loads: Annotated[list[str] | None, typer.Option(help="STORAGE=FILE; may be repeated.")] = None,
     retries: Annotated[int, typer.Option(help="How often a run that fails is tried again.", min=0)] = 0,
     timeout: Annotated[str, typer.Option(help="How long a try may take: 30m, 2h; 6h if left out.")] = "",
@@ -157,6 +171,7 @@ def add(
         "retries": retries,
         "timeout": timeout,
         "exports": _pairs("--exports", exports),
+        "since": since,
         "loads": _pairs("--loads", loads),
     }
     _must_come(name, table)

@@ -121,25 +121,29 @@ def check(folder: Folder) -> None:
     Example: millrace check examples/movies
     """
     from millrace.contract import check_product
+    from millrace.product import ProductEmpty
 
-    _check_jobs(folder)
-    broken = 0
-    for item in check_product(folder):
-        broken += bool(item.problems)
-        held = "holds" if item.events else f"not tried: the data set gives no event of {item.topic}"
-        say(f"{item.learner}: {'breaks the contract' if item.problems else held}")
-        for problem in item.problems:
-            say(f"  {problem}")
+    jobs, broken = _check_jobs(folder), 0
+    try:
+        for item in check_product(folder):
+            broken += bool(item.problems)
+            held = "holds" if item.events else f"not tried: the data set gives no event of {item.topic}"
+            say(f"{item.learner}: {'breaks the contract' if item.problems else held}")
+            for problem in item.problems:
+                say(f"  {problem}")
+    except ProductEmpty:
+        if not jobs:
+            raise
     if broken:
         raise typer.Exit(1)
 
 
-def _check_jobs(folder: Path) -> None:
-    """Raises where a job cannot run; says how many can, where there are any."""
+def _check_jobs(folder: Path) -> bool:
+    """Raises where a job cannot run; says how many can, where there are any. Whether jobs are declared."""
     from millrace.jobs.product_jobs import ProductJobs, declares_jobs
 
     if not declares_jobs(folder):
-        return
+        return False
     from learners.jobs import JobsMissing
     from millrace.jobs.schedule import must_be_sound
 
@@ -150,3 +154,4 @@ def _check_jobs(folder: Path) -> None:
         say(f"{len(jobs)} jobs can run; whether their crons come is not known: {error}")
     else:
         say(f"{len(jobs)} jobs can run: {', '.join(jobs)}")
+    return True

@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from learners.jobs.errors import JobFailed
+from learners.jobs.exported import Mark
 from learners.jobs.run import Around
 from millrace.commands.me import me
 from millrace.jobs.alert import tell
@@ -56,9 +58,17 @@ def _opened(settings: Settings, technology: str) -> Iterator[Technology]:
         yield platform.technologies[technology]
 
 
-def export(settings: Settings, topic: str, path: Path) -> int:
-    """Write all events of a topic, archived and in Kafka, to a file, in the order of the log within a partition;
-    returns how many. Blocks.
+def export(
+    settings: Settings, topic: str, path: Path, since: datetime | None = None, mark: Mark | None = None
+) -> tuple[int, Mark]:
+    """Write a topic's events, archived and in Kafka, to a file, in the order of the log within a partition. Blocks.
+
+    Args:
+        since: only those that the log took since then.
+        mark: only those behind it; see `learners.jobs.exported`. A topic that was made anew begins anew.
+
+    Returns:
+        how many, and the mark behind them.
 
     Raises as `mr.scan` does, and `JobFailed` where they cannot be of this kind.
     """
@@ -66,12 +76,19 @@ def export(settings: Settings, topic: str, path: Path) -> int:
 
     from millrace.scanning import scan
 
-    frame = scan(topic, settings=settings).sort("_partition", "_offset").collect()
+    frame, identity = scan(topic, since=since, settings=settings), ""
+    place, offset = pl.col("_partition"), pl.col("_offset")
+    if mark is not None:
+        with closing(Platform(settings)) as platform:
+            identity = platform.topics.identity(topic)
+    known = mark["next"] if mark and mark["topic"] == identity else {}
+    frame = frame.filter(*(~((place == int(partition)) & (offset < start)) for partition, start in known.items()))
+    found = frame.sort("_partition", "_offset").collect()
     writes: Mapping[str, Callable[[Path], object]] = {
-        ".parquet": frame.write_parquet,
-        ".arrow": frame.write_ipc,
-        ".csv": frame.write_csv,
-        ".ndjson": frame.write_ndjson,
+        ".parquet": found.write_parquet,
+        ".arrow": found.write_ipc,
+        ".csv": found.write_csv,
+        ".ndjson": found.write_ndjson,
     }
     try:
         writes[path.suffix](path)
@@ -79,7 +96,8 @@ def export(settings: Settings, topic: str, path: Path) -> int:
         raise JobFailed(
             f"{path.name} cannot hold them: {error}. Records and lists need .parquet or .ndjson."
         ) from error
-    return frame.height
+    ends = {str(partition): end + 1 for partition, end in found.group_by(place).agg(offset.max()).iter_rows()}
+    return found.height, {"topic": identity, "next": {**known, **ends}}
 
 
 def newest_day(settings: Settings, topic: str) -> str | None:

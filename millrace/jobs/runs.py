@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from learners.jobs.folder import RunFolder
 from millrace.jobs.around import around, home_of
 from millrace.jobs.product_jobs import ProductJobs
 from millrace.settings import Settings
+
+LOOK = 0.5
+"""Seconds between two looks at what a run prints."""
 
 
 class Runs:
@@ -58,6 +62,24 @@ class Runs:
         if not log.exists():
             raise JobMissing(f"What run {run.run} of {run.job} printed is not there: it has not begun, or is too old.")
         return run, log
+
+    def follow(self, name: str) -> Iterator[bytes]:
+        """What a run printed and prints, until it has ended. Raises JobMissing: there is no such run."""
+        read = 0
+        with self._instance() as instance:
+            run = self._looking.find_run(self.jobs.product, instance, name).run
+            log = RunFolder.of(home_of(self.settings), run).log
+            while True:  # its state is asked before its log is read, so that its last words are
+                state = self._looking.find_run(self.jobs.product, instance, run).state
+                if log.exists():
+                    with log.open("rb") as file:
+                        file.seek(read)
+                        part = file.read()
+                    read += len(part)
+                    yield part
+                if state not in ("running", "waiting"):
+                    return
+                time.sleep(LOOK)
 
     @contextmanager
     def _instance(self) -> Iterator[Any]:

@@ -51,7 +51,7 @@ def mentions(table: ArchiveTable, values: list[str], spared: str | None = None) 
     frame = table.frame()
     wanted = [_mentions(name, kind, values) for name, kind in frame.collect_schema().items() if name != spared]
     try:
-        counted = frame.select(one.sum() for one in wanted if one is not None).collect()
+        counted = frame.select(*(one.sum() for one in wanted if one is not None)).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ArchiveUnavailable(f"The archive of {table.topic} at {table.place} cannot be read: {error}") from error
     return {name: rows for name in counted.columns if (rows := int(counted[name].sum()))}

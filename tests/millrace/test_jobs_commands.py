@@ -62,3 +62,10 @@ def test_what_is_wrong_is_not_written_and_python_declares_jobs_too(product: Path
         ProductJobs.load(product)
     with pytest.raises(JobRefused, match="did you mean first"):
         CliRunner().invoke(app, ["check", "books"], catch_exceptions=False)
+
+
+def test_a_folder_with_jobs_alone_is_checked_and_needs_no_data_set(product: Path) -> None:
+    assert CliRunner().invoke(app, ["check", "books"], catch_exceptions=False).output == "1 jobs can run: first\n"
+
+    (product / "product.toml").write_text('[sources.prices]\npath = "prices.csv"\n')
+    assert CliRunner().invoke(app, ["check", "books"], catch_exceptions=False).exit_code == 0

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ import pytest
 
 from learners.jobs import Chain, Job
 from learners.jobs.board import Board, Run
+from learners.jobs.exported import Mark
 from learners.jobs.home import opened_instance
 from learners.jobs.looking import board, find_run
 from learners.jobs.run import Around
@@ -30,10 +32,16 @@ class Workshop:
     product: str
     alerts: list[tuple[str, str, str, str]] = field(default_factory=list)
     days: dict[str, str] = field(default_factory=dict)
+    wanted: list[tuple[str, datetime | None, Mark | None]] = field(default_factory=list)
 
     def opened(self, technology: str) -> AbstractContextManager[Technology]:
         """The technology; only SQLite is there."""
         return closing(technologies.opened(technology, f"sqlite:///{self.folder}/relational.db"))
+
+    def export(self, topic: str, path: Path, since: datetime | None, mark: Mark | None) -> tuple[int, Mark]:
+        """A line with the topic, and what is wanted of it; the mark counts."""
+        self.wanted.append((topic, since, mark))
+        return path.write_text(f"{topic}\n"), {"next": 1 + (mark or {}).get("next", 0)}
 
     @property
     def around(self) -> Around:
@@ -43,7 +51,7 @@ class Workshop:
             folder=self.folder,
             home=self.folder / "jobs",
             opened=self.opened,
-            export=lambda topic, path: path.write_text(f"{topic}\n"),
+            export=self.export,
             newest_day=self.days.get,
             made_by="test",
             alert=lambda *told: self.alerts.append(told),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -80,6 +81,16 @@ def test_a_command_that_logs_an_error_by_pipes_says_why_it_fails(workshop: Works
     run = workshop.run(Job(name="train", command=workshop.python("train.py", say)))
 
     assert run.why.endswith("ended with code 3; its log says more. likes is empty.")
+
+
+def test_only_what_no_successful_run_has_had_is_exported_or_only_the_last_days(workshop: Workshop) -> None:
+    job = Job(name="train", command=["true"], exports={"likes": "likes.csv"}, since="last run")
+    for each in (job, replace(job, command=["false"]), job, replace(job, since=timedelta(days=7)), job):
+        workshop.run(each)
+
+    days = [since for _, since, _ in workshop.wanted]
+    assert [mark and mark.get("next", 0) for _, _, mark in workshop.wanted] == [{}, 1, 1, None, 2]
+    assert [day is None for day in days] == [True, True, True, False, True]
 
 
 def test_of_two_files_of_which_one_is_wrong_neither_is_served(workshop: Workshop) -> None:
