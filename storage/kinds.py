@@ -27,7 +27,7 @@ class Kind:
         near: whether it says what changes, so that rows may be kept near the reader: `opened_reads(address, bytes)`.
         schemes: an address that begins otherwise is refused before it is judged how open it is; empty = any is opened.
         bulk: rows that a commit may hold, as `Writes.rows` counts them, where nobody waits for it: many events share a
-            row then. Redis does nothing else meanwhile, for about thirty milliseconds at the longest.
+            row then. Redis does nothing else meanwhile, for about fifty milliseconds at the longest.
     """
 
     module: str
