@@ -154,6 +154,12 @@ class Fold:
     def _see(self, frame: pl.DataFrame) -> None:
         if self.declaration.time_field is None or not frame.height:
             return
-        newest = frame[self.declaration.time_field].dt.timestamp("ms").max()
-        if isinstance(newest, int) and (self._newest_ms is None or newest > self._newest_ms):
-            self._newest_ms = newest
+        newest = frame[self.declaration.time_field].max()  # as an expression it would take ten times as long
+        if isinstance(newest, datetime):
+            at_ms = _since_1970(newest)
+            self._newest_ms = at_ms if self._newest_ms is None else max(self._newest_ms, at_ms)
+
+
+def _since_1970(at: datetime) -> int:
+    """In whole milliseconds; what has no zone is taken as UTC, as polars does."""
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND

@@ -32,7 +32,7 @@ UNKNOWN_FOR = 5.0
 _MOST_UNKNOWN = 10_000
 SLICE = 1_000_000
 """Bytes of records that are decoded one by one before their values, which take many times as much, become columns."""
-_HEADER = itemgetter(slice(0, HEADER_SIZE))
+_HEADER, _BODY = itemgetter(slice(0, HEADER_SIZE)), itemgetter(slice(HEADER_SIZE, None))
 
 
 class SchemaSource(Protocol):
@@ -226,7 +226,9 @@ class _Batch:
         if project is None or len(places) <= ALONE or not columnar.allows(writer):
             self._singly(places, alone)
             return
-        bodies = [self._payloads[place][HEADER_SIZE:] for place in places.tolist()]
+        whole = len(places) == len(self._payloads)
+        payloads = self._payloads if whole else [self._payloads[place] for place in places.tolist()]
+        bodies = list(map(_BODY, payloads))  # type: ignore[arg-type]
         try:
             decoded = project(columnar.decode(bodies, writer))
         except columnar.NotColumnar:

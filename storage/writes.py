@@ -92,14 +92,14 @@ class Writes:
 
     @property
     def rows(self) -> int:
-        """How much it is, as a record put counts: a counter's row is one and each of its fields one, a ranking's row is
-        one and each of its members two.
+        """How much it is, as a record put counts: a counter's row is one and each of its fields one, but for a row that
+        is only counted, which is one; a ranking's row is one and each of its members two.
 
-        That is how long a store is held up: records go into few commands, each other row needs its own, and a member
-        moves among the others.
+        That is about how long a store is held up: records go into few commands, each other row needs its own, and a
+        member moves among the others. What is only counted is not looked at before.
         """
         ranked = len(self.scores) + len(self.ranks) + 2 * (_items(self.scores) + _items(self.ranks))
-        counted = 2 * _items(self.counts)
+        counted = _items(self.counts)
         return len(self.puts) + counted + len(self._sums) + _items(self._sums) + ranked
 
     @property
