@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learners.plan import (
+    BYTES_PER_COMMIT,
+    BYTES_PER_ROW,
     CALM,
     GAPS_IN_A_ROW,
     LARGEST_FOLD,
@@ -23,6 +25,7 @@ from learners.plan import (
     next_limit,
     outside,
     pause,
+    weight,
 )
 from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome
 from storage.unit import Outcome
@@ -118,6 +121,13 @@ def test_folds_settle_below_the_limit_of_a_commit_for_any_number_of_rows_per_eve
         if pending >= ROWS_PER_COMMIT:
             pending = 0
     assert overshoots <= 2
+
+
+@pytest.mark.parametrize("most", [ROWS_PER_COMMIT, 20_000, 100_000])
+def test_a_commit_is_full_by_its_rows_or_by_its_bytes(most: int) -> None:
+    full = max(BYTES_PER_COMMIT, BYTES_PER_ROW * most)
+    assert weight(most - 1, full // 2, most) == most - 1
+    assert weight(most, 0, most) == weight(1, full, most) == most
 
 
 @given(st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 100_000)), max_size=50))
