@@ -33,8 +33,8 @@ def events_of(python: type[Record], frame: pl.DataFrame, columns: Sequence[str])
     """
     make = _maker(cast(Any, python), tuple(columns))  # for the type checker no class is hashable
     convert = converters(python)
-    for piece in frame.select(columns).iter_slices(_AT_ONCE):
-        found: list[Iterable[Any]] = list(map(_values, piece.get_columns()))
+    for piece in frame.iter_slices(_AT_ONCE):
+        found = [_values(piece.get_column(name)) for name in columns]
         for place, name in enumerate(columns):
             if name in convert:
                 found[place] = map(convert[name], found[place])

@@ -179,8 +179,8 @@ def report(measured: Measured, on: Mapping[str, str], drawn: bool) -> str:
     parts = [
         "# What the runtime does\n\n`make bench` has written this file. Whose events per second are compared took "
         "turns on one topic with 4 partitions (Avro in Confluent's wire format, 8 fields, 40 bytes), each one process, "
-        "with durable state where it counts; the other storages and the backtest had turns of their own at the end. "
-        "Only the ratios mean something elsewhere.",
+        "with durable state where it counts; the other storages (Cassandra's server after some work) and the backtest "
+        "had turns of their own at the end. Only the ratios mean something elsewhere.",
         _table(("figure", "what", "measured", "target", ""), (_judged(key, measured.figures[key]) for key in judged)),
         "## Events per second",
         _table(

@@ -54,6 +54,14 @@ class Crowded(Memory):
         return super().commit(claim, expected, new, writes, watermark_ms)
 
 
+class Named(Memory):
+    """Says that it is another technology."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
 def homes_of(learner: type[Any], **technologies: Technology) -> Homes:
     return Homes.of(Declaration.of(learner, EVENT_TYPES), technologies)
 
@@ -68,6 +76,15 @@ def unit_of(homes: Homes) -> Unit:
 
 def rows(memory: Memory) -> dict[Any, Any]:
     return {address: row for item in memory.storages() for address, row in memory.dump(item)}
+
+
+def test_a_commit_holds_as_many_rows_as_each_of_its_technologies_takes() -> None:
+    placed = Declaration.of(Watching, EVENT_TYPES)
+    alone, both = (
+        Homes.single(placed, Named("cassandra")),
+        Homes.of(placed, {"relational": Named("relational"), "search": Named("search")}),
+    )
+    assert (alone.rows, both.rows, both.bulk) == (20_000, 2_000, 2_000)
 
 
 def test_the_state_is_where_rows_can_be_read_back() -> None:

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learners.plan import (
+    BYTES_PER_COMMIT,
+    BYTES_PER_ROW,
     CALM,
     GAPS_IN_A_ROW,
     LARGEST_FOLD,
@@ -23,6 +25,7 @@ from learners.plan import (
     next_limit,
     outside,
     pause,
+    weight,
 )
 from storage.errors import Fenced, Gap, StorageUnavailable, SuspectGeneration, UnknownOutcome
 from storage.unit import Outcome
@@ -127,6 +130,13 @@ def test_a_commit_that_may_be_large_takes_events_as_long_as_they_share_their_row
         pending, folded, size = pending + rows, folded + events, size.after(events, rows)
     assert folded >= 1_000_000
     assert pending == distinct
+
+
+@pytest.mark.parametrize("most", [ROWS_PER_COMMIT, 20_000, 100_000])
+def test_a_commit_is_full_by_its_rows_or_by_its_bytes(most: int) -> None:
+    full = max(BYTES_PER_COMMIT, BYTES_PER_ROW * most)
+    assert weight(most - 1, full // 2, most) == most - 1
+    assert weight(most, 0, most) == weight(1, full, most) == most
 
 
 @given(st.lists(st.tuples(st.integers(1, 20_000), st.integers(0, 100_000)), max_size=50))
