@@ -38,9 +38,9 @@ def decision_bytes(
     """
     return b"".join(
         (
-            _string(id),
+            string_bytes(id),
             _by(by),
-            _string(unit),
+            string_bytes(unit),
             _double(propensity),
             _length(len(request)),
             request,
@@ -48,13 +48,13 @@ def decision_bytes(
             answer,
             _NULL if as_of_ms is None else _moment(as_of_ms),
             _double(latency_ms),
-            _long(at_ms),
+            _instant(at_ms),
             b"\x00\x00\x00\x00" if features is None and why == (None, None, None) else _rest(why, features),
         )
     )
 
 
-def _long(number: int) -> bytes:
+def long_bytes(number: int) -> bytes:
     """Zigzag, seven bits a byte, the lowest first."""
     number = number << 1 if number >= 0 else (-number << 1) - 1
     found = bytearray()
@@ -65,7 +65,8 @@ def _long(number: int) -> bytes:
     return bytes(found)
 
 
-def _string(text: str) -> bytes:
+def string_bytes(text: str) -> bytes:
+    """A text after its length."""
     body = text.encode()
     return _length(len(body)) + body
 
@@ -76,21 +77,27 @@ def _rest(why: tuple[str | None, str | None, str | None], features: bytes | None
 
 
 def _optional(text: str | None) -> bytes:
-    return _NULL if text is None else _SECOND + _string(text)
+    return _NULL if text is None else _SECOND + string_bytes(text)
 
 
 @lru_cache(maxsize=4096)
 def _length(size: int) -> bytes:
-    return _long(size)
+    return long_bytes(size)
+
+
+@lru_cache(maxsize=64)
+def _instant(milliseconds: int) -> bytes:
+    """Of a moment that many share: as many as are answered in a millisecond."""
+    return long_bytes(milliseconds)
 
 
 @lru_cache(maxsize=1024)
 def _moment(milliseconds: int) -> bytes:
-    return _SECOND + _long(milliseconds)
+    return _SECOND + long_bytes(milliseconds)
 
 
 @lru_cache(maxsize=1024)
 def _by(by: tuple[str, str, str, str | None, str | None]) -> bytes:
     endpoint, implementation, hash, experiment, variant = by
-    named = _string(endpoint) + _string(implementation) + _string(hash)
+    named = string_bytes(endpoint) + string_bytes(implementation) + string_bytes(hash)
     return named + _optional(experiment) + _optional(variant)

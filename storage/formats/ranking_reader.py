@@ -47,7 +47,7 @@ class RankingReader(WindowReader):
         """The same for many keys at once, in their order."""
         reads, descriptor = self._located(fresh)
         options, storage = descriptor.options, descriptor.storage
-        begin = await self._begin(reads, descriptor, at)
+        begin = "" if at is None and options.get("window_ms") is None else await self._begin(reads, descriptor, at)
         keys = [begin + key for key in keys] if begin else keys
         size = min(size, options.get("size") or size)
         if size < 1 or not keys or begin is None:

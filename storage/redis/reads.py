@@ -227,7 +227,7 @@ class RedisReads:
     async def _with_newest(
         self, keys: Keys, rows: Sequence[Address], questions: list[Question]
     ) -> tuple[Newest, list[Any]]:
-        has_buckets = any([bucket is not None for _, _, bucket in rows])  # noqa: C419 - a list is quicker for a few
+        has_buckets = bool(rows) and rows[0].bucket is not None  # all rows of a ranking, or none
         if has_buckets:
             questions = [(NEWEST_OF, keys.storage(rows[0].storage), NEWEST), *questions]
         values, missing = self.source.given(questions)

@@ -56,7 +56,7 @@ class Source:
 
     def given(self, questions: Sequence[Question]) -> tuple[list[Any], list[int]]:
         """What is near, for whoever asks to change as he likes, and the places of what is MISSING; see `fill`."""
-        near = self._near()
+        near = self._near() if self._room else None
         if near is None:
             return [MISSING] * len(questions), list(range(len(questions)))
         return near.given(questions)
@@ -64,7 +64,16 @@ class Source:
     async def fill(self, questions: Sequence[Question], values: list[Any], missing: Sequence[int]) -> None:
         """Ask Redis for the values that are missing; all that it is asked for travels together."""
         wanted = [questions[place] for place in missing] if len(missing) < len(questions) else questions
-        for place, question, value in zip(missing, wanted, await self._answers(wanted), strict=True):
+        connection = self.connection()
+        near = None if self._is_fresh else connection.near
+        try:
+            if near is None:
+                found = await connection.ask(wanted, None).future
+            else:
+                found = await look(connection, near, wanted)
+        except ReplyError as error:
+            found = await self._elsewhere(wanted, error)
+        for place, question, value in zip(missing, wanted, found, strict=True):
             values[place] = question[0].copied(value)
 
     async def look(self, questions: Sequence[Question]) -> list[Any]:
@@ -81,8 +90,9 @@ class Source:
         wanted = tuple(dict.fromkeys([row for row, value in zip(rows, values, strict=True) if value is MISSING]))
         if not wanted:
             return values
-        [found] = await self._answers([(ROWS, key, wanted)])
-        by_row = dict(zip(wanted, found, strict=True))
+        found = [MISSING]
+        await self.fill([(ROWS, key, wanted)], found, (0,))
+        by_row = dict(zip(wanted, found[0], strict=True))
         return [by_row[row] if value is MISSING else value for row, value in zip(rows, values, strict=True)]
 
     def connection(self) -> Connection:
@@ -111,17 +121,10 @@ class Source:
             connection.prove()
         return near if near.trusts(now) else None
 
-    async def _answers(self, questions: Sequence[Question]) -> list[Any]:
-        """Redis's own answers, which others may be given too."""
-        connection = self.connection()
-        near = None if self._is_fresh else connection.near
-        try:
-            if near is None:
-                return await connection.ask(questions, None).future
-            return await look(connection, near, questions)
-        except ReplyError as error:
-            replies = await self._redirected([lookup.command(key, part) for lookup, key, part in questions], error)
-            return [lookup.decode(reply) for (lookup, _, _), reply in zip(questions, replies, strict=True)]
+    async def _elsewhere(self, questions: Sequence[Question], error: ReplyError) -> list[Any]:
+        """The values after one of these questions was refused here; see `_redirected`."""
+        replies = await self._redirected([lookup.command(key, part) for lookup, key, part in questions], error)
+        return [lookup.decode(reply) for (lookup, _, _), reply in zip(questions, replies, strict=True)]
 
     async def _redirected(self, commands: Sequence[Command], error: ReplyError) -> list[Any]:
         """Replies after one of these commands was refused, where that means that another node has its row."""
