@@ -16,6 +16,8 @@ from types import FrameType
 
 import uvicorn
 
+from millrace.backtest.results import Results
+from millrace.backtest.trials import results_of
 from millrace.collector import retention_of
 from millrace.connection import Connection, look_at, make_room
 from millrace.deployments.taking import must_ask_for_keys, must_take_deployments, receiver_of
@@ -148,6 +150,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
             registered=Registered(platform.registry, platform.readers.documents, settings.kafka, settings.registry_url),
             told=Telling(platform.readers, product.name or "deployed"),
             looking=platform.looking,
+            backtests=Results(results_of(settings)),
             jobs=JobsChild(folder, settings) if product is not NOTHING and declares_jobs(folder) else None,
         ),
         hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),

@@ -19,6 +19,7 @@ from serving.application import Application
 from serving.asyncapi_route import asyncapi_route
 from serving.binding import Types
 from serving.console import Login, console
+from serving.console.backtests_page import BacktestsPage
 from serving.console.experiments_changing import ExperimentsPage
 from serving.console.flow_page import FlowPage
 from serving.console.jobs_page import JobsPage
@@ -256,6 +257,7 @@ class Service:
             schemas=None if watched.registered is None else SchemasPage(watched.registered),
             flow=None if watched.looking is None else FlowPage(watched.looking),
             jobs=None if watched.jobs is None else JobsPage(watched.jobs),
+            backtests=None if watched.backtests is None else BacktestsPage(watched.backtests),
         )
 
     @asynccontextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from schemas import EventType
 from schemas.table import Table
+from serving.backtests import Backtests
 from serving.console import ProductPage
 from serving.event_lines import DeadLetters, Deliverer
 from serving.jobs import Jobs
@@ -62,6 +63,7 @@ class Watched:
         told: where this service tells what it reads itself.
         looking: the logs that it looks into.
         jobs: the product's batch jobs.
+        backtests: what backtests have found.
     """
 
     topics: Topics = field(default_factory=NoTopics)
@@ -74,6 +76,7 @@ class Watched:
     told: Telling | None = None
     looking: Looking | None = None
     jobs: Jobs | None = None
+    backtests: Backtests | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ TOGETHER = 15
 KEPT = 1000
 """So many rated films of a viewer are kept, so that a row cannot grow without end."""
 
+PRIOR = 2.0
+"""So many ratings a viewer is taken to have given before the first one, half of them likes."""
+
 
 class Viewed(mr.Record):
     """What one viewer has rated: film ids, the last rated one at the end, and beside them their stars."""
@@ -59,10 +62,17 @@ class CoWatched(mr.EventLearner[Rating]):
     """Which films the same viewers like soon after one another, and how many viewers like each film."""
 
     version = 1
+    truth = f"stars >= {LIKED}"
     ratings = mr.stream("ratings", key="user")
     history = mr.Records("viewer_history", Viewed)
     pairs = mr.Ranking("co_watched")
     liked = mr.Ranking("liked")
+
+    def predict(self, event: Rating) -> float:
+        """Of a backtest: how likely the viewer likes it, by what they have liked before."""
+        viewed = self.history.get(event.user)
+        stars = viewed.stars if viewed is not None else []
+        return (PRIOR / 2 + sum(given >= LIKED for given in stars)) / (PRIOR + len(stars))
 
     def learn(self, event: Rating) -> None:
         viewed = self.history.get(event.user) or Viewed(event.user, [], [])

@@ -20,7 +20,7 @@ from millrace.backtest.events import ARCHIVE, Extent
 from millrace.backtest.picture import draw, line, must_be_drawable
 from millrace.backtest.question import Question
 from millrace.backtest.trial import run_trial
-from millrace.backtest.trials import Kept, run_trials, sweep_of
+from millrace.backtest.trials import Kept, results_of, run_trials, sweep_of
 from millrace.platform import learner_of
 from millrace.product import Product
 from millrace.progress_bar import ProgressBar
@@ -41,8 +41,8 @@ def run_backtest(
 ) -> None:
     """Predict each event before it is learned, and print how good each candidate was. Blocks.
 
-    One trial runs here; several run in processes of their own, and what each has found is kept in `state_dir`, where
-    the same command takes it up.
+    One trial runs here; several run in processes of their own. What each has found is kept in `state_dir`, where the
+    console shows it, and of several the same command takes it up.
 
     Args:
         learners: whose predictions are judged; none = the product's implementations are asked its question.
@@ -68,6 +68,7 @@ def run_backtest(
     if len(trials) == 1:
         with _bar(1) as seen:
             found = run_trial(trials[0], lambda done, total: seen(0, done / max(total, 1)))
+        Kept.of(results_of(Settings.load()), trials, said, again=True).keep(0, found)
     else:
         found = _kept(trials, processes, said, again)
     found = sorted(found, key=lambda item: item.rank)
@@ -84,7 +85,7 @@ def _kept(trials: Sequence[Trial], processes: int | None, said: Sequence[str], a
     if trials[0].source == ARCHIVE and trials[0].extent.until is None:
         now = replace(trials[0].extent, until=datetime.now(UTC))
         trials = [replace(trial, extent=now) for trial in trials]
-    kept = Kept.of(Settings.load().state_dir / "backtests", trials, said, again)
+    kept = Kept.of(results_of(Settings.load()), trials, said, again)
     done = sum(kept.found(number) is not None for number in range(len(kept.trials)))
     if done:
         sys.stderr.write(f"{done} of {len(kept.trials)} are done already, in {kept.folder}; --again begins anew.\n")

@@ -18,6 +18,7 @@ from typing import Any
 
 from millrace.backtest.candidate import Candidate, Trial
 from millrace.constants import constant_of
+from millrace.settings import Settings
 from schemas.errors import MillraceError
 from serving.whole_file import put
 
@@ -26,6 +27,11 @@ MOST = 1_000
 """Trials of one command."""
 Seen = Callable[[int, float], None]
 """Is told how far a trial is, by its number: from 0 to 1."""
+
+
+def results_of(settings: Settings) -> Path:
+    """The folder of all results."""
+    return settings.state_dir / "backtests"
 
 
 class TrialFailed(MillraceError):
@@ -83,6 +89,11 @@ class Kept:
                 file.unlink()
         if not (folder / PLAN).exists():
             _write(folder / PLAN, {"command": list(said), "trials": [trial.to_json() for trial in trials]})
+        return cls.there(folder)
+
+    @classmethod
+    def there(cls, folder: Path) -> Kept:
+        """What is in a folder."""
         plan = json.loads((folder / PLAN).read_bytes())
         return cls(folder, [Trial.of_json(item) for item in plan["trials"]])
 

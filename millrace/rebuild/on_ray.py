@@ -24,6 +24,10 @@ class RayMissing(LearnerError):
     """The extra `distributed` is not installed."""
 
 
+class ClusterLost(LearnerError):
+    """A cluster is not there, or does not keep what runs on it."""
+
+
 def fill_on_ray(
     address: str,
     folder: Path,
@@ -42,10 +46,14 @@ def fill_on_ray(
 
     Raises:
         RayMissing: the extra is not installed.
-        RebuildStopped, FoldFailed: see `Filling.fill`; the message says which partition.
+        ClusterLost: it is not reached, or has lost a task too often; what is filled stays.
+        RebuildStopped: see `Rebuild.fill`; the message says which partition.
     """
     ray = _ray()
-    ray.init(address=address, log_to_driver=False, configure_logging=False)
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+        raise ClusterLost(f"The Ray cluster {address!r} is not reached, so nothing was begun: {error}") from error
     try:
         task = ray.remote(num_cpus=1, max_retries=TRIES, scheduling_strategy="SPREAD")(fill_partition)
         waiting = [task.remote(str(folder.absolute()), learner, partition) for partition in sorted(partitions)]
@@ -73,6 +81,11 @@ def _results(ray: Any, done: Collection[Any]) -> list[tuple[int, str]]:
     except ray.exceptions.RayTaskError as error:
         cause = error.cause
         raise cause if isinstance(cause, Exception) else LearnerError(str(error)) from error
+    except ray.exceptions.RayError as error:
+        raise ClusterLost(
+            f"A process or machine of the Ray cluster that filled a partition was lost {TRIES + 1} times: {error}. "
+            "What is filled stays; the same command goes on there, also without --ray."
+        ) from error
 
 
 def _ray() -> Any:

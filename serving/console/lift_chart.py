@@ -121,7 +121,7 @@ class _Scale:
             seen += [point.lift for point in line.points[len(line.points) // 2 :]]
             seen += [bound for bound in (line.points[-1].low, line.points[-1].high) if bound is not None]
         low, high = min(seen), max(seen)
-        step = _step(max(high - low, LEAST))
+        step = step_of(max(high - low, LEAST))
         bottom, top = math.floor(low / step - 0.25) * step, math.ceil(high / step + 0.25) * step
         heights = [number * step for number in range(round(bottom / step), round(top / step) + 1)]
         times = [point.at for line in lines for point in line.points]
@@ -140,7 +140,7 @@ class _Scale:
         return [(place, wording.clock(at), anchor) for place, at, anchor in places]
 
 
-def _step(span: float) -> float:
+def step_of(span: float) -> float:
     """A round number that fits about four times into the span."""
     power = float(10 ** math.floor(math.log10(span / 4)))
     return next(power * step for step in STEPS if power * step >= span / 4)

@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from serving.access.forms import read, with_token
 from serving.body import Disconnected
 from serving.console import endpoints_page, experiments_changing, flow_page, streams_page
+from serving.console.backtests_page import BacktestsPage
 from serving.console.experiments_changing import ExperimentsPage
 from serving.console.flow_page import FlowPage
 from serving.console.jobs_page import JobsPage
@@ -61,13 +62,15 @@ def console(
     schemas: SchemasPage | None = None,
     flow: FlowPage | None = None,
     jobs: JobsPage | None = None,
+    backtests: BacktestsPage | None = None,
 ) -> list[BaseRoute]:
     """Routes of the console: mounted at /console, with `/` leading to its Flow page.
 
     `storages` are looked at and changed on their page, and `retention` is the rule that it tells of; without them it
     shows only what is measured. By `trials` endpoint types are asked on theirs; on that of `experiments` these are
     changed. `login` is where its readers show their keys. `streams` shows dead letters and puts them back, `schemas`
-    what is registered; `flow` is Flow with a search for events; `jobs` is the page of those of the product.
+    what is registered; `flow` is Flow with a search for events; `jobs` is the page of those of the product, `backtests`
+    what backtests have found.
 
     `measurements` must be running (`Measurements.run`) for anything to be live. `pages` are those of data products; a
     page's template is read at every request, so that its author sees a saved change on the next reload.
@@ -78,7 +81,7 @@ def console(
     replayed = [] if streams is None else [streams.page()]
     registered = [] if schemas is None else [schemas.page()]
     looked = [] if flow is None else [flow.page()]
-    batches = [] if jobs is None else [jobs.page()]
+    batches = [one.page() for one in (jobs, backtests) if one is not None]
     own = {
         page.path: page
         for page in (*PAGES[:2], *registered, *PAGES[2:], *batches, *looked, *replayed, *browsed, *asked, *changed)

@@ -119,7 +119,7 @@ def _entry(page: Page, flow: Flow | None, measurements: Measurements) -> Entry:
         if flow.stops:
             return Entry(page.path, page.title, f"{len(flow.stops)} stopped", "bad")
         return Entry(page.path, page.title, f"{wording.short_count(dead)} refused" if dead else "")
-    if page.path in ("schemas", "jobs"):
+    if page.path in ("schemas", "jobs", "backtests"):
         return Entry(page.path, page.title)
     if page.path == "storages":
         return Entry(page.path, page.title, wording.count(len(flow.storages)))

@@ -74,7 +74,7 @@ def test_a_unit_that_another_claims_is_left_to_it(make_yielding: MakeUnit) -> No
     memory = Unlucky(["ok", "ok", "stolen"])
     unit = make_yielding(memory, Histories)
 
-    with pytest.raises(RebuildStopped, match="has been claimed by another process"):
+    with pytest.raises(RebuildStopped, match="`millrace erase` claims units for a moment"):
         fill(unit)
 
     assert unit.overtaken
