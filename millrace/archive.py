@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing
 from functools import lru_cache
@@ -14,12 +15,14 @@ from millrace.told_to_stop import told_to_stop
 from schemas import EventType, RegistryClient
 from schemas.errors import MillraceError, SchemaError
 from schemas.event_type import VALUE, registered
+from schemas.redaction import redacted
 from schemas.registry_keeper import RegistryKeeper
 
 if TYPE_CHECKING:
     from streams.archive import ArchiveTable, Shelf
 
 
+LOGGER = logging.getLogger("millrace.archive")
 ENDING = 25
 """Seconds that the process takes to end, at most."""
 
@@ -93,17 +96,30 @@ def run_archive(settings: Settings, member: str) -> None:
     say_on_stderr()
     stop = told_to_stop(ENDING)  # whatever an object store does that hangs: what is not archived is read again
     with closing(Platform(settings)) as platform:
+        LOGGER.info("%s", _beginning(platform, shelf))
         Archiver(
             platform.kafka,
             platform.registry,
             lambda: asking(platform.registry),
             shelf,
-            platform.dead_letters("millrace-archive"),
+            platform.dead_letters("millrace.archive"),
             member,
             patience=settings.archive_seconds,
             memory=settings.archive_mb << 20,
             upkeep=Upkeep(keep_days=settings.archive_days),
         ).run(stop)
+
+
+def _beginning(platform: Platform, shelf: Shelf) -> str:
+    """What is archived where, and how far it is seen to be, for people."""
+    try:
+        topics = ", ".join(sorted(asking(platform.registry))) or "no topic yet"
+    except MillraceError as error:
+        topics = f"topics that are not known yet ({error})"
+    return (
+        f"Archiving {topics}, and each that asks for it later, from Kafka at {platform.settings.kafka} into "
+        f"{redacted(shelf.url)}. How far it is: millrace archive list"
+    )
 
 
 def facts(platform: Platform, table: ArchiveTable, asks: bool) -> dict[str, Any]:

@@ -21,6 +21,10 @@ PATIENCE = 2.0
 """Seconds for which a server may take to say."""
 STILL = 5.0
 """Seconds without a commit, with events waiting, after which a unit counts as standing still."""
+PRODUCTS = "millrace-"
+"""How the names of the groups begin in which products' learners fold."""
+REBUILD = "-rebuild-"
+"""What stands in the name of a rebuild's group between the product and the version of a learner that it makes."""
 Place = tuple[str, int]
 
 
@@ -78,7 +82,7 @@ def progress(
         place = (state.unit.topic, state.unit.partition)
         if place in ends:
             behind = lag_of({place: ends[place]}, {state.unit.learner: state.unit.topic}, [state], now_ms)
-            mine = workers.get(place, ())
+            mine = [name for name in workers.get(place, ()) if _may_fold(name, state.unit)]
             stop = stopped.get(_key(state.unit))
             told = _condition(state, behind, stop, mine)
             found.append(
@@ -138,7 +142,7 @@ def learners_progress(settings: Settings, stops: Sequence[Stop]) -> list[UnitPro
     with closing(platform):
         there = set(platform.topics.names())
         ends = platform.topics.ends(sorted({state.unit.topic for state in units} & there))
-        workers = assignments(platform.kafka, "millrace-", PATIENCE) if units else {}
+        workers = assignments(platform.kafka, PRODUCTS, PATIENCE) if units else {}
     return progress(units, ends, stops, workers, time.time() * 1000)
 
 
@@ -169,6 +173,12 @@ def _present(units: Iterable[UnitState]) -> list[UnitState]:
         if state.unit.version == newest[state.unit.learner][0]
         or last[state.unit.learner, state.unit.version] > newest[state.unit.learner][1]
     ]
+
+
+def _may_fold(worker: str, unit: UnitId) -> bool:
+    """Whether a worker, as `group/member`, may have a unit: a rebuild folds the version alone that it makes."""
+    made = worker.partition("/")[0].partition(REBUILD)[2]
+    return made in ("", f"{unit.learner}-{unit.version}")
 
 
 def _condition(state: UnitState, behind: Lag, stop: Stop | None, workers: Sequence[str]) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from learners.unit import Unit
 from millrace.archive import ArchiveMissing, event_type_of, shelf_of
 from millrace.platform import Platform, all_event_types, all_learners, learner_of, placement, prefix_of
 from millrace.product import Product
+from millrace.progress import REBUILD
 from storage import Descriptor, Technology, UnitId
 from storage.comparison import Comparison, compare
 from streams import Batch
@@ -131,7 +132,7 @@ class Rebuild:
             learners=[self.declaration.learner],
             event_types=all_event_types(self.product),
             dead_letters=self.platform.dead_letters(f"millrace-{name}"),
-            group=f"millrace-{name}-rebuild-{self.declaration.name}-{self.version}",
+            group=f"millrace-{name}{REBUILD}{self.declaration.name}-{self.version}",
             member="rebuild",
             interval=settings.commit_interval_ms / 1000,
             memory=settings.worker_memory_mb,

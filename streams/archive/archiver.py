@@ -34,7 +34,8 @@ from streams.owner import Partition
 from streams.topics import Topics
 
 LOGGER = logging.getLogger("millrace.archive")
-GROUP = "millrace-archive"
+GROUP = "millrace.archive"
+"""No product's: these are called `millrace-<product>`, and who folds a learner is told by that."""
 LOOK = 2.0
 """Seconds between two looks at which topics ask to be archived."""
 AT_ONCE = 100_000

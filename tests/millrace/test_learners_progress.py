@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from learners import Placement
 from millrace.cli import app
-from millrace.learners_progress import progress, rows, unusual
+from millrace.learners_progress import PRODUCTS, progress, rows, unusual
 from storage import UnitId, UnitState
 from storage.technologies import opened
 from streams import Stop
+from streams.archive.archiver import GROUP
 from tests.faults.crew import crew
 from tests.learners.samples import ItemCounts, Rating, ratings
 from tests.waiting import until
@@ -37,6 +38,8 @@ def state(partition: int, position: int | None, ago: float | None = 0.0, version
         (state(0, 4, 9), WORKERS, "stands still", 6),
         (state(0, 4, 9), {}, "no worker", 6),
         (state(1, None, None), WORKERS, "not started", 6),
+        (state(0, 4, 9), {("clicks", 0): ["shop-rebuild-a-2/one"]}, "no worker", 6),
+        (state(0, 4, version=2), {("clicks", 0): ["shop-rebuild-a-2/one"]}, "behind", 6),
     ],
 )
 def test_a_unit_is_said_to_be(
@@ -62,6 +65,10 @@ def test_of_versions_the_newest_counts_and_one_that_has_committed_since() -> Non
     versions = [state(0, 10, 9), state(0, 3, 5, version=2)]
     assert [one.unit.version for one in progress(versions, ENDS, [], WORKERS, NOW)] == [2]
     assert progress([state(7, 3)], ENDS, [], WORKERS, NOW) == []
+
+
+def test_an_archiver_is_nobodys_worker() -> None:
+    assert not GROUP.startswith(PRODUCTS)
 
 
 @pytest.mark.server
