@@ -44,7 +44,7 @@ containers: .venv/.dev ## the storages' contracts on Kafka, Redis and Cassandra 
 faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
 	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 MILLRACE_REBALANCES=100 $(BIN)/pytest tests/faults
 	@MILLRACE_VERDICTS=1000 $(BIN)/pytest tests/schemas/test_registry_http.py
-	@MILLRACE_MODELS=large MILLRACE_EXAMPLES=1000 $(BIN)/pytest tests/protocols/test_redo.py tests/serving/test_storages_fuzz.py
+	@MILLRACE_MODELS=large MILLRACE_EXAMPLES=1000 $(BIN)/pytest tests/protocols/test_redo.py tests/serving/test_storages_fuzz.py tests/contracts tests/schemas
 
 prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last line is its figures as JSON
 	@$(BIN)/python -m benchmarks.prove_loop
