@@ -3,6 +3,8 @@
 .PHONY: help demo test check static format containers faults prove-loop prove-storage prove-models prove-streams bench prove-batch bench-readers bench-client fuzz jobs backtest lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
+# Compiled modules are kept, whatever the environment says: else each process compiles ours anew, a third of its start.
+export PYTHONDONTWRITEBYTECODE =
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,7 +44,7 @@ containers: .venv/.dev ## the storages' contracts on Kafka, Redis and Cassandra 
 faults: .venv/.dev ## kill real workers and servers, more often than `make test` does
 	@MILLRACE_KILLS=100 MILLRACE_STEPS=1000 MILLRACE_REBALANCES=100 $(BIN)/pytest tests/faults
 	@MILLRACE_VERDICTS=1000 $(BIN)/pytest tests/schemas/test_registry_http.py
-	@MILLRACE_MODELS=large MILLRACE_EXAMPLES=1000 $(BIN)/pytest tests/protocols/test_redo.py tests/serving/test_storages_fuzz.py
+	@MILLRACE_MODELS=large MILLRACE_EXAMPLES=1000 $(BIN)/pytest tests/protocols/test_redo.py tests/serving/test_storages_fuzz.py tests/contracts tests/schemas
 
 prove-loop: .venv/.runtime ## the proof of the loop on the real parts; the last line is its figures as JSON
 	@$(BIN)/python -m benchmarks.prove_loop

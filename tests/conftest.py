@@ -60,8 +60,9 @@ RATINGS = 20_000
 """So many ratings of the data set are learned before a test that needs the whole loop begins."""
 
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")  # no server here lives long enough for the rest
-hypothesis.settings.register_profile("no deadline", deadline=None)  # a busy machine may take its time for an example
-hypothesis.settings.load_profile("no deadline")
+hypothesis.settings.register_profile("the same each time", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("others each time", deadline=None, derandomize=False)
+hypothesis.settings.load_profile("others each time" if "MILLRACE_EXAMPLES" in os.environ else "the same each time")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
