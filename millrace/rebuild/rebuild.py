@@ -25,9 +25,9 @@ from learners.repartition import with_repartitions
 from learners.trace import Trace
 from learners.unit import Unit
 from millrace.archive import ArchiveMissing, event_type_of, shelf_of
+from millrace.learners_progress import REBUILD
 from millrace.platform import Platform, all_event_types, all_learners, learner_of, placement, prefix_of
 from millrace.product import Product
-from millrace.progress import REBUILD
 from storage import Descriptor, Technology, UnitId
 from storage.comparison import Comparison, compare
 from streams import Batch
