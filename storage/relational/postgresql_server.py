@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import Any
 
 import psycopg
-from psycopg import errors
+from psycopg import errors, postgres
+from psycopg.abc import Buffer
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.numeric import FloatBinaryDumper, Int8BinaryDumper
@@ -23,6 +26,7 @@ _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _HERE = {"host": "", "hostaddr": "", "port": "5432"}
 """What an address means that does not say it; else the environment (PGHOST, PGHOSTADDR, PGSERVICE, PGPORT) would, and
 the address that was judged would not be where models are written."""
+_LENGTH, _BIGINT = struct.Struct(">i").pack, postgres.types["int8"].oid
 _WITH_TLS = ("require", "verify-ca", "verify-full")
 _MEANINGS: dict[type[StorageError], tuple[type[psycopg.Error], ...]] = {
     Repeated: (errors.UniqueViolation,),
@@ -106,11 +110,25 @@ class PostgresqlServer:
         return self.unavailable(error)
 
 
+class _ArrayDumper(ListBinaryDumper):
+    """Columns of bytes and of integers as wholes: value by value was half of a commit's encoding."""
+
+    def _dump_list(self, column: list[Any], dim: int, dims: list[int], data: list[Buffer]) -> int:
+        kinds = set(map(type, column))
+        if kinds == {bytes}:
+            data += chain.from_iterable(zip(map(_LENGTH, map(len, column)), column, strict=True))
+        elif kinds == {int} and self.sub_dumper is not None and self.sub_dumper.oid == _BIGINT:
+            data.append(struct.pack(f">{'iq' * len(column)}", *chain.from_iterable(zip(repeat(8), column))))
+        else:
+            return super()._dump_list(column, dim, dims, data)
+        return 0
+
+
 def adapt(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
     """Values travel in binary, and numbers always as 8 bytes: a statement has one plan, whatever their size."""
     connection.adapters.register_dumper(int, Int8BinaryDumper)
     connection.adapters.register_dumper(float, FloatBinaryDumper)
-    connection.adapters.register_dumper(list, ListBinaryDumper)
+    connection.adapters.register_dumper(list, _ArrayDumper)
 
 
 @lru_cache(maxsize=4_096)

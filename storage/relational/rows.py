@@ -11,7 +11,7 @@ from storage.errors import WriteRefused, as_text
 from storage.formats.document_row import searched, words
 from storage.relational.database import Values
 from storage.relational.tables import ADD, NO_BUCKET, PUT, RANK, Kind
-from storage.writes import EXACT, Writes
+from storage.writes import COUNT, EXACT, Writes
 
 
 class Batch(NamedTuple):
@@ -33,7 +33,8 @@ def batches(writes: Writes) -> list[Batch]:
     with as_text():
         found = [
             *_grouped("puts", PUT, ((at, (_bytes(at.key), row)) for at, row in writes.puts.items())),
-            *_grouped("sums", ADD["sums"], _sums(writes.sums)),
+            *(_counted(*counts) for counts in writes.counts.items()),
+            *_grouped("sums", ADD["sums"], _sums({} if writes.counts else writes.sums)),
             *_grouped("scores", ADD["scores"], _scores(writes.scores)),
             *_grouped("scores", RANK, _scores(writes.ranks)),
         ]
@@ -89,6 +90,12 @@ def document_words(key: bytes, row: bytes, fields: Sequence[str]) -> list[str]:
         return [word for text in searched(row, fields) for word in words(text)]
     except ValueError as error:
         raise WriteRefused(f"The row {key.decode(errors='replace')!r} is no JSON object: {error}.") from error
+
+
+def _counted(storage: str, counts: Mapping[str, int]) -> Batch:
+    """See `Writes.counts`: rows of one field, looked at together."""
+    field = _bytes(COUNT)
+    return Batch(storage, "sums", ADD["sums"], [(key.encode(), field, counts[key]) for key in sorted(counts)])
 
 
 def _sums(rows: Mapping[Address, Mapping[str, int]]) -> Iterator[tuple[Address, Values]]:
