@@ -4,6 +4,7 @@ here would. Ray places the tasks, and starts those again whose machine is lost."
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Collection
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,8 @@ from millrace.product import Product
 from millrace.rebuild.rebuild import Rebuild
 from millrace.settings import Settings
 
+CONNECT = 5.0
+"""Seconds within which the cluster's head has to take a connection."""
 TRIES = 10
 """So often a task is started again whose process or machine is lost; it goes on from the committed position."""
 
@@ -51,9 +54,13 @@ def fill_on_ray(
     """
     ray = _ray()
     try:
+        _must_listen(address)
         ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-        raise ClusterLost(f"The Ray cluster {address!r} is not reached, so nothing was begun: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ClusterLost(
+            f"The Ray cluster at {address} is not reached, so nothing was filled: {error}. `ray start --head` starts "
+            "one; without --ray this process fills it."
+        ) from error
     try:
         task = ray.remote(num_cpus=1, max_retries=TRIES, scheduling_strategy="SPREAD")(fill_partition)
         waiting = [task.remote(str(folder.absolute()), learner, partition) for partition in sorted(partitions)]
@@ -73,6 +80,13 @@ def fill_partition(folder: str, learner: str, partition: int) -> tuple[int, str]
         rebuild.declare()
         rebuild.fill([partition], Event())
     return partition, str(_ray().get_runtime_context().get_node_id())
+
+
+def _must_listen(address: str) -> None:
+    """Raises OSError where nobody does: Ray would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
 
 
 def _results(ray: Any, done: Collection[Any]) -> list[tuple[int, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.prove_batch import notes
+from learners.errors import RebuildStopped
 from millrace.archive import ArchiveMissing
 from millrace.platform import Platform
 from millrace.product import Product, ProductError
@@ -78,6 +79,15 @@ def test_a_new_version_is_the_fold_from_offset_zero_though_kafka_has_lost_the_be
     with pytest.raises(RebuildDoubtful, match="relational/counters/tags@3 has 1 rows, and @2 has 7"):
         run_rebuild(product, "notes", settings, Wanted())
     assert read(settings) == {2}
+    notes.write(product, topic_of(product), version=4, tag="[note.tag, 1 // (note.number - 17)][0]")
+    with pytest.raises(
+        RebuildStopped, match=r"ZeroDivisionError: .*notes/learners.py:\d+: self.tags.add_one\("
+    ) as told:
+        run_rebuild(product, "notes", settings, Wanted())
+    assert "Put it right, and the same command goes on" in str(told.value)
+    notes.write(product, topic_of(product), version=4)
+    run_rebuild(product, "notes", settings, Wanted(switch=False))
+    assert notes.learned(settings, 4) == notes.expected(2_500)
     with closing(Platform(settings)) as platform:
         versions.rollback(platform.technologies["relational"], "counters", "tags")
     assert read(settings) == {1}
