@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from streams.archive.columns import DATE
 from streams.archive.desk import Desk
@@ -47,7 +47,11 @@ class Upkeep:
                 desk.keep_up(self.done)
 
     def done(self, table: ArchiveTable) -> None:
-        """Do it for one archive. Blocks."""
+        """Do it for one archive. Blocks.
+
+        Raises:
+            ArchiveUnavailable: it does not answer, or takes nothing; all is as it was, or part of it is done.
+        """
         if not table.look():
             return
         delta = table.snapshot
@@ -92,9 +96,9 @@ def _clean(delta: DeltaTable) -> None:
 def _later(table: ArchiveTable) -> Iterator[None]:
     try:
         yield
-    except DeltaError as error:
+    except CommitFailedError as error:  # others have written, or tidied, meanwhile
         LOGGER.info("The archive of %s is tidied later: %s", table.topic, error)
-    except OSError as error:
+    except (DeltaError, OSError) as error:
         raise ArchiveUnavailable(f"The archive of {table.topic} was not tidied: {error}") from error
 
 

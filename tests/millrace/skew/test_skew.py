@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -188,6 +189,24 @@ def test_a_learner_that_folds_otherwise_than_trainings_code_is_found(platform: P
         found = features(done)
         assert done.exit_code == code, done.output
         assert {name: item["skewed"] for name, item in found.items()} == {"views": bool(code), "long_name": False}
+
+
+@pytest.mark.slow
+def test_as_a_job_it_fails_and_says_which_feature_is_skewed(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    team = Team(tmp_path, "views_job")
+    team.serve(platform, 30)
+    team.fold("pl.lit(2)")
+    command = f'millrace skew "$MILLRACE_JOB_PRODUCT" --endpoint {team.endpoint} --settle 1ms'
+    (team.folder / "jobs.toml").write_text(f"[jobs.skew]\ncommand = {json.dumps(['sh', '-c', command])}\n")
+
+    done = CliRunner().invoke(app, ["jobs", "run", "views_job", "skew", "--output", "json"], catch_exceptions=False)
+
+    assert done.exit_code == 1
+    why = json.loads(done.stdout)["why"]
+    assert re.search(r"its log says more. score_views_job.views is skewed: [0-9.]+ % of 30 decisions", why)
 
 
 def test_where_nothing_is_logged_it_is_said_how_to(platform: Platform, tmp_path: Path) -> None:
