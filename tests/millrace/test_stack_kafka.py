@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from millrace.stack import Stack
 from millrace.stack.kafka import KafkaServer, _cluster
+from tests import waiting
 from tests.conftest import free_ports
 from tests.millrace.stack_folder import StackFolder
 
@@ -46,9 +46,7 @@ def begun(here: StackFolder, made: Path) -> StackFolder:
 
 def until(folder: StackFolder, file: str) -> None:
     """Wait until the state folder holds this file."""
-    deadline = time.monotonic() + 30
-    while not (folder.settings.state_dir / file).exists():
-        assert time.monotonic() < deadline
+    waiting.until((folder.settings.state_dir / file).exists)
 
 
 def subjects(folder: StackFolder) -> list[str]:

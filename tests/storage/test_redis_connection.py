@@ -266,7 +266,7 @@ async def test_rediss_is_tls_and_the_certificate_is_checked(redis_clean: str, tm
     assert await trusting.call(("ECHO", "x")) == [b"x"]
     careless = Connection(f"rediss://127.0.0.1:{proxy.port}/0?ssl_cert_reqs=none")
     assert await careless.call(("ECHO", "x")) == [b"x"]
-    checking = Connection(f"rediss://localhost:{proxy.port}/0", timeout=0.3)
+    checking = Connection(f"rediss://localhost:{proxy.port}/0", timeout=2.0)
     with pytest.raises(StorageUnavailable, match="certificate"):
         await checking.call(("ECHO", "x"))
     for connection in (trusting, careless, checking):
