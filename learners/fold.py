@@ -154,12 +154,9 @@ class Fold:
     def _see(self, frame: pl.DataFrame) -> None:
         if self.declaration.time_field is None or not frame.height:
             return
-        newest = frame[self.declaration.time_field].max()  # as an expression it would take ten times as long
-        if isinstance(newest, datetime):
-            at_ms = _since_1970(newest)
+        column = frame[self.declaration.time_field]
+        newest = column.cast(pl.Int64).max()  # an event may have a time for which Python has no date
+        if isinstance(newest, int):
+            fine = isinstance(column.dtype, pl.Datetime) and column.dtype.time_unit == "us"
+            at_ms = newest // 1_000 if fine else newest
             self._newest_ms = at_ms if self._newest_ms is None else max(self._newest_ms, at_ms)
-
-
-def _since_1970(at: datetime) -> int:
-    """In whole milliseconds; what has no zone is taken as UTC, as polars does."""
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND

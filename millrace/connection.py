@@ -66,7 +66,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request has begun."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
-        self._in_head = True
+        self._in_head, self._answered = True, None
         self._since, self._received = self.clock(), -1
 
     def on_headers_complete(self) -> None:
@@ -88,8 +88,8 @@ class Connection(HttpToolsProtocol):
             self._route()
 
     def on_message_complete(self) -> None:
-        """It is complete."""
-        self._since = None
+        """It is complete; the one before may have been answered while it came."""
+        self._since = self._answered = None
         if self._taking is None:
             super().on_message_complete()
             return
@@ -111,7 +111,6 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come; a request that is then still incomplete is counted."""
-        self._answered = None
         super().data_received(data)
         if self._since is None:
             return

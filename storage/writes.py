@@ -23,7 +23,7 @@ COUNT = "count"
 
 
 class Writes:
-    """Rows to write in one commit. A commit holds about 2,000 of them, as `rows` counts, which is its caller's duty.
+    """Rows to write in one commit. It holds about as many as `Kind.rows` says, which is its caller's duty.
 
     Attributes:
         puts: rows replaced.
@@ -70,6 +70,13 @@ class Writes:
         if self._sums:
             self.merge()
         return self._counts
+
+    @property
+    def other_sums(self) -> Mapping[Address, Mapping[str, int]]:
+        """The `sums` that are not among the `counts`: none of them, or all."""
+        if self._sums:
+            self.merge()
+        return self._sums
 
     def count(self, storage: str, keys: Iterable[str], amounts: Iterable[int] | None = None) -> None:
         """Add integers, or one each, to the field `COUNT` of rows; a key may come more than once."""

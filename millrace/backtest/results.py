@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +24,7 @@ class Results:
         plans = sorted(self._below.glob(f"*/*/{PLAN}"), key=lambda file: file.stat().st_mtime, reverse=True)
         found = []
         for plan in plans[:NEWEST]:
-            with suppress(OSError, ValueError, TypeError, KeyError):
+            with suppress(OSError, ValueError, TypeError, AttributeError, LookupError):
                 found.append(_result(plan))
         return found
 
@@ -33,7 +32,7 @@ class Results:
 def _result(plan: Path) -> dict[str, Any]:
     kept = Kept.there(plan.parent)
     done = [found for number in range(len(kept.trials)) if (found := kept.found(number)) is not None]
-    first = json.loads(plan.read_bytes())["trials"][0]
+    first = kept.trials[0].to_json()
     candidates = sorted((item for found in done for item in found), key=lambda item: item.rank)
     return {
         "name": plan.parent.name,

@@ -57,7 +57,7 @@ class DecisionLog:
         self._tally, self._lost = Tally(), 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._called = False
-        self._handing = False  # whether one is between here and the sender: so that no other overtakes it there
+        self._handing = False  # whether some are between here and the sender: so that no other overtakes them there
         self._spooling = spool is not None
         self._saving = self._said = False
         self._threads = [

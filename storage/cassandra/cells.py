@@ -62,8 +62,7 @@ def news(writes: Writes) -> dict[str, dict[str, int]]:
 
 def needed(writes: Writes) -> Iterator[tuple[Address, Iterator[str]]]:
     """What must be known of a unit's rows before a commit, but for its counts: rows and their items."""
-    if not writes.counts:
-        yield from ((address, iter(amounts)) for address, amounts in writes.sums.items())
+    yield from ((address, iter(amounts)) for address, amounts in writes.other_sums.items())
     yield from ((address, iter(weights)) for address, weights in writes.scores.items())
     for storage, found in news(writes).items():
         yield about(storage), iter(found)
@@ -87,8 +86,9 @@ def sums_after(writes: Writes, before: Totals) -> dict[Address, dict[str, int]]:
     Raises:
         WriteRefused: a sum passes what a double counts exactly.
     """
-    sums = {} if writes.counts else writes.sums
-    found = {address: _sums(address, amounts, before.get(address, {})) for address, amounts in sums.items()}
+    found = {
+        address: _sums(address, amounts, before.get(address, {})) for address, amounts in writes.other_sums.items()
+    }
     for storage, items in news(writes).items():
         old = before.get(about(storage), {})
         newer = {item: value for item, value in items.items() if item not in old or value > old[item]}

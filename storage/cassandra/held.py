@@ -40,7 +40,7 @@ class Held:
 
     def missing(self, writes: Writes) -> list[tuple[Address, str]]:
         """The items that must be read before a commit."""
-        if not writes.counts and writes.sums:
+        if writes.other_sums:
             self._merge()
         if not self._counts_only:
             writes.merge()

@@ -30,7 +30,7 @@ class AddedRows:
         takes a look at each row, the counts are merged with the sums."""
         if not all(self._fits(storage, counts) for storage, counts in writes.counts.items()):
             writes.merge()
-        for address, amounts in _sums(writes).items():
+        for address, amounts in writes.other_sums.items():
             have = self.row(address)
             for field, amount in amounts.items():
                 if not isinstance(amount, int) or not -EXACT <= have.get(field, 0) + amount <= EXACT:
@@ -44,7 +44,7 @@ class AddedRows:
             have = self._counts.setdefault(storage, {})
             get = have.get
             have.update({key: get(key, 0) + amount for key, amount in counts.items()} if have else counts)
-        for address, amounts in _sums(writes).items():
+        for address, amounts in writes.other_sums.items():
             self._moved(address.storage, amounts)
             row = self._rows.setdefault(address, {})
             for field, amount in amounts.items():
@@ -86,11 +86,6 @@ class AddedRows:
 
     def _moved(self, storage: str, amounts: Mapping[str, int]) -> None:
         self._farthest[storage] = self._farthest.get(storage, 0) + _most(amounts)
-
-
-def _sums(writes: Writes) -> Mapping[Address, Mapping[str, int]]:
-    """What is added to rows one by one; asking `Writes.sums` would merge the counts."""
-    return {} if writes.counts else writes.sums
 
 
 def _most(amounts: Mapping[str, int]) -> int:

@@ -6,9 +6,10 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg import errors, postgres
 from psycopg.abc import Buffer
@@ -27,6 +28,7 @@ _HERE = {"host": "", "hostaddr": "", "port": "5432"}
 """What an address means that does not say it; else the environment (PGHOST, PGHOSTADDR, PGSERVICE, PGPORT) would, and
 the address that was judged would not be where models are written."""
 _LENGTH, _BIGINT = struct.Struct(">i").pack, postgres.types["int8"].oid
+_INTEGER = np.dtype([("length", ">i4"), ("value", ">i8")])
 _WITH_TLS = ("require", "verify-ca", "verify-full")
 _MEANINGS: dict[type[StorageError], tuple[type[psycopg.Error], ...]] = {
     Repeated: (errors.UniqueViolation,),
@@ -118,7 +120,9 @@ class _ArrayDumper(ListBinaryDumper):
         if kinds == {bytes}:
             data += chain.from_iterable(zip(map(_LENGTH, map(len, column)), column, strict=True))
         elif kinds == {int} and self.sub_dumper is not None and self.sub_dumper.oid == _BIGINT:
-            data.append(struct.pack(f">{'iq' * len(column)}", *chain.from_iterable(zip(repeat(8), column))))
+            values = np.empty(len(column), _INTEGER)
+            values["length"], values["value"] = 8, column
+            data.append(values.tobytes())
         else:
             return super()._dump_list(column, dim, dims, data)
         return 0

@@ -34,7 +34,7 @@ def batches(writes: Writes) -> list[Batch]:
         found = [
             *_grouped("puts", PUT, ((at, (_bytes(at.key), row)) for at, row in writes.puts.items())),
             *(_counted(*counts) for counts in writes.counts.items()),
-            *_grouped("sums", ADD["sums"], _sums({} if writes.counts else writes.sums)),
+            *_grouped("sums", ADD["sums"], _sums(writes.other_sums)),
             *_grouped("scores", ADD["scores"], _scores(writes.scores)),
             *_grouped("scores", RANK, _scores(writes.ranks)),
         ]

@@ -101,6 +101,23 @@ def late_of(rows: Rows) -> int:
     return sum(row["late"] for (storage, _, _), row in rows.items() if storage.endswith("event_time"))
 
 
+class Readings(FrameLearner):
+    """Visits of each user, without a limit for late ones."""
+
+    visits = stream("visits")
+    by_user = Counters("by_user")
+
+    def learn(self, batch: Batch) -> None:
+        self.by_user.add(batch.frame, key="user")
+
+
+@pytest.mark.parametrize(("unit", "a_second"), [("ms", 1_000), ("us", 1_000_000)])
+def test_the_newest_time_may_be_one_that_python_has_no_date_for(unit: Any, a_second: int) -> None:
+    frame = visits([("u1", None), ("u1", START), ("u1", None)])
+    far = pl.Series("at", [None, 10**12 * a_second, -(10**12) * a_second], pl.Int64).cast(pl.Datetime(unit, "UTC"))
+    assert watermarks(folded(Readings, frame.with_columns(far))) == [10**15]
+
+
 @given(EVENTS, st.integers(0, 900_000), CUTS)
 def test_whether_an_event_is_late_is_told_by_what_came_before_it_alone(
     events: list[tuple[str, datetime | None]], allowed: int, cuts: list[int]

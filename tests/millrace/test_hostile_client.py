@@ -268,5 +268,6 @@ def test_a_connection_is_closed_some_time_after_its_last_answer(
         assert client.recv(65_536).startswith(b"HTTP/1.1 200 ")
         mine = by_client(server)[client.getsockname()]
         clock.now = mine.timeout_keep_alive + 1
+        mine.loop.call_soon_threadsafe(mine.data_received, b"\r\n")  # begins no request
         mine.loop.call_soon_threadsafe(look_at, [mine])
         assert client.recv(1000) == b""
