@@ -28,7 +28,7 @@ class Kind:
         schemes: an address that begins otherwise is refused before it is judged how open it is; empty = any is opened.
         rows: that a commit may hold, as `Writes.rows` counts them. Redis does nothing else meanwhile, so that its
             readers wait for about four milliseconds; where readers do not wait, many events share a row.
-        bulk: the same where nobody waits for what is committed. Redis holds still for about fifty milliseconds.
+        bulk: the same where nobody waits for what is committed. Redis holds still for about thirty milliseconds.
     """
 
     module: str
@@ -54,7 +54,7 @@ KINDS: dict[str, Kind] = {
         address="redis://127.0.0.1:16379/0",
         near=True,
         schemes=("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://"),
-        bulk=25_000,
+        bulk=15_000,
     ),
     "cassandra": Kind(
         "storage.cassandra.cassandra",
