@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from millrace.backtest.candidate import Candidate
 from millrace.backtest.trials import PLAN, Kept
 
 NEWEST = 50
 """So many are shown; what is older stays where it is."""
+BEYOND = 1e300
+"""No point of a curve: a learner that diverges is wrong by numbers that cannot be drawn, or by infinity."""
 
 
 class Results:
@@ -22,26 +24,29 @@ class Results:
 
     def results(self) -> Sequence[Mapping[str, Any]]:
         """See `serving.backtests`."""
-        plans = sorted(self._below.glob(f"*/*/{PLAN}"), key=lambda file: file.stat().st_mtime, reverse=True)
+        plans = []
+        for plan in self._below.glob(f"*/*/{PLAN}"):
+            with suppress(OSError):
+                plans.append((plan.stat().st_mtime, plan))
         found = []
-        for plan in plans[:NEWEST]:
-            with suppress(OSError, ValueError, TypeError, KeyError):
-                found.append(_result(plan))
+        for began, plan in sorted(plans, reverse=True)[:NEWEST]:
+            with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                found.append(_result(plan.parent, began))
         return found
 
 
-def _result(plan: Path) -> dict[str, Any]:
-    kept = Kept.there(plan.parent)
+def _result(folder: Path, began: float) -> dict[str, Any]:
+    kept = Kept.there(folder)
     done = [found for number in range(len(kept.trials)) if (found := kept.found(number)) is not None]
-    first = json.loads(plan.read_bytes())["trials"][0]
+    first = kept.trials[0].to_json()
     candidates = sorted((item for found in done for item in found), key=lambda item: item.rank)
     return {
-        "name": plan.parent.name,
-        "product": plan.parent.parent.name,
+        "name": folder.name,
+        "product": folder.parent.name,
         "source": first["source"],
         "since": first["extent"]["since"],
         "until": first["extent"]["until"],
-        "began": plan.stat().st_mtime,
+        "began": began,
         "trials": len(kept.trials),
         "done": len(done),
         "candidates": [
@@ -50,7 +55,7 @@ def _result(plan: Path) -> dict[str, Any]:
                 "measure": item.measure,
                 "more": item.more,
                 "figures": item.figures,
-                "curve": item.curve,
+                "curve": _points(item),
                 "predictions": item.predictions,
                 "events": item.events,
                 "seconds": item.seconds,
@@ -58,3 +63,9 @@ def _result(plan: Path) -> dict[str, Any]:
             for item in candidates
         ],
     }
+
+
+def _points(item: Candidate) -> list[tuple[int, float]]:
+    if item.measure not in item.figures:
+        return []
+    return [(at, value) for at, value in item.curve if at > 0 and abs(value) < BEYOND]

@@ -16,6 +16,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from millrace.backtest.candidate import Candidate, Trial
 from millrace.constants import constant_of
 from millrace.settings import Settings
@@ -98,9 +100,9 @@ class Kept:
         return cls(folder, [Trial.of_json(item) for item in plan["trials"]])
 
     def found(self, number: int) -> list[Candidate] | None:
-        """What a trial has found; None before it has ended."""
+        """What a trial has found; None before it has ended. ValueError: the file is no such thing."""
         file = self.folder / f"{number}.json"
-        return [Candidate(**item) for item in json.loads(file.read_bytes())] if file.exists() else None
+        return msgspec.convert(json.loads(file.read_bytes()), list[Candidate]) if file.exists() else None
 
     def keep(self, number: int, found: Sequence[Candidate]) -> None:
         """Keep what a trial has found; it is there whole, or not at all."""
