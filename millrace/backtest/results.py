@@ -21,6 +21,7 @@ class Results:
 
     def __init__(self, below: Path) -> None:
         self._below = below
+        self._complete: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     def results(self) -> Sequence[Mapping[str, Any]]:
         """See `serving.backtests`."""
@@ -28,11 +29,18 @@ class Results:
         for plan in self._below.glob(f"*/*/{PLAN}"):
             with suppress(OSError):
                 plans.append((plan.stat().st_mtime, plan))
-        found = []
+        found: dict[Path, tuple[int, dict[str, Any]]] = {}
         for began, plan in sorted(plans, reverse=True)[:NEWEST]:
             with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
-                found.append(_result(plan.parent, began))
-        return found
+                found[plan.parent] = self._read(plan.parent, began)
+        self._complete = {folder: item for folder, item in found.items() if item[1]["done"] == item[1]["trials"]}
+        return [result for _, result in found.values()]
+
+    def _read(self, folder: Path, began: float) -> tuple[int, dict[str, Any]]:
+        """One that is complete is not read again until its folder has changed, as it may have a thousand files."""
+        changed = folder.stat().st_mtime_ns
+        known = self._complete.get(folder)
+        return known if known is not None and known[0] == changed else (changed, _result(folder, began))
 
 
 def _result(folder: Path, began: float) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -50,3 +51,14 @@ def test_of_a_learner_that_diverged_is_drawn_what_can_be(tmp_path: Path) -> None
     (found,) = Results(tmp_path).results()
     assert [item["curve"] for item in found["candidates"]] == [[(10, 3.0), (20, 1.0)], [(10, 2.0), (15, 4.0)]]
     assert curve_chart(found["candidates"]) is not None
+
+
+def test_a_complete_backtest_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    kept, results = begun(tmp_path, "good"), Results(tmp_path)
+    assert [item["done"] for item in results.results()] == [0]
+    kept.keep(0, [GOOD])
+    (first,) = results.results()
+    assert (first["done"], results.results()[0] is first) == (1, True)
+    kept.keep(0, [replace(GOOD, predictions=7)])
+    os.utime(kept.folder, (0, 0))  # a file system's clock may be too coarse to tell the two
+    assert results.results()[0]["candidates"][0]["predictions"] == 7
