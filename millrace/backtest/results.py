@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from millrace.backtest.candidate import Candidate
-from millrace.backtest.trials import PLAN, Kept
+from millrace.backtest.trials import PLAN, Kept, NotKept
 
 NEWEST = 50
 """So many are shown; what is older stays where it is."""
@@ -31,7 +31,7 @@ class Results:
                 plans.append((plan.stat().st_mtime, plan))
         found: dict[Path, tuple[int, dict[str, Any]]] = {}
         for began, plan in sorted(plans, reverse=True)[:NEWEST]:
-            with suppress(OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            with suppress(OSError, NotKept):
                 found[plan.parent] = self._read(plan.parent, began)
         self._complete = {folder: item for folder, item in found.items() if item[1]["done"] == item[1]["trials"]}
         return [result for _, result in found.values()]

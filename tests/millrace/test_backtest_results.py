@@ -12,7 +12,7 @@ import pytest
 from millrace.backtest.candidate import Candidate, Trial
 from millrace.backtest.events import Extent
 from millrace.backtest.results import Results
-from millrace.backtest.trials import PLAN, Kept
+from millrace.backtest.trials import PLAN, Kept, NotKept
 from serving.console.curve_chart import curve_chart
 
 GOOD = Candidate(
@@ -43,6 +43,8 @@ def test_a_result_that_is_none_hides_its_backtest_alone(tmp_path: Path, wrong: d
     begun(tmp_path, "good").keep(0, [GOOD])
     (begun(tmp_path, "other").folder / "0.json").write_text(json.dumps([asdict(GOOD) | wrong]))
     assert len(Results(tmp_path).results()) == 1
+    with pytest.raises(NotKept, match="--again begins anew"):
+        begun(tmp_path, "other").found(0)
 
 
 def test_of_a_learner_that_diverged_is_drawn_what_can_be(tmp_path: Path) -> None:
