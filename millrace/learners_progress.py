@@ -77,14 +77,15 @@ def progress(
     A unit whose topic is gone is left out, and so is a version after which another one has committed.
     """
     stopped = {(item.reader, item.version, item.topic, item.partition): item for item in stops}
+    present = _present(units)
     found = []
-    for state in sorted(_present(units), key=lambda one: _key(one.unit)):
+    for state in sorted(present, key=lambda one: _key(one.unit)):
         place = (state.unit.topic, state.unit.partition)
         if place in ends:
             behind = lag_of({place: ends[place]}, {state.unit.learner: state.unit.topic}, [state], now_ms)
             mine = [name for name in workers.get(place, ()) if _may_fold(name, state.unit)]
             stop = stopped.get(_key(state.unit))
-            told = _condition(state, behind, stop, mine)
+            told = _condition(state, behind, stop, mine, _folded_instead(state, present))
             found.append(
                 UnitProgress(
                     state.unit, state.next, ends[place][1], behind, state.committed_ms, mine, *told, stop is not None
@@ -153,26 +154,36 @@ async def _units(settings: Settings) -> list[UnitState]:
 
 
 def _present(units: Iterable[UnitState]) -> list[UnitState]:
-    """Each unit once, as the furthest behind of its technologies has it; of a learner the newest version, and an older
-    one where that has committed since."""
+    """Each unit once, as the furthest behind of its technologies has it; of a learner the newest version, and of the
+    older ones that which has committed last, if that was since."""
     found: dict[UnitId, UnitState] = {}
     for state in units:
         found[state.unit] = min(
             found.get(state.unit, state), state, key=lambda one: -1 if one.next is None else one.next
         )
-    newest: dict[str, tuple[int, int]] = {}
-    last: dict[tuple[str, int], int] = {}
+    last: dict[str, dict[int, int]] = {}
     for state in found.values():
-        learner, version = state.unit.learner, state.unit.version
-        last[learner, version] = max(last.get((learner, version), 0), state.committed_ms or 0)
-    for (learner, version), at in last.items():
-        newest[learner] = max(newest.get(learner, (0, 0)), (version, at))
-    return [
-        state
-        for state in found.values()
-        if state.unit.version == newest[state.unit.learner][0]
-        or last[state.unit.learner, state.unit.version] > newest[state.unit.learner][1]
-    ]
+        versions = last.setdefault(state.unit.learner, {})
+        versions[state.unit.version] = max(versions.get(state.unit.version, 0), state.committed_ms or 0)
+    shown = {
+        learner: {max(versions), max(versions, key=lambda version: (versions[version], version))}
+        for learner, versions in last.items()
+    }
+    return [state for state in found.values() if state.unit.version in shown[state.unit.learner]]
+
+
+def _folded_instead(state: UnitState, present: Sequence[UnitState]) -> int | None:
+    """The older version that has committed in the same partition since this one did."""
+    unit = state.unit
+    for other in present:
+        same = (other.unit.learner, other.unit.topic, other.unit.partition) == (
+            unit.learner,
+            unit.topic,
+            unit.partition,
+        )
+        if same and other.unit.version < unit.version and (other.committed_ms or 0) > (state.committed_ms or 0):
+            return other.unit.version
+    return None
 
 
 def _may_fold(worker: str, unit: UnitId) -> bool:
@@ -181,17 +192,22 @@ def _may_fold(worker: str, unit: UnitId) -> bool:
     return made in ("", f"{unit.learner}-{unit.version}")
 
 
-def _condition(state: UnitState, behind: Lag, stop: Stop | None, workers: Sequence[str]) -> tuple[str, str]:
+def _condition(
+    state: UnitState, behind: Lag, stop: Stop | None, workers: Sequence[str], instead: int | None
+) -> tuple[str, str]:
     if stop is not None:
         return "stands still", stop.reason
     if not behind.events:
         return "in step", ""
     if not workers:
         return "no worker", "no process of a group has this partition: millrace learn"
+    log = "its worker's log says"
+    if instead is not None:
+        log = f"version {instead} has committed since: start workers of this one, and if there are some, their log says"
     if state.committed_ms is None:
-        return "not started", "its first commit is still to come; its worker's log says what it waits for"
+        return "not started", f"its first commit is still to come; {log} what it waits for"
     if behind.seconds > STILL:
-        return "stands still", f"its last commit was {behind.seconds:,.0f} s ago; its worker's log says why"
+        return "stands still", f"its last commit was {behind.seconds:,.0f} s ago; {log} why"
     return "behind", ""
 
 

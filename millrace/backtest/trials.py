@@ -8,13 +8,16 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import product as grid
 from math import prod
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from millrace.backtest.candidate import Candidate, Trial
 from millrace.constants import constant_of
@@ -36,6 +39,18 @@ def results_of(settings: Settings) -> Path:
 
 class TrialFailed(MillraceError):
     """A trial has ended with an error; the message is its own."""
+
+
+class NotKept(MillraceError):
+    """A file is not what a trial has written: damaged, or of another release."""
+
+
+@contextmanager
+def _kept_in(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise NotKept(f"{file} does not hold what a backtest keeps there; --again begins anew.") from error
 
 
 def sweep_of(options: Sequence[str], learners: int = 1) -> list[dict[str, Any]]:
@@ -93,14 +108,16 @@ class Kept:
 
     @classmethod
     def there(cls, folder: Path) -> Kept:
-        """What is in a folder."""
-        plan = json.loads((folder / PLAN).read_bytes())
-        return cls(folder, [Trial.of_json(item) for item in plan["trials"]])
+        """What is in a folder. Raises: NotKept, OSError."""
+        with _kept_in(folder / PLAN):
+            first, *others = (Trial.of_json(item) for item in json.loads((folder / PLAN).read_bytes())["trials"])
+            return cls(folder, [first, *others])
 
     def found(self, number: int) -> list[Candidate] | None:
-        """What a trial has found; None before it has ended."""
+        """What a trial has found; None before it has ended. Raises: NotKept, OSError."""
         file = self.folder / f"{number}.json"
-        return [Candidate(**item) for item in json.loads(file.read_bytes())] if file.exists() else None
+        with _kept_in(file):
+            return msgspec.convert(json.loads(file.read_bytes()), list[Candidate]) if file.exists() else None
 
     def keep(self, number: int, found: Sequence[Candidate]) -> None:
         """Keep what a trial has found; it is there whole, or not at all."""

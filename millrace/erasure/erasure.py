@@ -54,9 +54,9 @@ class Erasure:
             patience: seconds that units and archives may take to come to where their logs end now. Events that they
                 have not had then are folded later, and what is the person's among them is there again.
         """
+        self._wait(patience)
         report = self.look()
         report.erased = True
-        self._wait(patience)
         self._archives.erase()  # first: a rebuild that begins now must not find there what is removed from storages
         left = self._remove()
         for place in report.places:
@@ -85,6 +85,8 @@ class Erasure:
             if number:
                 time.sleep(AGAIN)
             versions = [one for one in self._storages.versions() if one.taken]
+            known = {place.place for place in self.report.places}
+            self.report.places += [one.place for one in versions if one.found.gone and one.place.place not in known]
             left = {one.descriptor.title: one.found for one in versions if one.found.gone}
             if number and not left:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import exp
 from pathlib import Path
 
@@ -74,3 +75,16 @@ def test_a_reader_sees_the_best_candidate_its_curve_and_the_trials_that_end_mean
     expect(page.locator(".chart path.line")).to_have_count(3)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
+
+
+def test_a_candidate_that_foretold_nothing_and_one_that_diverged_stand_below_the_others(
+    page: Page, base: str, kept: Kept
+) -> None:
+    good, wild = candidate(RATES[0]), replace(candidate(RATES[1]), figures={"log loss": float("inf")})
+    silent = replace(candidate(RATES[2]), figures={}, curve=[], predictions=0)
+    for number, item in enumerate((wild, silent, good)):
+        kept.keep(number, [item])
+    opened(page, base, "backtests")
+    page.locator("#list tbody").get_by_role("link").click()
+    rows = page.get_by_role("region", name="Candidates").locator("tbody tr")
+    expect(rows).to_contain_text(["RATE=0.05", "inf", "—"])

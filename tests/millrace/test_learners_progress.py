@@ -64,7 +64,16 @@ def test_of_versions_the_newest_counts_and_one_that_has_committed_since() -> Non
     assert [one.unit.version for one in progress(versions, ENDS, [], WORKERS, NOW)] == [1, 2]
     versions = [state(0, 10, 9), state(0, 3, 5, version=2)]
     assert [one.unit.version for one in progress(versions, ENDS, [], WORKERS, NOW)] == [2]
+    versions = [state(0, 10, 1), state(0, 3, 9, version=2), state(0, None, None, version=3)]
+    assert [one.unit.version for one in progress(versions, ENDS, [], WORKERS, NOW)] == [1, 3]
     assert progress([state(7, 3)], ENDS, [], WORKERS, NOW) == []
+
+
+@pytest.mark.parametrize("made", [state(0, 3, 9, version=2), state(0, None, None, version=2)])
+def test_where_workers_may_be_those_of_the_version_before_it_is_said(made: UnitState) -> None:
+    before, after = progress([state(0, 10, 5), made], ENDS, [], WORKERS, NOW)
+    assert before.condition == "in step"
+    assert "version 1 has committed since" in after.why
 
 
 def test_an_archiver_is_nobodys_worker() -> None:
