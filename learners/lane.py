@@ -12,7 +12,7 @@ from learners.errors import FoldFailed
 from learners.fold import Fold
 from learners.judge import Judge
 from learners.outbox import Outgoing
-from schemas import MillraceError, Record
+from schemas import Record
 from storage import Address, Memory, UnitId
 from storage.errors import Fenced
 from storage.unit import Outcome
@@ -78,15 +78,14 @@ class Lane:
         """Fold events one by one without a frame around them, then commit them together.
 
         Raises:
-            FoldFailed: the learner raised; nothing is committed.
-            MillraceError: what it asked of us was refused; nothing is committed.
+            FoldFailed: the learner raised, or what it asked of us was refused; nothing is committed.
         """
         for offset, event in enumerate(events, self.position):
             try:
                 self._fold.fold_event(event, offset)
-            except MillraceError:
+            except (KeyboardInterrupt, SystemExit):
                 raise
-            except Exception as error:
+            except BaseException as error:  # polars' panics are no `Exception`
                 declared = self.declaration
                 raise FoldFailed(declared.name, declared.topic, self.partition, offset, offset + 1, error) from error
         self._commit(self.position + len(events))

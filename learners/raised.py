@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
@@ -32,7 +33,7 @@ def _own(error: BaseException) -> Iterator[str]:
     ][-1]
     line = linecache.getline(file, number).strip()
     shown = Path(file)
-    if shown.is_relative_to(Path.cwd()):
+    with suppress(OSError, ValueError):  # the folder in which we work may be gone, or the file is elsewhere
         shown = shown.relative_to(Path.cwd())
     yield f", in {shown}:{number}" + (f": {line}" if line else "")
 

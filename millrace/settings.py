@@ -147,14 +147,20 @@ class Settings:
         """The same with paths that are right in any folder, if `home` is not this one."""
         if home == Path():
             return self
-        paths = {name: home / getattr(self, name) for name in ("state_dir", "keys_file")}
-        if self.intake_spool_dir != Path():
-            paths["intake_spool_dir"] = home / self.intake_spool_dir
+        usual = {item.name: item.default for item in fields(self) if isinstance(item.default, Path)}
+        given = {name: getattr(self, name) for name in usual}
+        paths = {name: home / path for name, path in given.items() if path != Path() or usual[name] != Path()}
         archive, sqlite = self.archive_url, "sqlite:///"
         urls = {"archive_url": str(home / archive) if archive and "://" not in archive else archive}
         if self.relational_url.startswith(sqlite):
             urls["relational_url"] = sqlite + str(home / self.relational_url.removeprefix(sqlite))
-        return replace(self, **paths, **urls)  # type: ignore[arg-type]
+        options = {
+            name: {
+                key: str(home / value) if _is_file(key, value) else value for key, value in getattr(self, name).items()
+            }
+            for name in ("kafka_options", "archive_options")
+        }
+        return replace(self, **paths, **urls, **options)  # type: ignore[arg-type]
 
     def _with(self, values: Mapping[str, Any], source: str, said: Mapping[str, str]) -> Settings:
         changes: dict[str, Any] = {}
@@ -198,6 +204,11 @@ _NAMES = tuple(item.name for item in fields(Settings) if item.name not in ("furt
 
 def _variable(name: str) -> str:
     return f"MILLRACE_{name.upper()}"
+
+
+def _is_file(option: str, value: str) -> bool:
+    """Whether an option of librdkafka, or of an object store, names a file."""
+    return option.lower().endswith((".location", ".keytab", "_file")) and value not in ("", "probe")
 
 
 def known() -> tuple[str, ...]:

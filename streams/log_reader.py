@@ -70,12 +70,14 @@ class LogReader:
             return
         until = time.monotonic() + self._timeout
         self._client.assign([TopicPartition(self._topic, 0, self.next)])
-        while self.next < end:
-            if time.monotonic() > until:
-                raise KafkaUnavailable(f"{self._topic} could not be read up to {end} within {self._timeout:g} s.")
-            for message in self._client.consume(1_000, 0.005):
-                self._taken(message)
-        self._client.unassign()
+        try:
+            while self.next < end:
+                if time.monotonic() > until:
+                    raise KafkaUnavailable(f"{self._topic} could not be read up to {end} within {self._timeout:g} s.")
+                for message in self._client.consume(1_000, 0.005):
+                    self._taken(message)
+        finally:
+            self._client.unassign()
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -47,7 +47,8 @@ def main(folder: str, learner: str, nodes: str, kills: str) -> None:
             fill_on_ray(cluster.address, Path(folder), learner, PARTITIONS, Event(), found.__setitem__)
         finally:
             over.set()
-            killing.join()
+            if killing.ident is not None:  # it was started
+                killing.join()
             cluster.shutdown()
     sys.stdout.write(json.dumps({"nodes": found, "killed": len(killed)}) + "\n")
 

@@ -60,6 +60,8 @@ class Exported:
     def _kept(self) -> Mapping[str, Mark]:
         try:
             found: Mapping[str, Mark] = json.loads(self._file.read_text("utf-8"))
+            if not isinstance(found, dict) or not all(isinstance(mark, dict) for mark in found.values()):
+                raise ValueError(found)
         except FileNotFoundError:
             return {}
         except ValueError as error:

@@ -74,15 +74,21 @@ def tidy(
     settings = Settings.load()
     shelf = shelf_of(settings)
     from streams.archive import Upkeep
+    from streams.errors import ArchiveUnavailable
 
+    failed: list[str] = []
     for name in shelf.topics() if topic is None else [topic]:
-        table = shelf.table(name)
-        Upkeep(keep_days=settings.archive_days).done(table)
-        say(f"{name} has {table.size()['files']} files.")
+        with _going_on(failed):
+            table = shelf.table(name)
+            Upkeep(keep_days=settings.archive_days).done(table)
+            say(f"{name} has {table.size()['files']} files.")
     for name in shelf.sources() if topic is None else []:
-        snapshots = snapshots_of(name, settings)
-        gone = tidied(snapshots, settings)
-        say(f"The source {name} has {len(snapshots.all)} snapshots; {gone} were kept long enough.")
+        with _going_on(failed):
+            snapshots = snapshots_of(name, settings)
+            gone = tidied(snapshots, settings)
+            say(f"The source {name} has {len(snapshots.all)} snapshots; {gone} were kept long enough.")
+    if failed:
+        raise ArchiveUnavailable("\n".join(failed))
 
 
 @app.command()
@@ -103,6 +109,17 @@ def skip(topic: Topic, partition: Annotated[int, typer.Argument(help="The partit
         low, _ = spans[topic, partition]
         lost = table.skip(partition, low)
     say(f"{lost} events of {topic} partition {partition} are in no archive; it goes on at {low}.")
+
+
+@contextmanager
+def _going_on(failed: list[str]) -> Iterator[None]:
+    """Note what an archive says that does not answer, or that is refused."""
+    from streams.errors import StreamError
+
+    try:
+        yield
+    except StreamError as error:
+        failed.append(str(error))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ _NAME = 'write `subject = "<column>"` in its table of product.toml, and take a s
 
 
 @dataclass(frozen=True)
-class Kept:
+class Holding:
     """A table that may have rows of the person.
 
     Attributes:
@@ -70,22 +70,22 @@ class Archives:
         from streams.archive.erasing import count, mentions
 
         found = []
-        for kept in self._all():
-            with self._report.noting(kept.table.place):
-                if not kept.table.look():
+        for holding in self._all():
+            with self._report.noting(holding.table.place):
+                if not holding.table.look():
                     continue
-                rows = 0 if kept.field is None else count(kept.table, kept.field, kept.values)
-                named = mentions(kept.table, kept.values, kept.field)
+                rows = 0 if holding.field is None else count(holding.table, holding.field, holding.values)
+                named = mentions(holding.table, holding.values, holding.field)
                 said = ", ".join(f"{rows:,} in {name}" for name, rows in named.items())
-                if kept.field is None:
+                if holding.field is None:
                     text = f" Rows that have the text in them: {said}." if said else ""
                     self._report.unjudged.append(
-                        f"The {kept.kind} {kept.table.place} does not say whom its rows are about, so none of them was "
-                        f"removed: {kept.hint}.{text}"
+                        f"The {holding.kind} {holding.table.place} does not say whom its rows are about, so none of "
+                        f"them was removed: {holding.hint}.{text}"
                     )
                 elif rows or named:
                     remains = f"rows of others have the text in them: {said}" if said else ""
-                    found.append(Place(kept.kind, kept.table.place, rows, remains=remains))
+                    found.append(Place(holding.kind, holding.table.place, rows, remains=remains))
         return found
 
     def erase(self) -> None:
@@ -93,17 +93,17 @@ class Archives:
         from streams.archive.erasing import count
 
         places = {place.place: place for place in self._report.places if place.kind in ("archive", "source")}
-        for kept in self._all():
-            with self._report.noting(kept.table.place):
-                if kept.field is None or not kept.table.look():
+        for holding in self._all():
+            with self._report.noting(holding.table.place):
+                if holding.field is None or not holding.table.look():
                     continue
-                gone = kept.erase()
-                place = places.get(kept.table.place)
+                gone = holding.erase()
+                place = places.get(holding.table.place)
                 if place is None:
-                    place = Place(kept.kind, kept.table.place)
+                    place = Place(holding.kind, holding.table.place)
                     self._report.places.append(place)
-                place.rows, place.left = gone, count(kept.table, kept.field, kept.values)
-                place.remains = "; ".join(filter(None, [place.remains, kept.remains]))
+                place.rows, place.left = gone, count(holding.table, holding.field, holding.values)
+                place.remains = "; ".join(filter(None, [place.remains, holding.remains]))
 
     def behind(self, ends: Mapping[tuple[str, int], tuple[int, int]]) -> list[str]:
         """A line for each partition that is not archived up to these ends of logs."""
@@ -122,11 +122,12 @@ class Archives:
 
     def _declared(self) -> Iterator[tuple[ArchiveTable, EventType]]:
         shelf = self._shelf()
-        for topic in () if shelf is None else self._person.about:
-            assert shelf is not None
+        if shelf is None:
+            return
+        for topic in self._person.about:
             yield shelf.table(topic), self._person.types[topic]
 
-    def _all(self) -> Iterator[Kept]:
+    def _all(self) -> Iterator[Holding]:
         """All that the archive has, whoever knows it still."""
         shelf = self._shelf()
         if shelf is None:
@@ -139,11 +140,11 @@ class Archives:
             about, event_type = person.about.get(topic), person.types.get(topic)
             hides = event_type is None or about is None or about in event_type.hashed
             values = [person.subject, *(hidden if hides else ())]
-            yield Kept("archive", shelf.table(topic), about, values, _MARK)
+            yield Holding("archive", shelf.table(topic), about, values, _MARK)
         for name in sources:
             yield self._source(shelf, name)
 
-    def _source(self, shelf: Shelf, name: str) -> Kept:
+    def _source(self, shelf: Shelf, name: str) -> Holding:
         from streams.archive import Snapshots
 
         snapshots = Snapshots(shelf.source(name), name)
@@ -151,7 +152,7 @@ class Archives:
         with self._report.noting(snapshots.table.place):
             snapshots.look()
             subject = snapshots.subject
-        return Kept("source", snapshots.table, subject, [self._person.subject], _NAME, snapshots)
+        return Holding("source", snapshots.table, subject, [self._person.subject], _NAME, snapshots)
 
     def _shelf(self) -> Shelf | None:
         try:

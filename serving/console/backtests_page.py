@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serving.backtests import Backtests
-from serving.console.curve_chart import LINES, curve_chart, series_of
+from serving.console.curve_chart import curve_chart, drawn_of, series_of
 from serving.console.page import Page
 from serving.measurements import Measurements
 from serving.threads import Threads
@@ -60,7 +60,7 @@ class BacktestsPage:
             "chosen": chosen,
             "missing": wanted[:100] if wanted and chosen is None else "",
             "chart": curve_chart(candidates),
-            "drawn": sum(len(item["curve"]) > 1 for item in candidates[:LINES]),
+            "drawn": drawn_of(candidates),
             "measures": list(dict.fromkeys(name for item in candidates for name in item["figures"])),
             "series_of": series_of,
             "unread": self._unread,

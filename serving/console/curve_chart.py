@@ -17,9 +17,14 @@ SERIES = (2, 3)
 """Colours of the best and the second; the others are grey, behind them."""
 
 
+def drawn_of(candidates: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those of the first candidates that have a line, as they have two points, in the order of the lines' places."""
+    return [item for item in candidates[:LINES] if len(item["curve"]) > 1]
+
+
 def curve_chart(candidates: Sequence[Mapping[str, Any]]) -> Chart | None:
-    """Draw the curves of the first candidates on one scale; None where none has two points."""
-    drawn = [item for item in candidates[:LINES] if len(item["curve"]) > 1]
+    """Draw the curves of the first candidates on one scale; None where none has a line."""
+    drawn = drawn_of(candidates)
     if not drawn:
         return None
     values = [value for item in drawn for _, value in item["curve"]]
@@ -47,5 +52,5 @@ def curve_chart(candidates: Sequence[Mapping[str, Any]]) -> Chart | None:
 
 
 def series_of(place: int) -> int:
-    """The colour of a candidate's line, by its place."""
+    """The colour of a line, by its place."""
     return SERIES[place] if place < len(SERIES) else 1

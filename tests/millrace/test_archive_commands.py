@@ -18,6 +18,7 @@ from millrace.settings import Settings
 from schemas import EventType
 from schemas.event_type import ARCHIVE
 from streams import Kafka, Topics
+from streams.errors import ArchiveUnavailable
 
 
 def test_a_partition_that_the_topic_does_not_have_is_told(
@@ -51,3 +52,22 @@ def test_an_archive_that_is_not_asked_for_any_more_is_listed_and_says_so(
     listed = {row["topic"]: row for row in json.loads(told.stdout)}
     assert [listed[name]["asks"] for name in names] == [True, False]
     assert [listed[name]["missed"] for name in names] == [0, 0]
+
+
+def test_all_archives_are_tidied_but_those_that_do_not_answer_which_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(Settings.load(), archive_url=str(tmp_path))
+    monkeypatch.setattr(Settings, "load", lambda: settings)
+    schema = {"type": "record", "name": "C", "fields": [{"name": "user", "type": "string"}]}
+    for name in ("broken", "clicks", "damaged"):
+        shelf_of(settings).table(name).create(EventType(name, schema).frame_schema)
+    for name in ("broken", "damaged"):
+        for file in (tmp_path / name / "_delta_log").glob("*.json"):
+            file.write_text("no commit")
+
+    told = CliRunner().invoke(app, ["archive", "tidy"])
+
+    assert "clicks has 0 files." in told.output
+    assert isinstance(told.exception, ArchiveUnavailable)
+    assert all(name in str(told.exception) for name in ("broken", "damaged"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,28 @@ def test_a_platform_opens_no_store_that_strangers_could_write_unless_it_is_told_
 def test_children_are_told_the_same() -> None:
     environment = variables(Settings(allow_insecure_stores=True))
     assert Settings.load(environment=environment).allow_insecure_stores
+
+
+def test_every_path_is_right_for_a_process_that_works_in_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "millrace.toml").write_text(
+        '[kafka_options]\n"ssl.ca.location" = "ca.pem"\n"ssl.key.location" = "/keys/us.pem"\n'
+        '"https.ca.location" = "probe"\n"security.protocol" = "SSL"\n'
+        '[archive_options]\nAWS_REGION = "eu"\nAWS_WEB_IDENTITY_TOKEN_FILE = "token"\n'
+    )
+    paths = [item.name for item in fields(Settings) if "Path" in str(item.type)]
+    given = {f"MILLRACE_{name.upper()}": "kept" for name in paths}
+
+    found = Settings.load(environment={"MILLRACE_FOLDER": str(tmp_path), **given})
+
+    assert {getattr(found, name) for name in paths} == {tmp_path / "kept"}
+    assert found.kafka_options == {
+        "ssl.ca.location": f"{tmp_path}/ca.pem",
+        "ssl.key.location": "/keys/us.pem",
+        "https.ca.location": "probe",
+        "security.protocol": "SSL",
+    }
+    assert found.archive_options == {"AWS_REGION": "eu", "AWS_WEB_IDENTITY_TOKEN_FILE": f"{tmp_path}/token"}
+    assert Settings.load(environment={"MILLRACE_FOLDER": str(tmp_path)}).intake_spool_dir == Path()
 
 
 def test_a_folder_that_is_named_says_the_settings_and_where_relative_paths_are(tmp_path: Path) -> None:

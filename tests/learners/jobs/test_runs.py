@@ -7,7 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from learners.jobs import Job
+from learners.jobs.errors import JobFailed
+from learners.jobs.exported import Exported
 from storage import versions
 from tests.learners.jobs.conftest import Workshop
 from tests.waiting import until
@@ -91,6 +95,17 @@ def test_only_what_no_successful_run_has_had_is_exported_or_only_the_last_days(w
     days = [since for _, since, _ in workshop.wanted]
     assert [mark and mark.get("next", 0) for _, _, mark in workshop.wanted] == [{}, 1, 1, None, 2]
     assert [day is None for day in days] == [True, True, True, False, True]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", '{"likes": 3}'])
+def test_where_it_is_not_known_what_was_exported_a_run_says_so(workshop: Workshop, text: str) -> None:
+    job = Job(name="train", command=["true"], exports={"likes": "likes.csv"}, since="last run")
+    marks = workshop.around.home / "exported" / f"{workshop.product}.train.json"
+    marks.parent.mkdir(parents=True)
+    marks.write_text(text)
+
+    with pytest.raises(JobFailed, match="Remove it to begin with all"):
+        Exported(job, workshop.product, workshop.around.home, workshop.export)
 
 
 def test_of_two_files_of_which_one_is_wrong_neither_is_served(workshop: Workshop) -> None:
