@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 from millrace.backtest.candidate import Trial
 from millrace.backtest.events import Extent
 from millrace.backtest.picture import line
-from millrace.backtest.results import Results
 from millrace.backtest.trials import Kept, run_trials, sweep_of
 from millrace.cli import app
 from millrace.product import Product, ProductError
@@ -117,22 +116,6 @@ def test_a_sweep_that_is_killed_goes_on_with_what_is_left(product: Path, tmp_pat
     assert found["item_rate/200"]["log loss"] > found["item_rate/0.5"]["log loss"]
     assert {file: file.stat().st_mtime_ns for file in done} == done
     assert len(list(results.glob("*/[0-9].json"))) == 3
-
-
-def test_results_are_read_again_where_a_trial_has_ended_and_nowhere_else(tmp_path: Path) -> None:
-    trials = [Trial(tmp_path / "films", "archive", Extent(), "like_rate", {"RATE": rate}) for rate in (1, 2)]
-    kept = Kept.of(tmp_path / "backtests", trials, ["archive"], again=False)
-    kept.keep(0, [])
-    os.utime(kept.folder, (1, 1))
-    results = Results(tmp_path / "backtests")
-    assert [item["done"] for item in results.results()] == [1]
-
-    (kept.folder / "0.json").write_text("not read")
-    assert [item["done"] for item in results.results()] == [1]
-
-    kept.keep(0, [])
-    kept.keep(1, [])
-    assert [item["done"] for item in results.results()] == [2]
 
 
 @pytest.mark.parametrize("said", ["loading ... ", '{"not": JSON}\n'])
