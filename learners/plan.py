@@ -45,6 +45,8 @@ class Then(Enum):
     RESEND = "send the identical commit again"
     RECLAIM = "drop memory, pending writes and fetched messages; poll; claim again"
     RETRY = "the same as RECLAIM, for a learner that raised: later each time, and in smaller folds"
+    NARROW = "the same as RETRY, but at once, until it is known which event it is"
+    GIVE_UP = "fold no more: another has the unit, or who has asked for it is told for which event its learner raised"
     STOP = "fold no more; a person has to look"
 
 
@@ -71,8 +73,16 @@ def after_commit(outcome: Outcome | None, resends: int) -> Then:
     return Then.ADVANCE if outcome in (Outcome.OK, Outcome.ALREADY) else Then.RECLAIM
 
 
-def after_error(error: BaseException, troubles: Troubles) -> tuple[Then, Troubles]:
-    """What follows an exception raised while claiming, reading rows back, folding or committing."""
+def after_error(error: BaseException, troubles: Troubles, last: FoldSize | None = None) -> tuple[Then, Troubles]:
+    """What follows an exception raised while claiming, reading rows back, folding or committing.
+
+    Args:
+        last: how much was folded at once, where a unit gives up instead of trying again; None = it tries again.
+    """
+    if last is not None and isinstance(error, Fenced):
+        return Then.GIVE_UP, troubles
+    if last is not None and isinstance(error, FoldFailed):
+        return (Then.GIVE_UP if last.finds(error) else Then.NARROW), troubles
     if isinstance(error, Gap):
         gaps = troubles.gaps + 1
         return (Then.STOP if gaps >= GAPS_IN_A_ROW else Then.RECLAIM), replace(troubles, gaps=gaps)

@@ -58,6 +58,17 @@ def with_repartitions(found: Sequence[Declaration], prefix: str, partitions: Cal
     return [*writers.values(), *placed]
 
 
+def wanted_partitions(
+    found: Sequence[Declaration], topic: str, source: str, partitions: Callable[[str], int]
+) -> int | None:
+    """How many partitions a topic has if it must be made for what is emitted from another: a derived one as many as its
+    source, or one; None = as any topic."""
+    readers = [item for item in found if item.topic == topic and item.source is not None]
+    if not readers:
+        return None
+    return 1 if readers[0].total_order else partitions(source)
+
+
 def _placed(declaration: Declaration, partitions: Callable[[str], int]) -> Declaration:
     if not declaration.total_order:
         return declaration

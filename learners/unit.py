@@ -68,7 +68,7 @@ class Unit:
     Args:
         rows: that a commit may hold, as `Writes.rows` counts them.
         patient: whether what is folded waits for the interval, or for a commit that is full, where nobody waits for it.
-        yields: whether it stops where another claims it, and does not claim it again; and where its learner raises.
+        gives_up: whether it stops, instead of trying again, where another claims it or its learner raises.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Unit:
         emitter: Emits = NOBODY,
         rows: int = ROWS_PER_COMMIT,
         patient: bool = False,
-        yields: bool = False,
+        gives_up: bool = False,
     ) -> None:
         self.id = unit
         self.state = State.WAITING
@@ -93,7 +93,7 @@ class Unit:
         self.problem: str | None = None
         self.unreadable = False
         self.failure: BaseException | None = None
-        self._rows, self._patient, self._yields = rows, patient, yields
+        self._rows, self._patient, self._gives_up = rows, patient, gives_up
         self.folded = self.commits = 0
         self.commit_seconds = 0.0
         self._declaration = declaration
@@ -369,23 +369,19 @@ class Unit:
 
     def _fail(self, error: BaseException) -> None:
         self.failure = error
-        if self._yields and isinstance(error, Fenced | FoldFailed):
-            self._forget()
-            ends = isinstance(error, Fenced) or self._size.finds(error)
-            self.state = State.STOPPED if ends else State.WAITING
-            self.problem, self.due, self._size = str(error), 0.0, self._size.after_failure()
-            return
-        then, self._troubles = after_error(error, self._troubles)
+        then, self._troubles = after_error(error, self._troubles, self._size if self._gives_up else None)
         if then is Then.STOP:
             self.stop(f"{error} Rebuild it as a new version of the learner once the cause is clear.")
             return
-        wait = pause(self._troubles, random.random())
+        wait = 0.0 if then in (Then.GIVE_UP, Then.NARROW) else pause(self._troubles, random.random())
         self._forget()
-        self.state, self.problem, self.due = State.WAITING, str(error), time.monotonic() + wait
-        if then is Then.RETRY:
+        self.state = State.STOPPED if then is Then.GIVE_UP else State.WAITING
+        self.problem, self.due = str(error), time.monotonic() + wait
+        if then in (Then.RETRY, Then.NARROW):
             self._size = self._size.after_failure()
+        if then is Then.RETRY:
             log.error("%s (unit retried in %.1f s; no event is skipped)", error, wait, exc_info=error)
-        else:
+        elif then is Then.RECLAIM:
             log.warning("%s claims again in %.2f s: %s", self, wait, error)
 
     def _forget(self) -> None:

@@ -22,7 +22,7 @@ from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.placement import Placement
 from learners.plan import SLOW_COMMIT, SMALLEST_LIMIT, next_limit
-from learners.repartition import Repartition, with_repartitions
+from learners.repartition import Repartition, wanted_partitions, with_repartitions
 from learners.standstills import Standstills
 from learners.trace import Trace
 from learners.unit import State, Unit
@@ -73,8 +73,8 @@ class Worker:
         prefix: what the names of derived topics begin with; those of two products that share a platform differ by it.
         metrics: is told every second what the worker counts; None = nobody asks.
         trace: file for JSON lines about deliveries, commits and claims; for fault tests.
-        yields: whether a unit that another claims is left to it; once all are, or a learner raises, the worker ends.
-            For a rebuild.
+        gives_up: whether its units give up instead of trying again: see `Unit`. It ends once another has claimed all of
+            them, or a learner has raised. For a rebuild.
         caught_up: is called in place of letting names point to a version that has caught up; says whether the worker
             ends then.
     """
@@ -98,10 +98,10 @@ class Worker:
         emitter: Emitter | None = None,
         prefix: str = "",
         metrics: WorkerMetrics | None = None,
-        yields: bool = False,
+        gives_up: bool = False,
         caught_up: Callable[[], bool] | None = None,
     ) -> None:
-        self._yields, self._caught_up, self._ended = yields, caught_up, False
+        self._gives_up, self._caught_up, self._ended = gives_up, caught_up, False
         self._kafka, self._codec, self._group, self._member = kafka, codec, group, member
         self._declarations = declarations(learners, event_types)
         self._technologies, self._placement = technologies, placement or Placement()
@@ -142,7 +142,7 @@ class Worker:
         Raises:
             LearnerRefused: a learner, or an option of Kafka's, asks for what cannot be given.
             StorageConflict: a learner's options were changed without a new version.
-            FoldFailed: a learner raised, and its units are left to others (`yields`).
+            FoldFailed: a learner raised, and its units are left to others (`gives_up`).
         """
         with self._closing():
             self._refuse_membership()
@@ -265,7 +265,7 @@ class Worker:
             self._interval,
             emitter,
             rows=homes.rows,
-            yields=self._yields,
+            gives_up=self._gives_up,
         )
 
     def _tell(self) -> None:
@@ -276,9 +276,9 @@ class Worker:
         """Whether others have claimed all that it had. Raises what a learner has raised that is not tried again."""
         units = [unit for partition in self._partitions.values() for unit in partition.units]
         for unit in units:
-            if self._yields and unit.state is State.STOPPED and isinstance(unit.failure, FoldFailed):
+            if self._gives_up and unit.state is State.STOPPED and isinstance(unit.failure, FoldFailed):
                 raise unit.failure
-        return self._yields and bool(units) and all(unit.overtaken for unit in units)
+        return self._gives_up and bool(units) and all(unit.overtaken for unit in units)
 
     def _bury(self, letters: Sequence[Rejected]) -> None:
         self._dead_letters.send(letters)
@@ -360,17 +360,10 @@ class Worker:
             for emit in declaration.emits.values():
                 if self._emitter is None:
                     raise LearnerRefused(f"{declaration.name} emits to {emit.topic}, and its worker has no emitter.")
-                wanted, sources = self._wanted(declaration, emit.topic), topics_behind(emit.topic, self._declarations)
-                count = self._emitter.prepare(emit.event_type, wanted, sources)
+                wanted = wanted_partitions(self._declarations, emit.topic, declaration.topic, self._topics.partitions)
+                count = self._emitter.prepare(emit.event_type, wanted, topics_behind(emit.topic, self._declarations))
                 assert declaration.emitted is not None
                 declaration.emitted.partitions[emit.topic] = count
-
-    def _wanted(self, declaration: Declaration, topic: str) -> int | None:
-        """How many partitions a topic has if it must be made: a derived one as many as its source, or one."""
-        readers = [item for item in self._declarations if item.topic == topic and item.source is not None]
-        if not readers:
-            return None
-        return 1 if readers[0].total_order else self._topics.partitions(declaration.topic)
 
     def _housed(self) -> dict[str, Homes]:
         return {item.name: Homes.of(item, self._technologies, self._placement) for item in self._declarations}

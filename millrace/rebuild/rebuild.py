@@ -139,7 +139,7 @@ class Rebuild:
             protocol=settings.consumer_protocol,
             stops=self.platform.stops,
             prefix=prefix_of(self.product),
-            yields=True,
+            gives_up=True,
             caught_up=caught_up,
         )
         with self._told():
@@ -199,7 +199,7 @@ class Rebuild:
         interval = LESS_OFTEN * self.platform.settings.commit_interval_ms / 1000
         rows, commits = self.homes.bulk, self.homes.commits
         return Unit(
-            unit, self.declaration, commits, committer, Trace(None), interval, rows=rows, patient=True, yields=True
+            unit, self.declaration, commits, committer, Trace(None), interval, rows=rows, patient=True, gives_up=True
         )
 
 

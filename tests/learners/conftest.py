@@ -45,7 +45,7 @@ def make_yielding(committer: ThreadPoolExecutor, make_unit: MakeUnit) -> MakeUni
     def make(technology: Memory, learner: type[Any]) -> Unit:
         known = make_unit(technology, learner).id
         declaration = Declaration.of(learner, EVENT_TYPES)
-        return Unit(known, declaration, technology, committer, Trace(None), 0.025, yields=True)
+        return Unit(known, declaration, technology, committer, Trace(None), 0.025, gives_up=True)
 
     return make
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learners.errors import FoldFailed
 from learners.plan import (
     BYTES_PER_COMMIT,
     BYTES_PER_ROW,
@@ -77,6 +78,17 @@ def test_a_learner_that_raises_waits_longer_each_time_and_a_suspect_generation_i
     assert waits[0] < 0.2
     assert waits[-1] <= 30
     assert after_error(SuspectGeneration("x"), CALM)[0] is Then.STOP
+
+
+def test_who_gives_up_does_so_once_another_has_the_unit_or_the_event_is_known_for_which_a_learner_raises() -> None:
+    def failed(next: int) -> FoldFailed:
+        return FoldFailed("likes", "ratings", 0, 5, next, ValueError("x"))
+
+    assert after_error(Fenced("x"), CALM, FoldSize())[0] is Then.GIVE_UP
+    assert after_error(failed(9), CALM, FoldSize())[0] is Then.NARROW
+    assert after_error(failed(6), CALM, FoldSize())[0] is Then.GIVE_UP
+    assert after_error(failed(9), CALM, FoldSize(events=1))[0] is Then.GIVE_UP
+    assert after_error(StorageUnavailable("x"), CALM, FoldSize())[0] is Then.RECLAIM
 
 
 @pytest.mark.parametrize("error", [UnknownOutcome("x"), StorageUnavailable("x")])
