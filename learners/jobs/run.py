@@ -11,7 +11,7 @@ from time import monotonic
 from learners.jobs.errors import JobFailed
 from learners.jobs.exported import Export, Exported
 from learners.jobs.folder import RunFolder
-from learners.jobs.job import Job
+from learners.jobs.job import LAST_RUN, Job
 from learners.jobs.outputs import Opened, load_outputs
 from learners.jobs.process import run_command
 
@@ -50,7 +50,8 @@ def run_job(
 ) -> Iterator[tuple[str, Value]]:
     """Run it and load what it wrote. Blocks. Yields figures: rows of each export and load, seconds of the command.
 
-    Files are loaded once the command has ended with 0. Of a run that fails, no storage's name moves.
+    Files are loaded once the command has ended with 0. Of a run that fails, no storage's name moves. A job that exports
+    what is new since its last run is done where nothing is.
 
     Args:
         run: its name; its folder is below `around.home`.
@@ -64,8 +65,14 @@ def run_job(
         with folder.log.open("a", encoding="utf-8") as log:
             log.write(f"[try {attempt}: {' '.join(job.command)}]\n")
         exported = Exported(job, around.product, around.home, around.export)
+        news = False
         for topic, rows in exported.write(folder.work):
             yield f"exported {topic}", rows
+            news = news or rows > 0
+        if job.since == LAST_RUN and not news:
+            yield "not run", "no event is new since the last run"
+            exported.keep()
+            return
         environment = {**around.environment, **(told or {}), **folder.variables(job, around.folder, attempt)}
         began = monotonic()
         command = folder.command(job, around.folder)

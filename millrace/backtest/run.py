@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -75,7 +75,8 @@ def run_backtest(
     if plot is not None:
         draw(plot, f"{folder.resolve().name}: {found[0].measure}", found)
     if as_json:
-        sys.stdout.write(json.dumps(_json(found, question, len(trials)), default=str) + "\n")
+        told = _json(found, question, len(trials))
+        sys.stdout.write(msgspec.json.encode(told, enc_hook=str).decode() + "\n")  # beyond all numbers is null
     else:
         _report(found, question.baseline if question is not None else None)
 

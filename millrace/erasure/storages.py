@@ -138,6 +138,7 @@ def _lagging(
         at = stands.get(partition)
         if topic == descriptor.topic and low < high and (at is None or at < high) and stands:
             found.append(
-                f"{descriptor.writer} in {descriptor.technology} stands at {at} of {high} on {topic}/{partition}"
+                f"{descriptor.writer} in {descriptor.technology} stands at {at} of {high} on {topic}/{partition}; "
+                "where nobody folds it any more, finish its rebuild or delete the storages of that version"
             )
     return found

@@ -115,7 +115,9 @@ def _answering(source: ExternalSource) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        raise SourceUnavailable(f"The source {source.name} was not all there within {source.timeout}.") from None
+        raise SourceUnavailable(
+            f"The source {source.name} was not all there within {source.timeout.total_seconds():g} s."
+        ) from None
     except httpx.TransportError as error:
         why = " ".join(str(error).split()) if isinstance(error, httpx.NetworkError) else ""
         said = f"{type(error).__name__}{': ' if why else ''}{why}"

@@ -33,6 +33,7 @@ class Workshop:
     alerts: list[tuple[str, str, str, str]] = field(default_factory=list)
     days: dict[str, str] = field(default_factory=dict)
     wanted: list[tuple[str, datetime | None, Mark | None]] = field(default_factory=list)
+    news: bool = True
 
     def opened(self, technology: str) -> AbstractContextManager[Technology]:
         """The technology; only SQLite is there."""
@@ -41,7 +42,7 @@ class Workshop:
     def export(self, topic: str, path: Path, since: datetime | None, mark: Mark | None) -> tuple[int, Mark]:
         """A line with the topic, and what is wanted of it; the mark counts."""
         self.wanted.append((topic, since, mark))
-        return path.write_text(f"{topic}\n"), {"next": 1 + (mark or {}).get("next", 0)}
+        return path.write_text(f"{topic}\n" * self.news), {"next": self.news + (mark or {}).get("next", 0)}
 
     @property
     def around(self) -> Around:

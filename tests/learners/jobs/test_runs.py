@@ -97,6 +97,17 @@ def test_only_what_no_successful_run_has_had_is_exported_or_only_the_last_days(w
     assert [day is None for day in days] == [True, True, True, False, True]
 
 
+def test_where_nothing_is_new_since_the_last_run_there_is_nothing_to_do(workshop: Workshop) -> None:
+    workshop.news = False
+    job = Job(name="train", command=["false"], exports={"likes": "likes.csv"}, since="last run")
+
+    run = workshop.run(job)
+
+    assert run.state == "succeeded"
+    assert run.figures["not run"] == "no event is new since the last run"
+    assert workshop.run(replace(job, since=None)).state == "failed"
+
+
 @pytest.mark.parametrize("text", ["", "[]", "3", '{"likes": 3}'])
 def test_where_it_is_not_known_what_was_exported_a_run_says_so(workshop: Workshop, text: str) -> None:
     job = Job(name="train", command=["true"], exports={"likes": "likes.csv"}, since="last run")
