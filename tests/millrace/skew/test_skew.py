@@ -167,7 +167,7 @@ def test_what_was_served_is_what_the_archive_says_until_the_fold_is_another(
     done = team.skew("--plot", str(tmp_path / "skew.png"))
     found = features(done)
     assert done.exit_code == 1
-    assert round(30 * found["views"]["equal"]) in (20, 21)  # bo's first view may be of the decision's millisecond
+    assert round(30 * found["views"]["equal"]) in (20, 21, 22)  # bo's first two may be of the decisions' milliseconds
     worst = found["views"]["worst"][0]
     assert worst["archive"] - 2 * worst["served"] in (0, -2)  # its last view may be of the decision's millisecond
     assert not found["long_name"]["skewed"]
