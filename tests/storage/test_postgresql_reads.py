@@ -183,14 +183,14 @@ async def test_sslmode_is_tls_and_the_certificate_is_checked(written: str, tmp_p
     assert port is not None
     async with secret(port, context) as secure:
         checked = f"?sslmode=verify-full&sslrootcert={certificate}"
-        trusting = RelationalReads(PostgresqlSource(f"postgresql://millrace@localhost:{secure}/millrace{checked}", 10))
+        trusting = RelationalReads(PostgresqlSource(f"postgresql://millrace@localhost:{secure}/millrace{checked}", 4))
         assert await trusting.rows(storage(RECORDS), ["k"]) == [b"x"]
         await trusting.close()
-        other = RelationalReads(PostgresqlSource(f"postgresql://millrace@127.0.0.1:{secure}/millrace{checked}", 10))
+        other = RelationalReads(PostgresqlSource(f"postgresql://millrace@127.0.0.1:{secure}/millrace{checked}", 4))
         with pytest.raises(StorageUnavailable, match="certificate"):
             (await other.listed()).sorted()
         await other.close()
-    plain = RelationalReads(PostgresqlSource(f"{written}?sslmode=require", 10))
+    plain = RelationalReads(PostgresqlSource(f"{written}?sslmode=require", 4))
     with pytest.raises(StorageUnavailable, match="SSL"):
         (await plain.listed()).sorted()
     await plain.close()
