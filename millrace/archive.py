@@ -8,6 +8,7 @@ from contextlib import closing
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from millrace.interpreter import settle_for_events
 from millrace.logs import say_on_stderr
 from millrace.platform import Platform
 from millrace.settings import Settings
@@ -97,6 +98,7 @@ def run_archive(settings: Settings, member: str) -> None:
     stop = told_to_stop(ENDING)  # whatever an object store does that hangs: what is not archived is read again
     with closing(Platform(settings)) as platform:
         LOGGER.info("%s", _beginning(platform, shelf))
+        settle_for_events()
         Archiver(
             platform.kafka,
             platform.registry,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import re
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from learners import Emitter, Worker
 from learners.worker_metrics import WorkerMetrics
 from millrace.collector import Collector
 from millrace.deployments.loading import OnDisk, loaded
+from millrace.interpreter import settle_for_events
 from millrace.metrics_page import metrics_page
 from millrace.platform import Platform, all_event_types, all_learners, placement, prefix_of
 from millrace.product import Product
@@ -22,9 +21,6 @@ from millrace.wanted_topics import topic_settings
 
 WITHIN = 8
 """Seconds in which a worker that is told to stop ends, less than its supervisor waits for it."""
-SWITCH = 0.0005
-"""Seconds for which a thread has Python to itself while others want it. A commit's thread needs it a few times only for
-a moment, but the store has nothing to do meanwhile; Python's usual 5 ms are longer than a commit takes."""
 
 
 def run_worker(
@@ -55,8 +51,7 @@ def run_worker(
         tell_readers(product, platform, counting)
         platform.prepare(product)
         collector.start()
-        _search_rarely_for_cycles()
-        sys.setswitchinterval(SWITCH)
+        settle_for_events()
         Worker(
             kafka=platform.kafka,
             codec=platform.codec,
@@ -80,14 +75,6 @@ def run_worker(
         pages.close()
         collector.close()
         platform.close()
-
-
-def _search_rarely_for_cycles() -> None:
-    """Folding makes rows by the thousand, none of them in a cycle, and after each seven hundred Python would look for
-    one, now and then among all that was imported: a third of a worker's CPU."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def _number(member: str) -> int:
