@@ -21,6 +21,7 @@ from millrace.backtest.picture import draw, line, must_be_drawable
 from millrace.backtest.question import Question
 from millrace.backtest.trial import run_trial
 from millrace.backtest.trials import Kept, results_of, run_trials, sweep_of
+from millrace.commands.output import warn
 from millrace.platform import learner_of
 from millrace.product import Product
 from millrace.progress_bar import ProgressBar
@@ -68,7 +69,7 @@ def run_backtest(
     if len(trials) == 1:
         with _bar(1) as seen:
             found = run_trial(trials[0], lambda done, total: seen(0, done / max(total, 1)))
-        Kept.of(results_of(Settings.load()), trials, said, again=True).keep(0, found)
+        _keep(trials, said, found)
     else:
         found = _kept(trials, processes, said, again)
     found = sorted(found, key=lambda item: item.rank)
@@ -79,6 +80,14 @@ def run_backtest(
         sys.stdout.write(msgspec.json.encode(told, enc_hook=str).decode() + "\n")  # beyond all numbers is null
     else:
         _report(found, question.baseline if question is not None else None)
+
+
+def _keep(trials: Sequence[Trial], said: Sequence[str], found: Sequence[Candidate]) -> None:
+    """For the console; a result that cannot be kept is one all the same."""
+    try:
+        Kept.of(results_of(Settings.load()), trials, said, again=True).keep(0, found)
+    except OSError as error:
+        warn(f"The console will not show this result, which cannot be kept: {error}")
 
 
 def _kept(trials: Sequence[Trial], processes: int | None, said: Sequence[str], again: bool) -> list[Candidate]:

@@ -139,6 +139,14 @@ def test_a_constant_is_set_wherever_the_product_uses_it_and_must_be_one_that_it_
         Product.load(product, {"RATE": 1})
 
 
+def test_a_result_that_cannot_be_kept_is_said_all_the_same(product: Path, tmp_path: Path) -> None:
+    (tmp_path / "backtests").write_text("in the way")
+    command = ["backtest", "buying", "--from", "clicks.ndjson", "--learner", "item_rate", "--output", "json"]
+    found = CliRunner().invoke(app, command, env={"MILLRACE_STATE_DIR": str(tmp_path)}, catch_exceptions=False)
+    assert (found.exit_code, json.loads(found.stdout)["candidates"][0]["name"]) == (0, "item_rate")
+    assert "The console will not show this result" in found.stderr
+
+
 def test_what_a_learner_raises_is_told_with_the_event_and_its_own_line(product: Path) -> None:
     text = LEARNERS.replace(
         "        self.rate.value.all[at] += 1", "        self.rate.value.all[at] += 1 / (event.user != 'u44')"
