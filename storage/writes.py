@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from itertools import chain, islice
 from math import isfinite
+from typing import TypeVar
 
 from storage.address import Address, addresses
 from storage.errors import WriteRefused
 
+T = TypeVar("T")
 BYTES_AROUND = 200
 """What Python's objects around one value take, about."""
 SAMPLE = 100
-"""So many rows of counters, or of rankings, say how long the texts of all of them are."""
+"""So many rows say how long the texts of all of them are."""
 EXACT = 2**53
 """The largest integer that every technology tells from its neighbours."""
 
@@ -117,9 +119,11 @@ class Writes:
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory it takes."""
+        """About how many bytes of memory it takes: keys, texts and values, and what is around them."""
         added = len(COUNT) * _items(self.counts) + _texts(self._sums) + _texts(self.scores) + _texts(self.ranks)
-        return sum(map(len, self.puts.values())) + added + BYTES_AROUND * self.items
+        keys = sum(_keys(rows) for rows in (self.puts, self._sums, self.scores, self.ranks))
+        counted = sum(_step(counts) * sum(map(len, _some(counts))) for counts in self.counts.values())
+        return sum(map(len, self.puts.values())) + added + keys + counted + BYTES_AROUND * self.items
 
     def see(self, storage: str, at_ms: int) -> None:
         """Note that something of this event time is written to a storage."""
@@ -158,8 +162,19 @@ def _refused(address: Address, item: str, value: float, wanted: str) -> WriteRef
 
 
 def _texts(rows: Mapping[Address, Mapping[str, float]]) -> int:
-    step = 1 + len(rows) // SAMPLE
-    return step * sum(map(len, chain.from_iterable(islice(rows.values(), 0, None, step))))
+    return _step(rows) * sum(map(len, chain.from_iterable(_some(rows.values()))))
+
+
+def _keys(rows: Collection[Address]) -> int:
+    return _step(rows) * sum(len(address.key) for address in _some(rows))
+
+
+def _some(found: Collection[T]) -> Iterator[T]:
+    return islice(found, 0, None, _step(found))
+
+
+def _step(found: Sized) -> int:
+    return 1 + len(found) // SAMPLE
 
 
 def _items(rows: Mapping[Address, Sized] | Mapping[str, Sized]) -> int:

@@ -52,6 +52,15 @@ def test_counts_of_frames_and_what_is_added_else_are_the_same_rows() -> None:
     assert one.writes == Writes(sums={Address("counters/c", key): row for key, row in rows.items()})
 
 
+def test_the_size_by_which_a_commit_is_cut_has_its_keys_in_it() -> None:
+    keys = [f"{number:0900}" for number in range(1_000)]
+    counted, rows = Writes(), [Address("counters/c", key) for key in keys]
+    counted.count("counters/c", keys)
+    summed, put = Writes(sums={row: {"count": 1} for row in rows}), Writes(puts=dict.fromkeys(rows, b""))
+    for writes in (counted, summed, put):
+        assert 900_000 < writes.size < 1_300_000
+
+
 def test_a_count_past_what_is_exact_is_refused_before_it_is_sent() -> None:
     for amount in (2**53, -(2**53)):
         one = session()
