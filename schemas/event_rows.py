@@ -39,9 +39,13 @@ def events_of(python: type[Record], frame: pl.DataFrame, columns: Sequence[str])
 
 
 def _values(column: pl.Series) -> Iterable[Any]:
-    """What `to_list` gives; moments in a quarter of its time."""
+    """What `to_list` gives; moments in a quarter of its time. A value that Python does not have, as a time may be, is
+    an error only once it has its turn."""
     kind = column.dtype
     if not isinstance(kind, pl.Datetime) or kind not in _MOMENTS or column.null_count():
-        return column.to_list()
+        try:
+            return column.to_list()
+        except (OverflowError, ValueError, pl.exceptions.PanicException):
+            return (column[place] for place in range(column.len()))
     since = column.to_physical().to_numpy().view(f"timedelta64[{kind.time_unit}]").tolist()
     return map(add, repeat(_EPOCH.replace(tzinfo=ZoneInfo(kind.time_zone) if kind.time_zone else None)), since)

@@ -6,6 +6,7 @@ import json
 from dataclasses import FrozenInstanceError, field
 from datetime import UTC, date, datetime
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -88,6 +89,17 @@ def test_events_have_the_values_of_their_rows_in_order() -> None:
     assert found == visits
     assert [event.to_dict() for event in found] == frame.to_dicts()
     assert list(Visit.event_type.events(frame[:0])) == []
+
+
+@pytest.mark.parametrize("name", ["at", "until"])
+def test_a_time_that_python_has_no_date_for_is_an_error_at_its_own_event(name: str) -> None:
+    frame = Visit.event_type.frame([Visit(AT, None)] * 5_000)
+    far = pl.int_range(5_000, eager=True) == 4_990
+    beyond = pl.Series([10**15]).cast(frame[name].dtype)
+    events = Visit.event_type.events(frame.with_columns(pl.when(far).then(beyond).otherwise(pl.col(name)).alias(name)))
+    assert list(islice(events, 4_990)) == [Visit(AT, None)] * 4_990
+    with pytest.raises(OverflowError):
+        next(events)
 
 
 def test_events_become_the_frame_that_their_bytes_become() -> None:
