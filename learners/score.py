@@ -75,10 +75,13 @@ class Score:
         return {"log loss": loss, "AUC": self._area(), "Brier score": square, "share": float(self._truth.sum()) / count}
 
     def curve(self) -> list[tuple[int, float]]:
-        """Predictions so far, and the measure of those since the last point."""
+        """Predictions so far, and the measure of those since the last point; no point where a model had run away, so
+        that it is infinite."""
         ends = np.cumsum(self._count).astype(np.int64).tolist()
         return [
-            (end, float(loss / count)) for end, loss, count in zip(ends, self._loss, self._count, strict=True) if count
+            (end, float(loss / count))
+            for end, loss, count in zip(ends, self._loss, self._count, strict=True)
+            if count and math.isfinite(loss)
         ]
 
     def _area(self) -> float:

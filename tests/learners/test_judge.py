@@ -146,3 +146,11 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(events: list[tuple[bo
         assert math.isnan(area)
     else:
         assert area == pytest.approx(sum((yes > no) + (yes == no) / 2 for yes, no in pairs) / len(pairs))
+
+
+def test_where_a_model_has_run_away_its_curve_has_no_point() -> None:
+    score = Score(binary=False)
+    for step, predicted in enumerate([1.5, math.inf, 2.5]):
+        score.add(step, np.array([1.0, 1.0]), np.array([1.0, predicted]))
+    assert score.curve() == [(2, 0.25), (6, 0.75)]
+    assert score.figures()["mean absolute error"] == math.inf
