@@ -93,6 +93,7 @@ def run_archive(settings: Settings, member: str) -> None:
     """
     shelf = shelf_of(settings)
     from streams.archive import Archiver, Upkeep
+    from streams.archive.archiver import GROUP
 
     say_on_stderr()
     stop = told_to_stop(ENDING)  # whatever an object store does that hangs: what is not archived is read again
@@ -104,7 +105,7 @@ def run_archive(settings: Settings, member: str) -> None:
             platform.registry,
             lambda: asking(platform.registry),
             shelf,
-            platform.dead_letters("millrace.archive"),
+            platform.dead_letters(GROUP),
             member,
             patience=settings.archive_seconds,
             memory=settings.archive_mb << 20,

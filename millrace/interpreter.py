@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import sys
+
+from millrace.garbage import settle
 
 TURN = 0.0005
 """Seconds for which a thread has Python to itself while others want it. What writes to a store needs Python a few times
 only for a moment, but the store has nothing to do meanwhile; Python's usual 5 ms are longer than a commit takes."""
+SELDOM = 20_000, 20, 20
+"""See `millrace.garbage`."""
 
 
 def settle_for_events() -> None:
@@ -15,6 +18,4 @@ def settle_for_events() -> None:
     them in a cycle, and after each seven hundred Python would look for one, now and then among all that was imported: a
     third of a worker's CPU. Of this whole process, once all is imported."""
     sys.setswitchinterval(TURN)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    settle(SELDOM)

@@ -59,16 +59,23 @@ class RunFolder:
         return self.place / "messages"
 
     @property
+    def said(self) -> list[bytes]:
+        """The lines of it; none where it said nothing."""
+        try:
+            with self.messages.open("rb") as file:
+                return file.read(MESSAGES).splitlines()
+        except OSError:
+            return []
+
+    @property
     def reasons(self) -> str:
         """What the command has logged as an error by Pipes, the newest last; empty where it said nothing so."""
         found = []
-        with suppress(OSError):
-            with self.messages.open("rb") as file:
-                for line in file.read(MESSAGES).splitlines():
-                    with suppress(ValueError, KeyError, TypeError):
-                        message = json.loads(line)
-                        if message["method"] == "log" and message["params"]["level"] in ("ERROR", "CRITICAL"):
-                            found.append(str(message["params"]["message"]))
+        for line in self.said:
+            with suppress(ValueError, KeyError, TypeError):
+                message = json.loads(line)
+                if message["method"] == "log" and message["params"]["level"] in ("ERROR", "CRITICAL"):
+                    found.append(str(message["params"]["message"]))
         return " ".join(found)
 
     @contextmanager

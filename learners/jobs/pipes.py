@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from learners.jobs.folder import MESSAGES, RunFolder
+from learners.jobs.folder import RunFolder
 
 LOGGER = logging.getLogger("millrace.jobs")
 _PROTOCOL = "__dagster_pipes_version"
@@ -40,7 +40,7 @@ class Messages(dg.PipesMessageReader):
         """Called by Dagster around the command."""
         yield {"path": str(self._folder.messages)}
         handler.handle_message(_message("opened"))  # a command that says nothing is no wonder
-        lines = self._text().splitlines()
+        lines = self._folder.said
         wrong = sum(not self._handled(line, handler) for line in lines if line.strip())
         if wrong:
             LOGGER.warning("%d of %d lines of %s are no messages of Dagster Pipes.", wrong, len(lines), self._asset)
@@ -49,13 +49,6 @@ class Messages(dg.PipesMessageReader):
     def no_messages_debug_text(self) -> str:
         """Called by Dagster where there were none."""
         return "It may say metrics by Dagster Pipes."
-
-    def _text(self) -> bytes:
-        try:
-            with self._folder.messages.open("rb") as file:
-                return file.read(MESSAGES)
-        except OSError:
-            return b""
 
     def _handled(self, line: bytes, handler: Any) -> bool:
         try:
