@@ -21,7 +21,7 @@ from learners.lookout import Forgotten, Lookout
 from learners.newcomer import Newcomer
 from learners.partition import Partition
 from learners.placement import Placement
-from learners.plan import SLOW_COMMIT, SMALLEST_LIMIT, next_limit
+from learners.plan import SLOW_COMMIT, SMALLEST_LIMIT, gathering, next_limit
 from learners.repartition import Repartition, wanted_partitions, with_repartitions
 from learners.standstills import Standstills
 from learners.trace import Trace
@@ -114,7 +114,7 @@ class Worker:
         self._topics = Topics(kafka)
         self._generations: dict[str, int] = {}
         self._partitions: dict[tuple[str, int], Partition] = {}
-        self._limit = SMALLEST_LIMIT * 8
+        self._limit, self._busy = SMALLEST_LIMIT * 8, 0.0
         self._newcomers: list[Newcomer] = []
         self._latecomers = Latecomers()
         self._lookout = Lookout()
@@ -180,22 +180,20 @@ class Worker:
         self.revoked(partitions)
 
     def _pass(self, consumer: Consumer) -> None:
-        """One poll, and all that follows from it. The poll gathers messages for at most the commit interval."""
+        """One poll, which gathers messages for at most the commit interval, and all that follows from it."""
+        begun = time.thread_time()
         try:
-            fetched = consumer.poll(self._interval, self._limit)
+            fetched = consumer.poll(gathering(self._busy, self._interval), self._limit, wait=self._interval)
         except PositionOutsideLog as error:
             log.error("%s", error)
             place = self._partitions.get((error.topic, error.partition))
             if place is not None:
                 place.outside(error.low, error.high)
             fetched = []
-        except RegistryUnavailable as error:
-            log.warning("The registry does not answer; no event is lost, it is asked again: %s", error)
+        except (RegistryUnavailable, KafkaUnavailable) as error:
+            log.warning("No event is lost, it is asked again: %s", error)
             fetched = []
-        except KafkaUnavailable as error:
-            log.warning("%s", error)
-            fetched = []
-        started, busy = time.monotonic(), time.thread_time()
+        started = time.monotonic()
         for partition in self._partitions.values():
             partition.polled()
         for item in fetched:
@@ -207,8 +205,9 @@ class Worker:
         if time.monotonic() >= self._note_due:
             self._note_due = time.monotonic() + NOTE_EVERY
             self._each_second(consumer)
+        self._busy = time.thread_time() - begun
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
-            self._limit = next_limit(self._limit, time.thread_time() - busy, time.monotonic() - started)
+            self._limit = next_limit(self._limit, self._busy, time.monotonic() - started)
 
     def _each_second(self, consumer: Consumer) -> None:
         self._note(consumer)

@@ -79,7 +79,7 @@ class Settings:
     deployments: bool = False
     """Whether the models service takes products by `millrace deploy`, and workers follow what is deployed."""
     commit_interval_ms: int = 25
-    """How long a learner gathers events before it commits, in milliseconds."""
+    """The longest time for which a learner gathers events before it commits, in milliseconds."""
     worker_memory_mb: int = 256
     """Megabytes of memory that a worker gives to events at most: fetched, waiting for a slow storage, not committed."""
     consumer_protocol: str = "classic"

@@ -98,9 +98,13 @@ class Consumer:
         self._idle, self._back = Idle(time.monotonic()), 0.0
         self._client = self._joined()
 
-    def poll(self, timeout: float, limit: int) -> list[Fetched]:
+    def poll(self, timeout: float, limit: int, wait: float = 0.0) -> list[Fetched]:
         """Gather events for `timeout` seconds, or until there are about `limit` or there is no more memory for them;
         then decode them. Blocks.
+
+        Args:
+            wait: so many seconds may pass before that until the first is here; 0 = it is not waited for. If none comes,
+                nothing is gathered.
 
         Returns:
             one `Fetched` for each partition that had events. Its batch begins where the last one ended: no event is
@@ -114,9 +118,9 @@ class Consumer:
             In every case nothing that was fetched is lost: a later poll hands it out, and little is fetched until then.
         """
         if self._is_away():
-            time.sleep(max(0.0, min(timeout, self._back - time.monotonic())))
+            time.sleep(max(0.0, min(wait or timeout, self._back - time.monotonic())))
             return []
-        self._fetch(timeout, limit)
+        self._fetch(timeout, limit, wait)
         try:
             self._raise_what_was_told()
             found = self._decoded()
@@ -219,14 +223,15 @@ class Consumer:
             self._client, self._back = self._joined(), 0.0
         return bool(self._back)
 
-    def _fetch(self, timeout: float, limit: int) -> None:
+    def _fetch(self, timeout: float, limit: int, wait: float) -> None:
         """Serve the group, and add new messages to those held."""
         self._place()
         before, waiting = set(self._positions), len(self._held)
         self._placed_now.clear()
         try:
             count = self._room.messages(limit - waiting)
-            messages = self._client.consume(count, timeout if self._stalled or not waiting else 0)
+            blocks = self._stalled or not waiting
+            messages = self._gathered(count, timeout, wait) if blocks else self._client.consume(count, 0)
         except KafkaException as failure:
             raise said(failure.args[0], "Reading") from failure
         if any(map(Message.error, messages)):  # one pass in C: there are many messages
@@ -237,6 +242,13 @@ class Consumer:
         self._held.add(messages, {at: position for at, position in self._positions.items() if at not in again})
         for topic, partition in again:  # left and came back within one fetch: which messages are stale is unknown
             self.seek(topic, partition, self._positions[topic, partition])
+
+    def _gathered(self, count: int, timeout: float, wait: float) -> list[Message]:
+        """What has come `timeout` seconds after the first."""
+        if not wait:
+            return self._client.consume(count, timeout)
+        first = self._client.consume(1, wait)
+        return first + self._client.consume(count - 1, timeout) if first and count > 1 else first
 
     def _decoded(self) -> list[Fetched]:
         """What is held, decoded; the positions move behind it."""

@@ -16,6 +16,7 @@ from learners.plan import (
     LARGEST_LIMIT,
     RESENDS,
     ROWS_PER_COMMIT,
+    SHORTEST_GATHERING,
     SMALLEST_LIMIT,
     FoldSize,
     Then,
@@ -23,6 +24,7 @@ from learners.plan import (
     after_commit,
     after_error,
     caught_up,
+    gathering,
     next_limit,
     outside,
     pause,
@@ -178,6 +180,13 @@ def test_a_poll_brings_less_after_a_slow_pass_and_more_after_a_quick_one() -> No
 def test_a_busy_machine_makes_polls_no_smaller_but_a_pass_that_waits_too_long_does() -> None:
     assert next_limit(1_000, 0.1, 0.6) == 1_000
     assert next_limit(1_000, 0.01, 1) == 500
+
+
+def test_a_poll_gathers_the_longer_the_more_there_was_to_do_within_the_interval_of_commits() -> None:
+    assert gathering(0.0, 0.025) == gathering(0.001, 0.025) == SHORTEST_GATHERING
+    assert gathering(0.006, 0.025) == 0.012
+    assert gathering(1.0, 0.025) == 0.025
+    assert gathering(0.0, 0.001) == 0.001
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -56,6 +57,37 @@ def test_a_limit_bounds_what_one_poll_hands_out(producer: Producer, clicks: Even
         fetched = consumer.poll(0.05, 10)
         assert sum(item.batch.rows for item in fetched) <= 10
         fold.take(fetched)
+
+
+def test_a_poll_that_waits_for_the_first_event_has_it_long_before_its_wait_is_over(
+    producer: Producer, clicks: EventType, start: Starting
+) -> None:
+    consumer = start(Positions())
+    sent(producer, clicks, range(1))
+    polled(consumer, 1)
+    later = threading.Timer(0.2, sent, (producer, clicks, range(1, 2)))
+    later.start()
+    begun = time.monotonic()
+    (fetched,) = consumer.poll(0.005, 100, wait=60.0)
+    assert time.monotonic() - begun < 30
+    later.join()
+    assert fetched.batch.frame["number"].to_list() == [1]
+    assert consumer.poll(60.0, 100, wait=0.01) == []  # nothing has come, so nothing is gathered
+    assert time.monotonic() - begun < 60
+
+
+def test_a_poll_that_waits_hands_out_no_more_than_its_limit(
+    producer: Producer, clicks: EventType, start: Starting
+) -> None:
+    sent(producer, clicks, range(20))
+    consumer, fold = start(Positions()), Fold()
+    for limit in (1, 2, 1, 2) * 50:
+        fetched = consumer.poll(0.05, limit, wait=0.05)
+        assert sum(item.batch.rows for item in fetched) <= limit
+        fold.take(fetched)
+        if len(fold.numbers) == 20:
+            break
+    assert sorted(fold.numbers) == list(range(20))
 
 
 def test_bad_events_among_good_ones_are_refused_with_their_bytes_and_place(
