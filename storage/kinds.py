@@ -54,6 +54,7 @@ KINDS: dict[str, Kind] = {
         address="redis://127.0.0.1:16379/0",
         near=True,
         schemes=("redis://", "rediss://", "redis+cluster://", "rediss+cluster://", "unix://"),
+        rows=4_000,
         bulk=15_000,
     ),
     "cassandra": Kind(
