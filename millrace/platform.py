@@ -33,7 +33,7 @@ STOPS = "learner-stops"
 """The topic that remembers which units stand still."""
 READERS = "schema-readers"
 """The topic that says who reads which topic by which schema."""
-LINGER_MS = "50"
+LINGER_MS = "100"
 """Milliseconds for which Kafka's client gathers decisions. It sends a partition's next batch only once the one before
 is acknowledged; where that takes longer than this, its thread waits in a loop that takes a whole core."""
 
