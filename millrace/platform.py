@@ -33,7 +33,9 @@ STOPS = "learner-stops"
 """The topic that remembers which units stand still."""
 READERS = "schema-readers"
 """The topic that says who reads which topic by which schema."""
-
+LINGER_MS = "100"
+"""Milliseconds for which Kafka's client gathers decisions. It sends a partition's next batch only once the one before
+is acknowledged; where that takes longer than this, its thread waits in a loop that takes a whole core."""
 
 LOGGER = logging.getLogger("millrace.platform")
 
@@ -78,6 +80,11 @@ class Platform:
     def patient_producer(self) -> Producer:
         """One that gives no event up while Kafka is away: for those that are on disk too."""
         return self._producing(Kafka(self.kafka.bootstrap, {**self.kafka.options, "delivery.timeout.ms": "0"}))
+
+    @cached_property
+    def decisions_producer(self) -> Producer:
+        """That of decisions, which nobody waits for: they go in few, large batches. See `LINGER_MS`."""
+        return self._producing(Kafka(self.kafka.bootstrap, {"linger.ms": LINGER_MS, **self.kafka.options}))
 
     @cached_property
     def experiments(self) -> KafkaTable:

@@ -135,7 +135,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
     return Service(
         product.endpoints,
         catalogue,
-        decisions=platform.producer,
+        decisions=platform.decisions_producer,
         experiments=product.experiments,
         goals=product.goals,
         shared=Shared(platform.experiments, settings.state_dir / "experiments.snapshot"),

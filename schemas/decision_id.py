@@ -6,9 +6,10 @@ import os
 import random
 import re
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
+
+import msgspec
 
 from schemas.errors import MalformedEvent
 from schemas.unit_group import GROUPS
@@ -36,8 +37,7 @@ if hasattr(os, "register_at_fork"):  # else a child's ids would be its parent's
     os.register_at_fork(after_in_child=lambda: _RANDOM.seed(os.urandom(32)))
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionId:
+class DecisionId(msgspec.Struct, frozen=True):
     """`<uuid7>.<experiment>.<variant>`, with `-` where there is no experiment.
 
     Attributes:

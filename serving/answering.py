@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from time import perf_counter
 from typing import Any
 
@@ -88,7 +88,7 @@ class Answering:
             return unknown("endpoint type", asked["type"], list(self._endpoints.current)).reply
         counts = self._metrics.of(endpoint.type.title)
         traffic = self._admission.of(endpoint.type.title)
-        waited = self._admission.waited(began, asyncio.get_running_loop().call_soon)
+        waited = self._admission.waited(began, _soon)
         if traffic.in_flight >= traffic.allowed or waited > traffic.patience:
             counts.shed += 1
             return _OVERLOADED.reply
@@ -183,6 +183,10 @@ class Answering:
             return None
         age = line("age", f"{int(now - good.at)}")
         return endpoint.again(choice, good.hash), good.answer, good.as_of._replace(lines=good.as_of.lines + age)
+
+
+def _soon(call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(call)
 
 
 def _decision(choice: Choice, unit: str) -> DecisionId:

@@ -34,6 +34,7 @@ def measure(folder: Path) -> dict[str, float | None]:
         servers = {
             "constant": started.enter_context(rival(folder, "constant", url)),
             "redis-asyncio": started.enter_context(rival(folder, "redis-asyncio", url)),
+            "redis-asyncio, hastened": started.enter_context(rival(folder, "redis-asyncio, hastened", url)),
             "bare": started.enter_context(rival(folder, "bare", url)),
             "bare, cached": started.enter_context(rival(folder, "bare", url, NEAR << 20)),
             "full": started.enter_context(service(folder, uncached, "full", key=key)),
@@ -68,6 +69,8 @@ def _measured(servers: dict[str, Server]) -> dict[str, Course]:
     for name, course in courses.items():
         requests, waits = course.against(courses["constant"]), course.waits_against(courses["constant"])
         say(f"{name}: {course.said()}, {requests:.2f} of the constant answer's requests, {waits:.2f} of its p99")
+    for name in ("redis-asyncio", "redis-asyncio, hastened"):
+        say(f"full: {courses['full'].against(courses[name]):.2f} times the requests of {name}")
     return courses
 
 

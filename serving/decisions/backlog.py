@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+
+import msgspec
 
 from serving.decisions.entry import Entry
 from serving.spool.segment import Place
@@ -14,8 +15,7 @@ PAUSE = 0.5
 """Seconds before anything is sent again after a failure that passes by itself."""
 
 
-@dataclass(slots=True)
-class Waiting:
+class Waiting(msgspec.Struct):
     """One of them. `place` is where it is in the spool, None where it is in memory only; `sent` is when it was last
     sent, None while it is to be sent."""
 

@@ -53,7 +53,8 @@ class DecisionLog:
         self._entries: deque[Entry] = deque()
         self._backlog = Backlog()
         self._wake, self._closing, self._ended = threading.Event(), threading.Event(), threading.Event()
-        self._settled = threading.Condition()
+        self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
         self._tally, self._lost = Tally(), 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._called = False
@@ -93,7 +94,7 @@ class DecisionLog:
     def counts(self) -> dict[str, int]:
         """Answers given, and what became of their decisions: logged, queued in memory, spooled on disk or dropped.
         `recovered` are those that an earlier process had left in the spool, `spool_seconds` is its oldest one's age."""
-        with self._settled:
+        with self._lock:
             tally, oldest = self._tally, self._backlog.first_spooled
             age = 0.0 if oldest is None else time.time() - oldest.entry.id.at_ms / 1000
             return {
@@ -146,7 +147,7 @@ class DecisionLog:
     def _oldest(self, most: int) -> list[tuple[int, Entry]]:
         """The decisions that are to be handed over now, after their numbers; until they were, no other is."""
         now = time.monotonic()
-        with self._settled:
+        with self._lock:
             if self._handing or self._backlog.ready or self._spooling:
                 return []
             entries = self._entries
@@ -191,7 +192,7 @@ class DecisionLog:
     def _handed(self, back: Sequence[int]) -> None:
         """All were handed over, but for these, which go back to the front."""
         if back:
-            with self._settled:
+            with self._lock:
                 for number in back:
                     self._backlog.back(number)
         self._handing = False
@@ -199,7 +200,7 @@ class DecisionLog:
     def _next(self) -> tuple[int, Entry] | None:
         """The decision that the thread is to hand over now, and its number; until it was, no other is."""
         now = time.monotonic()
-        with self._settled:
+        with self._lock:
             if self._handing:
                 return None
             found = None
@@ -213,7 +214,7 @@ class DecisionLog:
 
     def _on_delivery(self, number: int, error: Exception | None, partition: int, offset: int) -> None:
         passes = isinstance(error, MillraceError) and error.passes  # any other error is about the decision itself
-        with self._settled:
+        with self._lock:
             said, self._said = self._said, passes
             if passes:
                 self._backlog.again(number, time.monotonic())
@@ -222,7 +223,8 @@ class DecisionLog:
                 self._tally.spooled -= self._backlog.done(number, error is None).place is not None
                 self._tally.logged += error is None
                 self._tally.failed += error is not None
-                self._settled.notify_all()
+                if self._closing.is_set():  # else nobody waits for it
+                    self._settled.notify_all()
             failed = self._tally.failed
         if error is None:
             return
@@ -240,7 +242,7 @@ class DecisionLog:
             found = self._spool.open()
         except Exception:  # decisions go to Kafka all the same
             LOGGER.exception("The spool could not be opened.")
-        with self._settled:
+        with self._lock:
             self._tally.recovered = self._tally.spooled = found
         if found:
             LOGGER.warning("%d decisions were left in the spool; they are sent first.", found)
@@ -259,7 +261,7 @@ class DecisionLog:
             LOGGER.exception("The spool could not be looked after.")
 
     def _look(self, spool: Spool) -> None:
-        with self._settled:
+        with self._lock:
             begin = not self._spooling and self._must_spool
             self._spooling |= begin
             waiting = self._backlog.in_memory_only if begin else {}
@@ -267,12 +269,12 @@ class DecisionLog:
             self._spool_waiting(spool, waiting)
         if self._spooling:
             self._refill(spool)
-            with self._settled:
+            with self._lock:
                 self._spooling = self._must_spool or not spool.at_end
             if self._spooling:
                 self._spool_entries(spool)
             self._wake.set()
-        with self._settled:
+        with self._lock:
             oldest = self._backlog.first_spooled
         spool.release(None if oldest is None else oldest.place)
 
@@ -285,7 +287,7 @@ class DecisionLog:
         """Keep what was handed out already; all of the spool was read before, so that these are its next records."""
         taken = spool.append([spooled(one.entry) for one in waiting.values()])
         read = spool.read(taken)
-        with self._settled:
+        with self._lock:
             for number, record in zip(waiting, read, strict=False):
                 if number in self._backlog:  # else it was acknowledged meanwhile
                     waiting[number].place = record.place
@@ -296,7 +298,7 @@ class DecisionLog:
         """Move what was not handed out, as far as there is room; the rest stays in the queue."""
         while batch := [self._entries.popleft() for _ in range(min(len(self._entries), AT_ONCE))]:
             taken = spool.append([spooled(entry) for entry in batch])
-            with self._settled:
+            with self._lock:
                 self._tally.spooled += taken
                 self._settled.notify_all()
             if taken < len(batch):
@@ -306,7 +308,7 @@ class DecisionLog:
     def _refill(self, spool: Spool) -> None:
         """Hand out the next of the spool."""
         found = [self._read(spool, record) for record in spool.read(max(0, AT_ONCE - len(self._backlog)))]
-        with self._settled:
+        with self._lock:
             for entry, place in found:
                 if entry is not None:
                     self._backlog.add(entry, place)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import hiredis
+import msgspec
 
 from storage.redis.keys import NEWEST, newest
 
@@ -24,15 +25,19 @@ class Lookup:
         command: what is sent, for a key and a part of it.
         packed: the same as it travels, where that is made quicker than by hiredis.
         decode: the reply as a value; may raise whatever comes of a row that is none of ours.
-        copied: what somebody is given for a value: his own, to do with as he likes. Values themselves never change, and
-            those of rankings are tuples, which the garbage collector does not look through again and again.
-        weigh: bytes that a value takes in memory, about.
+        copied: what somebody is given for a value: his own, to do with as he likes. Values themselves never change.
+        kept: what is kept near of a value, in one piece where that can be: each piece that no processor has near costs
+            as much as copying it.
+        given: what somebody is given for what was kept, as `copied`.
+        weigh: bytes that what is kept takes in memory, about.
         spread: whether the part is a tuple of parts, and the value a list with one for each.
     """
 
     command: Callable[[str, Any], Command]
     decode: Callable[[Any], Any]
     copied: Callable[[Any], Any]
+    kept: Callable[[Any], Any]
+    given: Callable[[Any], Any]
     weigh: Callable[[Any], int]
     spread: bool = False
     packed: Callable[[str, Any], bytes] | None = None
@@ -78,6 +83,9 @@ def _sums(row: dict[bytes, bytes]) -> dict[str, int]:
     return {field.decode(): int(value) for field, value in row.items()}
 
 
+_PAIRS = msgspec.msgpack.Decoder(list[tuple[str, float]])
+
+
 def _weight_of_row(row: bytes | None) -> int:
     return 120 if row is None else 150 + len(row)
 
@@ -86,7 +94,9 @@ TOP = Lookup(
     command=lambda key, size: ("ZRANGE", key, 0, size - 1, "WITHSCORES"),
     decode=_pairs,
     copied=list,
-    weigh=lambda pairs: 150 + sum([160 + len(member) for member, _ in pairs]),
+    kept=msgspec.msgpack.Encoder().encode,
+    given=_PAIRS.decode,
+    weigh=_weight_of_row,
     packed=_packed_top,
 )
 """The best of a ranking's row; its part is how many, at least one."""
@@ -94,6 +104,8 @@ SCORES = Lookup(
     command=lambda key, members: ("ZMSCORE", key, *members),
     decode=_scores,
     copied=list,
+    kept=_same,
+    given=list,
     weigh=lambda scores: 250 + 120 * len(scores),
 )
 """Scores of a ranking's members; its part are these, as a tuple."""
@@ -101,6 +113,8 @@ SUMS = Lookup(
     command=lambda key, part: ("HGETALL", key),
     decode=_sums,
     copied=dict,
+    kept=_same,
+    given=dict,
     weigh=lambda sums: 300 + sum([160 + len(field) for field in sums]),
 )
 """All fields of a counter's row."""
@@ -108,6 +122,8 @@ ROWS = Lookup(
     command=lambda key, rows: ("HMGET", key, *rows),
     decode=_same,
     copied=_same,
+    kept=_same,
+    given=_same,
     weigh=_weight_of_row,
     spread=True,
 )
@@ -116,6 +132,8 @@ NEWEST_OF = Lookup(
     command=lambda key, part: ("HMGET", key, *NEWEST),
     decode=newest,
     copied=_same,
+    kept=_same,
+    given=_same,
     weigh=lambda found: 250,
 )
 """The newest that a storage holds."""

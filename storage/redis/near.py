@@ -79,7 +79,7 @@ class Near:
                 missing.append(len(values))
                 values.append(MISSING)
             else:
-                values.append(lookup.copied(value))
+                values.append(lookup.given(value))
         self.misses += len(missing)
         self.hits += len(values) - len(missing)
         return values, missing
@@ -141,6 +141,7 @@ class Near:
         self.proven = float("-inf")
 
     def _store(self, lookup: Lookup, key: str, part: Part, value: Any) -> None:
+        value = lookup.kept(value)
         weight, parts = lookup.weigh(value), self._found.get(key)
         if parts is None:
             self._found[key] = {part: value}
