@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import make_dataclass
 from datetime import datetime
-from itertools import repeat
+from functools import cache
+from itertools import repeat, starmap
 from operator import add
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,16 +28,22 @@ def events_of(python: type[Record], frame: pl.DataFrame, columns: Sequence[str])
     Args:
         columns: its fields, all of which the frame has.
     """
-    convert, new = converters(python), object.__new__
+    convert, filled = converters(python), _filled(tuple(columns))
     for piece in frame.iter_slices(_AT_ONCE):
         found = [_values(piece.get_column(name)) for name in columns]
         for place, name in enumerate(columns):
             if name in convert:
                 found[place] = map(convert[name], found[place])
-        for values in zip(*found, strict=True):
-            event = new(python)
-            event.__dict__.update(zip(columns, values, strict=False))  # a frozen class's constructor takes far longer
+        for event in starmap(filled, zip(*found, strict=True)):
+            event.__class__ = python
             yield event
+
+
+@cache
+def _filled(names: tuple[str, ...]) -> type[Any]:
+    """Objects with these attributes, to become events: the constructor of a frozen class takes far longer than this
+    one, and so does filling an object's dictionary."""
+    return make_dataclass("_Filled", names, repr=False, eq=False)
 
 
 def _values(column: pl.Series) -> Iterable[Any]:
