@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache
 from itertools import repeat, starmap
 from operator import add
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -28,22 +28,33 @@ def events_of(python: type[Record], frame: pl.DataFrame, columns: Sequence[str])
     Args:
         columns: its fields, all of which the frame has.
     """
-    convert, filled = converters(python), _filled(tuple(columns))
+    convert, filled = converters(python), _filled(cast(Any, python), tuple(columns))
     for piece in frame.iter_slices(_AT_ONCE):
         found = [_values(piece.get_column(name)) for name in columns]
         for place, name in enumerate(columns):
             if name in convert:
                 found[place] = map(convert[name], found[place])
-        for event in starmap(filled, zip(*found, strict=True)):
+        events = starmap(filled, zip(*found, strict=True))
+        if filled is python:
+            yield from events
+            continue
+        for event in events:
             event.__class__ = python
             yield event
 
 
 @cache
-def _filled(names: tuple[str, ...]) -> type[Any]:
-    """Objects with these attributes, to become events: the constructor of a frozen class takes far longer than this
-    one, and so does filling an object's dictionary."""
-    return make_dataclass("_Filled", names, repr=False, eq=False)
+def _filled(python: Any, names: tuple[str, ...]) -> Any:
+    """Makes objects with these attributes, to become events: the constructor of a frozen class takes far longer than
+    this one, and so does filling an object's dictionary. The class itself where it has slots, as no other object can
+    become one of it."""
+    filled = make_dataclass("_Filled", names, repr=False, eq=False)
+    one: Any = object.__new__(filled)
+    try:
+        one.__class__ = python
+    except TypeError:
+        return python
+    return filled
 
 
 def _values(column: pl.Series) -> Iterable[Any]:

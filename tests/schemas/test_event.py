@@ -91,6 +91,19 @@ def test_events_have_the_values_of_their_rows_in_order() -> None:
     assert list(Visit.event_type.events(frame[:0])) == []
 
 
+class _Slotted:
+    __slots__ = ("seen",)
+
+
+class Stay(Event, _Slotted, topic="stays"):
+    nights: int
+
+
+def test_an_event_may_have_slots_of_its_own() -> None:
+    stays = [Stay(nights) for nights in range(10)]
+    assert list(Stay.event_type.events(Stay.event_type.frame(stays))) == stays
+
+
 @pytest.mark.parametrize("name", ["at", "until"])
 def test_a_time_that_python_has_no_date_for_is_an_error_at_its_own_event(name: str) -> None:
     frame = Visit.event_type.frame([Visit(AT, None)] * 5_000)
