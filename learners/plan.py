@@ -32,7 +32,6 @@ LARGEST_FOLD, LARGEST_BULK = 16_384, 131_072
 """Events that are folded at once; where a commit may be larger than usual, in proportion, up to the second."""
 SMALLEST_LIMIT, LARGEST_LIMIT = 256, 20_000
 SLOW_PASS, QUICK_PASS = 0.200, 0.050
-SHORTEST_GATHERING = 0.005
 BUSY_MACHINE = 4
 """A pass may take so many times as long as the CPU that it may take."""
 SLOW_COMMIT = 0.200
@@ -120,16 +119,17 @@ def weight(rows: int, size: int, most: int) -> int:
     return max(rows, size * most // max(BYTES_PER_COMMIT, most * BYTES_PER_ROW))
 
 
-def gathering(busy: float, interval: float) -> float:
-    """Seconds for which a poll gathers messages after the first: twice the CPU that the pass before has taken.
+def gathering(spent: float, interval: float) -> float:
+    """Seconds for which a poll gathers messages after the first: twice the CPU that the process has spent since the
+    last poll began.
 
     Each of them waits for that; and what a pass costs whatever is in it is shared by the more events the longer it
     is. So a worker that has little to do takes events as they come, and one that has much to do takes many at once.
 
     Args:
-        interval: of commits; the longest.
+        interval: of commits. It is the longest, and a fifth of it the shortest.
     """
-    return min(interval, max(SHORTEST_GATHERING, 2 * busy))
+    return min(interval, max(interval / 5, 2 * spent))
 
 
 def outside(position: int | None, low: int, high: int) -> bool:

@@ -114,7 +114,7 @@ class Worker:
         self._topics = Topics(kafka)
         self._generations: dict[str, int] = {}
         self._partitions: dict[tuple[str, int], Partition] = {}
-        self._limit, self._busy = SMALLEST_LIMIT * 8, 0.0
+        self._limit, self._polled = SMALLEST_LIMIT * 8, time.process_time()
         self._newcomers: list[Newcomer] = []
         self._latecomers = Latecomers()
         self._lookout = Lookout()
@@ -181,9 +181,10 @@ class Worker:
 
     def _pass(self, consumer: Consumer) -> None:
         """One poll, which gathers messages for at most the commit interval, and all that follows from it."""
-        begun = time.thread_time()
+        before, self._polled, begun = self._polled, time.process_time(), time.thread_time()
         try:
-            fetched = consumer.poll(gathering(self._busy, self._interval), self._limit, wait=self._interval)
+            gather = gathering(self._polled - before, self._interval)
+            fetched = consumer.poll(gather, self._limit, wait=self._interval)
         except PositionOutsideLog as error:
             log.error("%s", error)
             place = self._partitions.get((error.topic, error.partition))
@@ -205,9 +206,8 @@ class Worker:
         if time.monotonic() >= self._note_due:
             self._note_due = time.monotonic() + NOTE_EVERY
             self._each_second(consumer)
-        self._busy = time.thread_time() - begun
         if sum(item.batch.rows for item in fetched) >= self._limit / 2:
-            self._limit = next_limit(self._limit, self._busy, time.monotonic() - started)
+            self._limit = next_limit(self._limit, time.thread_time() - begun, time.monotonic() - started)
 
     def _each_second(self, consumer: Consumer) -> None:
         self._note(consumer)

@@ -22,7 +22,10 @@ HEAD = 64 * 1024
 LARGEST = 8 * 1024 * 1024
 """Bytes of a request with its body and everything around its chunks; each address has its own limit below."""
 SECONDS = 30.0
-"""For a request to arrive, from its first byte on, and for a connection's first one."""
+"""For a request to arrive, from its first byte on, for a connection's first one, and for a client to read what it was
+answered."""
+PIPELINED = 100
+"""Requests that may wait on a connection for the answers before theirs; each takes some kilobytes."""
 
 _REFUSED = {
     408: b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
@@ -56,6 +59,8 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come."""
         self._since: float | None = self.clock()
+        self._unread, self._unread_at = 0, self.clock()
+        """Bytes of answers that the client has not taken, and since when there are so many."""
         self._received, self._in_head = 0, True
         if len(self.connections) < self.most:
             super().connection_made(transport)
@@ -70,8 +75,13 @@ class Connection(HttpToolsProtocol):
         self._since, self._received = self.clock(), -1
 
     def on_headers_complete(self) -> None:
-        """Its head is complete."""
+        """Its head is complete. A client that has sent far more than it waits for is hung up on."""
         self._in_head = False
+        if len(self.pipeline) >= PIPELINED:
+            self.pipeline.clear()
+            self.transport.close()
+        if self.transport.is_closing():
+            return
         self._taking = self._exchange()
         if self._taking is None:
             self._route()
@@ -103,10 +113,10 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
         else:
+            self.flow.resume_reading()
             self._answered = self.clock()
 
     def data_received(self, data: bytes) -> None:
@@ -122,7 +132,14 @@ class Connection(HttpToolsProtocol):
             self._refuse(431 if self._in_head else 413)
 
     def look(self, now: float) -> None:
-        """Called every second: end the connection if its request takes too long, or none has come for long."""
+        """Called every second: end the connection if its request takes too long, or none has come for long, or its
+        client does not read."""
+        unread = self.transport.get_write_buffer_size()
+        if not unread or unread != self._unread:
+            self._unread, self._unread_at = unread, now
+        elif now - self._unread_at > SECONDS:
+            self.transport.abort()
+            return
         if self._since is not None and now - self._since > SECONDS:
             self._refuse(408)
         elif self._answered is not None and now - self._answered > self.timeout_keep_alive:

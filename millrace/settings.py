@@ -79,7 +79,8 @@ class Settings:
     deployments: bool = False
     """Whether the models service takes products by `millrace deploy`, and workers follow what is deployed."""
     commit_interval_ms: int = 25
-    """The longest time for which a learner gathers events before it commits, in milliseconds."""
+    """The longest time for which a learner gathers events before it commits, in milliseconds, from 1 to 2,000; where
+    there is little to do, it is a fifth."""
     worker_memory_mb: int = 256
     """Megabytes of memory that a worker gives to events at most: fetched, waiting for a slow storage, not committed."""
     consumer_protocol: str = "classic"
@@ -178,6 +179,9 @@ class Settings:
         for name, least in _LEAST.items():
             if changes.get(name, least) < least:
                 raise SettingsError(f"{source} sets {name} to {changes[name]}; it must be {least} or more.")
+        for name, most in _MOST.items():
+            if changes.get(name, most) > most:
+                raise SettingsError(f"{source} sets {name} to {changes[name]}; it must be {most} or less.")
         return replace(self, **changes, further_urls=further, sources={**self.sources, **said})
 
     def source(self, name: str) -> str:
@@ -217,7 +221,9 @@ def known() -> tuple[str, ...]:
 
 
 _CHOICES = {"consumer_protocol": ("classic", "consumer")}
-_LEAST = {"worker_memory_mb": 32, "jobs_at_once": 1}
+_LEAST = {"worker_memory_mb": 32, "jobs_at_once": 1, "commit_interval_ms": 1}
+_MOST = {"commit_interval_ms": 2_000}
+"""A worker that is told to stop would come too late to it."""
 _SAID = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 

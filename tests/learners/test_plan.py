@@ -16,7 +16,6 @@ from learners.plan import (
     LARGEST_LIMIT,
     RESENDS,
     ROWS_PER_COMMIT,
-    SHORTEST_GATHERING,
     SMALLEST_LIMIT,
     FoldSize,
     Then,
@@ -183,10 +182,10 @@ def test_a_busy_machine_makes_polls_no_smaller_but_a_pass_that_waits_too_long_do
 
 
 def test_a_poll_gathers_the_longer_the_more_there_was_to_do_within_the_interval_of_commits() -> None:
-    assert gathering(0.0, 0.025) == gathering(0.001, 0.025) == SHORTEST_GATHERING
+    assert gathering(0.0, 0.025) == gathering(0.002, 0.025) == 0.005
     assert gathering(0.006, 0.025) == 0.012
     assert gathering(1.0, 0.025) == 0.025
-    assert gathering(0.0, 0.001) == 0.001
+    assert gathering(0.002, 1.0) == 0.2
 
 
 @pytest.mark.parametrize(

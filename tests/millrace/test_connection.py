@@ -369,3 +369,20 @@ def test_lines_are_the_pairs_that_they_were_made_of() -> None:
     lines = line("content-type", "application/json") + line("odd", "a: b, c:d") + line("empty", "")
     assert pairs(lines) == [(b"content-type", b"application/json"), (b"odd", b"a: b, c:d"), (b"empty", b"")]
     assert pairs(b"") == []
+
+
+def test_a_client_that_sends_far_more_than_it_waits_for_is_hung_up_on(
+    stage: Stage, server: Server, client: Client
+) -> None:
+    client.send(asked("u0", "/v1/recommend/slowly"))
+    until(lambda: stage.users)
+    [mine] = cast(set[Connection], server.server_state.connections)
+    many = b"".join(asked(f"u{number}") for number in range(connection.PIPELINED))
+    mine.loop.call_soon_threadsafe(mine.data_received, many)
+    until(lambda: len(mine.pipeline) == connection.PIPELINED)
+    assert not mine.transport.is_closing()  # so many may wait
+    mine.loop.call_soon_threadsafe(mine.data_received, many)
+    until(lambda: not server.server_state.connections)
+    assert client.hung_up
+    assert not mine.pipeline
+    assert stage.users == ["u0"]

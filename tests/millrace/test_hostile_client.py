@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import httpx
@@ -271,3 +273,33 @@ def test_a_connection_is_closed_some_time_after_its_last_answer(
         mine.loop.call_soon_threadsafe(mine.data_received, b"\r\n")  # begins no request
         mine.loop.call_soon_threadsafe(look_at, [mine])
         assert client.recv(1000) == b""
+
+
+def _answered(server: Server, connection: Any, requests: int) -> bool:
+    """Whether so many requests have their answers, or the connection takes no more of one."""
+    return bool(server.server_state.total_requests == requests or connection.flow.write_paused)
+
+
+def test_a_client_that_does_not_read_its_answers_is_hung_up_on(
+    server: Server, address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(Connection, "clock", clock)
+    with closing(socket.socket()) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(30)
+        client.connect(address)
+        until(lambda: client.getsockname() in by_client(server), 30)
+        mine = by_client(server)[client.getsockname()]
+        answered = server.server_state.total_requests
+        while not mine.transport.get_write_buffer_size():  # what the system holds for the client is full
+            answered += 50
+            client.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: shop\r\n\r\n" * 50)
+            until(partial(_answered, server, mine, answered), 30)
+        for seconds, hung_up in ((0.0, False), (connection.SECONDS, False), (1.0, True)):
+            clock.now += seconds
+            looked = threading.Event()
+            mine.loop.call_soon_threadsafe(look_at, [mine])
+            mine.loop.call_soon_threadsafe(looked.set)
+            assert looked.wait(30)
+            assert mine.transport.is_closing() is hung_up

@@ -40,6 +40,8 @@ def test_kafka_options_pass_through_by_their_own_names(tmp_path: Path) -> None:
         ("service_port = -1", "service_port to -1"),
         ("consumer_protocol = 'newest'", "'newest'; possible are classic, consumer"),
         ("worker_memory_mb = 8", "worker_memory_mb to 8; it must be 32 or more"),
+        ("commit_interval_ms = 0", "commit_interval_ms to 0; it must be 1 or more"),
+        ("commit_interval_ms = 10000", "commit_interval_ms to 10000; it must be 2000 or less"),
         ("kafka = 3", "put it in quotes"),
         ("kafka = ", "not valid TOML"),
     ],
