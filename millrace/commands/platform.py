@@ -164,8 +164,8 @@ def learn(
 ) -> None:
     """Fold a product's events into its storages, live; a worker that dies is started again at once.
 
-    It ends when no worker can work: a storage exists with other options or by another learner, or the registry refuses
-    the schema of an event type.
+    It ends when no worker can work: a storage exists with other options or by another learner, the registry refuses the
+    schema of an event type, or another process runs under the same names (--name tells them apart).
 
     Without FOLDER, and where the setting `deployments` is on, the workers of every product that `millrace deploy` has
     sent: begun, replaced and ended as products are deployed and undeployed.
