@@ -16,6 +16,8 @@ from schemas import EventType
 from schemas.event_type import KEY, TOPIC
 from schemas.personal import SUBJECT
 
+_WRITES = "derive_"
+
 
 def by_key(source: EventType, key: str) -> EventType:
     """The events of a topic, split by another field: `clicks.by-item`.
@@ -40,7 +42,12 @@ def writer_of(topic: str) -> str:
     """The name of the learner that writes a derived topic, as a learner's name may be."""
     name = re.sub(r"[^a-z0-9_]", "_", topic)
     plain = re.fullmatch(r"[a-z0-9_.-]+", topic) is not None and "__" not in name
-    return f"derive_{name}" if plain else f"derive_{name}_{zlib.crc32(topic.encode()):08x}"
+    return f"{_WRITES}{name}" if plain else f"{_WRITES}{name}_{zlib.crc32(topic.encode()):08x}"
+
+
+def is_writer(learner: str) -> bool:
+    """Whether a learner of this name writes a derived topic."""
+    return learner.startswith(_WRITES)
 
 
 def _typed(source: EventType, topic: str, key: str | None) -> EventType:

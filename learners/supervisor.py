@@ -31,21 +31,27 @@ dies, so that no worker outlives its supervisor. Elsewhere it changes nothing.""
 
 LOOK = 0.02
 SHORT_LIFE = 1.0
+"""Seconds; a process that is killed sooner after its start has had a short life."""
+SHORT_TRY = 30.0
+"""Seconds; the same for one that fails by itself: what it needs may be away, and a start costs a second of a core."""
 LONGEST_PAUSE = 10.0
 REFUSED = 78
 """Exit code of a worker that cannot work with what it is given, however often it is started (EX_CONFIG of sysexits)."""
 
 
-def pause_after(lives: Sequence[float]) -> float:
-    """Seconds to wait before a restart, from the lengths of a process's earlier lives, the latest last.
+def is_short(life: float, code: int) -> bool:
+    """Whether a process that ended with this code has lived too shortly to be started again at once each time.
 
-    One death is answered at once; only lives shorter than a second in a row are answered later each time.
+    Args:
+        life: seconds.
+        code: above 0 where it has failed by itself, below 0 where a signal has ended it.
     """
-    short = 0
-    for life in reversed(lives):
-        if life >= SHORT_LIFE:
-            break
-        short += 1
+    return life < (SHORT_TRY if code > 0 else SHORT_LIFE)
+
+
+def pause_after(short: int) -> float:
+    """Seconds to wait before a restart after so many short lives in a row: one is answered at once, the others later
+    each time."""
     return 0.0 if short < 2 else float(min(0.2 * 2 ** (short - 2), LONGEST_PAUSE))
 
 
@@ -94,7 +100,7 @@ class Supervisor:
 class _Child:
     def __init__(self, command: list[str]) -> None:
         self._command = command
-        self._lives: list[float] = []
+        self._short = 0
         self._started = self._due = 0.0
         self.process: subprocess.Popen[bytes] | None = None
         self.refused = False
@@ -102,13 +108,14 @@ class _Child:
     def look(self, now: float) -> None:
         """Start the process if it is due; notice if it has died."""
         if self.process is not None and self.process.poll() is not None:
-            self._lives = [*self._lives[-20:], now - self._started]
-            self.refused = self.process.returncode == REFUSED
-            self._due = now + (LONGEST_PAUSE if self.refused else pause_after(self._lives))
+            code = self.process.returncode
+            self._short = min(self._short + 1, 20) if is_short(now - self._started, code) else 0
+            self.refused = code == REFUSED
+            self._due = now + (LONGEST_PAUSE if self.refused else pause_after(self._short))
             log.warning(
                 "Worker process %d ended with %d; %s is started again in %.1f s.",
                 self.process.pid,
-                self.process.returncode,
+                code,
                 "where another one works, it" if self.refused else "it",
                 self._due - now,
             )

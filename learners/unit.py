@@ -22,6 +22,7 @@ from learners.flights import Flight, Flights
 from learners.fold import Fold
 from learners.late import LateEvent
 from learners.plan import BYTES_PER_COMMIT, CALM, QUEUED, ROWS_PER_COMMIT, FoldSize, Then, after_error, pause, weight
+from learners.telling import Telling
 from learners.trace import Trace
 from storage import Address, Claim, UnitId
 from storage.errors import Fenced, StorageError, SuspectGeneration
@@ -102,7 +103,7 @@ class Unit:
         self._trace = trace
         self._interval = interval
         self._emitter = emitter
-        self._troubles = CALM
+        self._troubles, self._telling = CALM, Telling()
         self._size = FoldSize(most=rows)
         self._claim: Claim | None = None
         self._fold: Fold | None = None
@@ -380,7 +381,9 @@ class Unit:
         if then in (Then.RETRY, Then.NARROW):
             self._size = self._size.after_failure()
         if then is Then.RETRY:
-            log.error("%s (unit retried in %.1f s; no event is skipped)", error, wait, exc_info=error)
+            log.error(
+                "%s (unit retried in %.1f s; no event is skipped)", error, wait, exc_info=self._telling.untold(error)
+            )
         elif then is Then.RECLAIM:
             log.warning("%s claims again in %.2f s: %s", self, wait, error)
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+from learners.burials import Burials
 from learners.declaration import Contract, Declaration, declarations, topics_behind
 from learners.derived import writer_of
 from learners.emitter import NOBODY, Emitter
@@ -116,8 +117,7 @@ class Worker:
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._limit, self._polled = SMALLEST_LIMIT * 8, time.process_time()
         self._newcomers: list[Newcomer] = []
-        self._latecomers = Latecomers()
-        self._lookout = Lookout()
+        self._latecomers, self._lookout, self._burials = Latecomers(), Lookout(), Burials()
         self._standstills = Standstills(stops or Stops(MemoryTable()))
         self._noted: dict[tuple[str, int], int] = {}
         self._note_due = 0.0
@@ -211,6 +211,7 @@ class Worker:
 
     def _each_second(self, consumer: Consumer) -> None:
         self._note(consumer)
+        self._burials.tell((), time.monotonic())
         self._welcome()
         self._look()
         self._standstills.look([unit for partition in self._partitions.values() for unit in partition.units])
@@ -281,6 +282,7 @@ class Worker:
 
     def _bury(self, letters: Sequence[Rejected]) -> None:
         self._dead_letters.send(letters)
+        self._burials.tell(letters, time.monotonic())
         if self._metrics is not None:
             self._metrics.buried(letters)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from learners.derived import is_writer
 from millrace.lag import Lag, lag_of
-from millrace.platform import Platform
+from millrace.platform import READERS, Platform
 from millrace.settings import Settings
+from schemas.readers import readers_of
 from storage import UnitId, UnitState
 from storage.clock import moment
 from streams import Stop
@@ -25,6 +28,7 @@ PRODUCTS = "millrace-"
 """How the names of the groups begin in which products' learners fold."""
 REBUILD = "-rebuild-"
 """What stands in the name of a rebuild's group between the product and the version of a learner that it makes."""
+GONE = "no product declares it any more: millrace storages list shows what it wrote, and storages delete removes it"
 Place = tuple[str, int]
 
 
@@ -35,8 +39,8 @@ class UnitProgress:
     Attributes:
         end: where its log ends.
         workers: the members of consumer groups that have its partition.
-        condition: "in step", "behind", "stands still", "no worker" or "not started".
-        why: more of the last three.
+        condition: "in step", "behind", "stands still", "no worker", "not started" or "not declared".
+        why: more of the last four.
         stopped: it was told to stand still, as too many events were bad or one cannot be read.
     """
 
@@ -71,10 +75,14 @@ def progress(
     stops: Iterable[Stop],
     workers: Mapping[Place, Sequence[str]],
     now_ms: float,
+    declared: Mapping[str, Set[str]] = MappingProxyType({}),
 ) -> list[UnitProgress]:
     """What is known of each unit, by learner, version, topic and partition. Pure.
 
     A unit whose topic is gone is left out, and so is a version after which another one has committed.
+
+    Args:
+        declared: the names of each product's learners, where it has said them.
     """
     stopped = {(item.reader, item.version, item.topic, item.partition): item for item in stops}
     present = _present(units)
@@ -86,6 +94,8 @@ def progress(
             mine = [name for name in workers.get(place, ()) if _may_fold(name, state.unit)]
             stop = stopped.get(_key(state.unit))
             told = _condition(state, behind, stop, mine, _folded_instead(state, present))
+            if told[0] in _LATE and _gone(state.unit.learner, mine, declared):
+                told = ("not declared", GONE)
             found.append(
                 UnitProgress(
                     state.unit, state.next, ends[place][1], behind, state.committed_ms, mine, *told, stop is not None
@@ -123,7 +133,7 @@ def documents(found: Sequence[UnitProgress]) -> list[dict[str, Any]]:
 
 
 def unusual(found: Iterable[UnitProgress]) -> list[str]:
-    """A line for each unit that stands still though nobody told it to, has not started or has no worker."""
+    """A line for each unit that has no worker, has not started, is not declared, or stands still unsaid."""
     return [
         f"{_title(one)} on {one.unit.topic}/{one.unit.partition}, {one.position or 0:,} of {one.end:,}: "
         f"{one.condition}, as {one.why}"
@@ -144,7 +154,27 @@ def learners_progress(settings: Settings, stops: Sequence[Stop]) -> list[UnitPro
         there = set(platform.topics.names())
         ends = platform.topics.ends(sorted({state.unit.topic for state in units} & there))
         workers = assignments(platform.kafka, PRODUCTS, PATIENCE) if units else {}
-    return progress(units, ends, stops, workers, time.time() * 1000)
+        declared = _declared(platform) if READERS in there else {}
+    return progress(units, ends, stops, workers, time.time() * 1000, declared)
+
+
+def _declared(platform: Platform) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for reader in readers_of(platform.readers.documents()):
+        found.setdefault(reader.product, set()).add(reader.learner)
+    return found
+
+
+def _gone(learner: str, workers: Sequence[str], declared: Mapping[str, Set[str]]) -> bool:
+    """Whether all that read its partition are workers of products that have said their learners, without this one.
+
+    Those that only split a topic by another key are declared by no product."""
+    products = {name.partition("/")[0] for name in workers}
+    return (
+        bool(products)
+        and not is_writer(learner)
+        and all(product in declared and learner not in declared[product] for product in products)
+    )
 
 
 async def _units(settings: Settings) -> list[UnitState]:
@@ -219,4 +249,5 @@ def _title(one: UnitProgress) -> str:
     return f"{one.unit.learner}@{one.unit.version}"
 
 
-_ORDER = ("stands still", "no worker", "not started", "behind", "in step")
+_LATE = ("stands still", "not started")
+_ORDER = ("stands still", "no worker", "not started", "not declared", "behind", "in step")

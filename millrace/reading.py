@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from learners.declaration import Declaration, declarations
 from millrace.platform import Platform, all_event_types, all_learners, placement
@@ -10,6 +11,7 @@ from millrace.product import Product
 from millrace.settings import Settings
 from schemas.errors import MillraceError
 from schemas.readers import PRODUCT, Reader, known
+from schemas.readers import readers_of as readers_of_rows
 
 LOGGER = logging.getLogger("millrace.readers")
 
@@ -26,12 +28,30 @@ def tell_readers(product: Product, platform: Platform, counting: bool) -> None:
     documents = platform.registry.readers()
     if documents is not None and known(documents, product.name, readers):
         return
+    for told in doubled(readers, [one for one in readers_of_rows(documents or {}) if one.product == product.name]):
+        LOGGER.warning("%s", told)
     try:
         platform.readers.learn(product.name, readers)
     except MillraceError as error:
         if error.passes:
             raise
         LOGGER.warning("A change of a schema may break these learners unsaid, as nobody knows of them: %s", error)
+
+
+def doubled(readers: Sequence[Reader], before: Sequence[Reader]) -> list[str]:
+    """A sentence for each learner that emits to a topic to which one has emitted that the product has no more. Pure."""
+    names = {one.learner for one in readers}
+    was = {one.learner for one in before}
+    return [
+        f"{new.learner}@{new.version} emits to {topic}, to which {old.learner}@{old.version} has already emitted, "
+        f"which {new.product} declares no more. If it was renamed, readers of {topic} count both: "
+        "give it back its name, or let it emit to a new topic."
+        for new in readers
+        for old in before
+        if new.learner not in was and old.learner not in names
+        for topic in new.emits
+        if topic in old.emits
+    ]
 
 
 def forget_readers(platform: Platform, product: str) -> None:

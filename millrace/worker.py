@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 
-from learners import Emitter, Worker
+from learners import Emitter, LearnerRefused, Worker
 from learners.worker_metrics import WorkerMetrics
 from millrace.collector import Collector
 from millrace.deployments.loading import OnDisk, loaded
@@ -18,6 +19,8 @@ from millrace.reading import tell_readers
 from millrace.settings import Settings
 from millrace.told_to_stop import told_to_stop
 from millrace.wanted_topics import topic_settings
+from streams import Kafka, MemberFenced
+from streams.assignments import members
 
 WITHIN = 8
 """Seconds in which a worker that is told to stop ends, less than its supervisor waits for it."""
@@ -40,6 +43,9 @@ def run_worker(
         counting: whether it counts decisions too, where the product declares goals.
         trace: a file that gets one JSON line for each delivery and commit, for fault tests.
         metrics: the host, and the port of worker 0, at which the metrics are served; the others follow. None = nowhere.
+
+    Raises:
+        LearnerRefused: another worker that lives has this one's name.
     """
     product = loaded(folder) if isinstance(folder, OnDisk) else Product.load(folder)
     platform = Platform(settings)
@@ -71,10 +77,26 @@ def run_worker(
             prefix=prefix_of(product),
             metrics=None if metrics is None else counts,
         ).run(stop)
+    except MemberFenced as error:
+        refuse_if_taken(platform.kafka, group, member, stop, error)
+        raise
     finally:
         pages.close()
         collector.close()
         platform.close()
+
+
+def refuse_if_taken(kafka: Kafka, group: str, member: str, stop: Event, fenced: MemberFenced) -> None:
+    """After a worker was fenced: raise `LearnerRefused` where another one that lives has its name in the group.
+
+    It waits for a session first, after which a dead one is forgotten: an answer of Kafka's that was lost may fence a
+    worker too, and then nobody has its name."""
+    stop.wait(float(kafka.options.get("session.timeout.ms", 6_000)) / 1000 + 2)
+    if not stop.is_set() and member in members(kafka, group):
+        raise LearnerRefused(
+            f"Another process is {member} of the group {group} now, and folds its partitions. Stop one of the two, or "
+            "name them apart: millrace learn --name, see millrace learn --help."
+        ) from fenced
 
 
 def _number(member: str) -> int:

@@ -32,6 +32,7 @@ class RegistryClient:
 
     def __init__(self, url: str, timeout: float = 5.0) -> None:
         self._where = redacted(url)
+        self._here = httpx.URL(url).host in ("127.0.0.1", "localhost")
         checked = not url.startswith("http://")  # to read all certificates takes longer than many a process has to do
         headers = {"content-type": MEDIA_TYPE}
         self._client = httpx.Client(base_url=url.rstrip("/"), timeout=timeout, headers=headers, verify=checked)
@@ -135,8 +136,9 @@ class RegistryClient:
             answer = self._client.request(method, place, content=None if body is None else json.dumps(body))
         except httpx.HTTPError as error:
             why = f"{type(error).__name__}: {error}"
+            start = " On this machine `millrace up` starts one." if self._here else ""
             raise RegistryUnavailable(
-                f"The registry at {self._where} (registry_url) does not answer ({why}); is it running?"
+                f"The registry at {self._where} (registry_url) does not answer ({why}); is it running?{start}"
             ) from error
         try:
             document = answer.json()

@@ -1,4 +1,4 @@
-"""Which member of which consumer group reads a partition now."""
+"""Which member of which consumer group reads a partition now, and whom a group has."""
 
 from __future__ import annotations
 
@@ -32,6 +32,17 @@ def assignments(kafka: Kafka, prefix: str, timeout: float = 5.0) -> Mapping[tupl
             for place in member.assignment.topic_partitions:
                 found.setdefault((place.topic, place.partition), []).append(name)
     return found
+
+
+def members(kafka: Kafka, group: str, timeout: float = 5.0) -> set[str]:
+    """The static names of a group's members; one that has died is among them until its session has passed. Blocks.
+
+    Raises:
+        KafkaUnavailable: no broker answers.
+    """
+    client = AdminClient(kafka.client({}, {"error_cb": log_client_error}), logger=LOGGER)
+    [answer] = client.describe_consumer_groups([group], request_timeout=timeout).values()
+    return {member.group_instance_id for member in _answer(answer, timeout).members if member.group_instance_id}
 
 
 def _answer(answer: Future[Any], timeout: float) -> Any:

@@ -87,7 +87,9 @@ def said(error: KafkaError, doing: str, topic: str | None = None) -> StreamError
         return KafkaUnavailable(f"{text} A broker is stopping, or takes over from another; it passes by itself.")
     # A fatal error's fatal() can be false; its code tells (seen with static members).
     if code == KafkaError.FENCED_INSTANCE_ID or (code == KafkaError._FATAL and "fenced" in error.str().lower()):
-        return MemberFenced(f"{text} Another process runs under the same member name; stop one, or name them apart.")
+        return MemberFenced(
+            f"{text} Another process runs under the same member name; stop one, or name them apart (--name)."
+        )
     return StreamError(text)
 
 

@@ -164,7 +164,8 @@ def learn(
 ) -> None:
     """Fold a product's events into its storages, live; a worker that dies is started again at once.
 
-    It ends when no worker can work: a storage exists with other options, or by another learner.
+    It ends when no worker can work: a storage exists with other options or by another learner, the registry refuses the
+    schema of an event type, or another process runs under the same names (--name tells them apart).
 
     Without FOLDER, and where the setting `deployments` is on, the workers of every product that `millrace deploy` has
     sent: begun, replaced and ended as products are deployed and undeployed.
@@ -201,13 +202,14 @@ def worker(
     from millrace.deployments.loading import OnDisk
     from millrace.settings import Settings
     from millrace.worker import run_worker
+    from schemas.errors import IncompatibleSchema
     from storage import StorageConflict
 
     place = OnDisk(folder, packages) if deployed else folder
     try:
         metrics = None if metrics_port is None else (metrics_host, metrics_port)
         run_worker(place, Settings.load(), member, trace, counting or not deployed, metrics)
-    except (LearnerRefused, StorageConflict) as error:
+    except (LearnerRefused, StorageConflict, IncompatibleSchema) as error:
         if error.passes:
             raise
         warn(printable(str(error)))

@@ -17,6 +17,7 @@ from millrace.stack.fetch import fetched
 from millrace.stack.java import java
 from millrace.stack.server import Port
 
+_FRAME = ("\tat ", "\t... ")
 _QUIET = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",)
 
 
@@ -97,12 +98,18 @@ class KafkaServer:
         tool = [*_jvm(), "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", *options]
         done = subprocess.run(tool, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            said = (done.stderr or done.stdout).strip().split("\n")[-1]
+            said = reason(done.stderr) or reason(done.stdout)
             raise StackError(
                 f"Kafka could not make its storage in {self.folder} ({said}); correct that and start again."
             )
         partial.rename(self._data)
         file.unlink()
+
+
+def reason(output: str) -> str:
+    """The last line of a Java program's output that is no frame of a stack trace: its deepest cause, if it raised."""
+    lines = [line for line in output.splitlines() if line.strip() and not line.startswith(_FRAME)]
+    return lines[-1].removeprefix('Exception in thread "main" ').strip() if lines else ""
 
 
 def _cluster(chosen: bytes) -> str:

@@ -17,13 +17,15 @@ from millrace.stack.server import Port
 _HIGHEST = 65_535
 
 
-def check_all_free(wanted: Sequence[tuple[Port, str]]) -> None:
+def check_all_free(wanted: Sequence[tuple[Port, str]], later: Sequence[Port] = ()) -> None:
     """Raise `StackError` as `check_free` does. Where another folder's local stack is in the way, the message says which
-    one, and names free ports for all that is wanted here."""
+    one, and names free ports for all that is wanted here, and for what is wanted later and is in use too."""
     for port, name in wanted:
         stack = _stack_of(port.number) if _refusal(port.number) == errno.EADDRINUSE else None
         if stack is not None:
-            others = " ".join(_instead(port) for port, _ in wanted)
+            busy = [port for port in later if _refusal(port.number) is not None]
+            taken: set[int] = set()
+            others = " ".join(_instead(port, taken) for port in [*(port for port, _ in wanted), *busy])
             raise StackError(
                 f"Port {port.number}, which {name} needs, is in use by the local stack of {stack.parent}, which runs. "
                 f"Work with that one from {stack.parent}, or stop it there: millrace down. For a second one beside it "
@@ -71,11 +73,14 @@ def _refusal(number: int) -> int | None:
     return None
 
 
-def _instead(port: Port) -> str:
-    """The setting, with a free port that lies 10,000 or a little more away."""
+def _instead(port: Port, taken: set[int] | None = None) -> str:
+    """The setting, with a free port that lies 10,000 or a little more away, none of `taken`; to which it is added."""
+    taken = set() if taken is None else taken
     step = 10_000 if port.number < 50_000 else -10_000
     start = min(max(port.number, 1024), _HIGHEST) + step
-    found = next((number for number in range(start, start + 1000) if _refusal(number) is None), start)
+    free = (number for number in range(start, start + 1000) if number not in taken and _refusal(number) is None)
+    found = next(free, start)
+    taken.add(found)
     return port.setting.format(port=found)
 
 

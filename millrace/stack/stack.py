@@ -109,8 +109,7 @@ class Stack:
             StackError: one of that name runs already, or its port is busy.
         """
         if name == "service" and self._process(name) is None:
-            port = self._settings.service_port
-            check_free(Port(port, "MILLRACE_SERVICE_PORT={port}"), "the models service")
+            check_free(self._service_port, "the models service")
         environment = {**os.environ, **variables(self._settings)}
         record = self._processes.start(name, command, addresses(self._settings).get(name, ""), environment)
         try:
@@ -124,6 +123,10 @@ class Stack:
         if record is not None and record.process() is None:
             raise StackError(f"{name} has ended by itself; the end of its log {record.log}:\n{_end(record)}")
 
+    @property
+    def _service_port(self) -> Port:
+        return Port(self._settings.service_port, "MILLRACE_SERVICE_PORT={port}")
+
     def _check(self, running: Mapping[str, ProcessRecord], missing: Sequence[Server]) -> None:
         """Raise `StackError` unless what runs is where the settings say, and what is missing finds its ports free."""
         for name, record in running.items():
@@ -133,7 +136,8 @@ class Stack:
                     f"{name} runs at {record.address}, started from this folder, and the settings say {address}; "
                     "run millrace down first, or take the setting back."
                 )
-        check_all_free([(port, server.name) for server in missing for port in server.ports])
+        wanted = [(port, server.name) for server in missing for port in server.ports]
+        check_all_free(wanted, [self._service_port])
         if missing:
             check_space(self._folder, _SPACE, "the local stack", ", or name another folder with MILLRACE_STATE_DIR")
 

@@ -50,7 +50,12 @@ class Letters:
         Args:
             topic: of this one alone; None = of all.
             newest: look at so many of each topic only.
+
+        Raises:
+            StreamError: there is no such topic, and there are no dead letters of it.
         """
+        if topic is not None:
+            self._reader.must_exist(topic)
         meant = selection or Selection()
         found: list[Group] = []
         skipped = 0

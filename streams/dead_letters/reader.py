@@ -40,6 +40,13 @@ class LetterReader:
         """The topics that have dead letters, by name."""
         return [name.removesuffix(SUFFIX) for name in self._topics.names() if name.endswith(SUFFIX)]
 
+    def must_exist(self, topic: str) -> None:
+        """Raise StreamError where there is neither such a topic nor dead letters of it."""
+        names = set(self._topics.names())
+        if not names & {topic, dead_letter_topic(topic)}:
+            known = ", ".join(sorted(name for name in names if not name.startswith("_") and not name.endswith(SUFFIX)))
+            raise StreamError(f"There is no topic {topic!r}; there are {known or 'none'}.")
+
     def partitions(self, topic: str) -> int:
         """How many partitions a topic has. Raises TopicMissing."""
         return self._topics.partitions(topic)

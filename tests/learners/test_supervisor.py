@@ -15,7 +15,7 @@ from threading import Event, Thread
 import pytest
 
 from learners.errors import LearnerRefused
-from learners.supervisor import LONGEST_PAUSE, Supervisor, pause_after
+from learners.supervisor import LONGEST_PAUSE, Supervisor, is_short, pause_after
 
 SLEEPER = "import pathlib, sys, time, os; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); time.sleep(60)"
 
@@ -47,11 +47,28 @@ def supervised(command: list[str], processes: int = 1) -> Iterator[Supervisor]:
 
 
 def test_one_death_is_answered_at_once_and_only_short_lives_in_a_row_later_each_time() -> None:
-    assert pause_after([]) == pause_after([100.0]) == pause_after([0.1]) == 0.0
-    assert pause_after([0.1, 0.1]) == 0.2
-    assert pause_after([0.1, 0.1, 0.1]) == 0.4
-    assert pause_after([0.1] * 30) == LONGEST_PAUSE
-    assert pause_after([0.1, 0.1, 5.0]) == 0.0
+    assert pause_after(0) == pause_after(1) == 0.0
+    assert pause_after(2) == 0.2
+    assert pause_after(3) == 0.4
+    assert pause_after(20) == LONGEST_PAUSE
+
+
+def test_a_worker_that_was_killed_comes_back_at_once_and_one_that_fails_only_after_it_has_worked_a_while() -> None:
+    assert is_short(0.5, -signal.SIGKILL)
+    assert not is_short(2.0, -signal.SIGKILL)
+    assert is_short(2.0, 1)
+    assert not is_short(60.0, 1)
+    assert not is_short(2.0, 0)
+
+
+def test_a_worker_that_fails_again_and_again_is_not_started_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("learners.supervisor.SHORT_LIFE", 0.0)  # one that fails by itself has another limit
+    program = "import pathlib, sys, os; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); sys.exit(1)"
+    with supervised([sys.executable, "-c", program, str(tmp_path)]):
+        time.sleep(2)
+    assert 2 <= len(list(tmp_path.iterdir())) <= 6
 
 
 def test_each_process_has_its_number_and_a_killed_one_is_replaced_while_the_other_goes_on(tmp_path: Path) -> None:

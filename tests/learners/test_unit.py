@@ -51,6 +51,27 @@ def test_what_was_folded_is_committed_with_its_position_when_nothing_more_waits(
     assert learned(memory, Each) == {"all": {str(n): 1 for n in range(10)}}
 
 
+def test_a_learners_error_has_its_traceback_once_and_a_line_for_each_retry(
+    make_unit: MakeUnit, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Misspelt(Each):
+        def learn(self, batch: Batch) -> None:
+            _ = batch.frame["raiting"]
+
+    unit = make_unit(Memory(), Misspelt)
+    for count in (10, 4, 7, 7):  # other events, the same cause
+        claim_again(unit)
+        unit.advance(batch(count))
+        while unit.due <= time.monotonic():  # it was tried with fewer events
+            claim_again(unit)
+            unit.advance(batch(count))
+    retried = [record for record in caplog.records if "unit retried in" in record.getMessage()]
+    assert len(retried) >= 3
+    assert [record.exc_info is not None for record in retried] == [True] + [False] * (len(retried) - 1)
+    assert caplog.text.count("Traceback") == 1
+    assert all("raiting" in record.getMessage() for record in retried)
+
+
 def test_events_below_the_position_are_skipped(make_unit: MakeUnit) -> None:
     memory = Memory()
     unit = make_unit(memory, Each)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from learners import REFUSED, LearnerRefused
 from millrace.cli import app
+from schemas.errors import IncompatibleSchema, RegistryUnavailable
 from storage.errors import StorageBusy, StorageConflict
 from streams import KafkaUnavailable
 from tests.conftest import free_ports
@@ -227,6 +228,8 @@ def assert_one_sentence(done: Done, sentence: str) -> None:
     [
         (StorageConflict("clicks@1 exists already"), REFUSED),
         (LearnerRefused("Learner clicks declares nothing"), REFUSED),
+        (IncompatibleSchema("orders-value", ["price has no default"]), REFUSED),
+        (RegistryUnavailable("The registry does not answer"), 1),
         (StorageBusy("clicks@1 is being deleted"), 1),
         (KafkaUnavailable("Kafka does not answer"), 1),
     ],

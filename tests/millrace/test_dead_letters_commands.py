@@ -100,6 +100,15 @@ def test_the_moments_in_a_reason_count_as_one_and_the_fields_of_an_event_are_sho
     assert '{"at": "2026-11-26T00:00:00+00:00"}' in ran("show", f"{topic}/0/1").stdout
 
 
+def test_a_topic_that_there_is_not_is_no_topic_without_dead_letters(platform: Platform, topic: str) -> None:
+    done = ran("list", "nothere")
+    assert isinstance(done.exception, MillraceError)
+    assert str(done.exception).startswith("There is no topic 'nothere'; there are ")
+    assert topic in str(done.exception)
+    platform.topics.ensure(f"{topic}-good", 1)
+    assert ran("list", f"{topic}-good").stdout == "No event was refused.\n"
+
+
 def test_letters_are_put_back_once_after_a_dry_run(platform: Platform, topic: str) -> None:
     def held() -> int:
         return sum(high - low for low, high in platform.topics.ends([topic]).values())

@@ -76,6 +76,19 @@ def test_where_workers_may_be_those_of_the_version_before_it_is_said(made: UnitS
     assert "version 1 has committed since" in after.why
 
 
+@pytest.mark.parametrize("late", [state(0, 4, 9), state(0, None, None)])
+def test_a_learner_that_its_workers_product_declares_no_more_is_said_to_be_of_no_product(late: UnitState) -> None:
+    def condition(**declared: set[str]) -> str:
+        [found] = progress([late], ENDS, [], WORKERS, NOW, declared)
+        [line] = unusual([found])
+        assert ("millrace storages" in line) == (found.condition == "not declared")
+        return found.condition
+
+    assert condition(shop={"b"}) == "not declared"
+    for unknown in (condition(), condition(shop={"a", "b"}), condition(other={"b"})):
+        assert unknown in ("stands still", "not started")
+
+
 def test_an_archiver_is_nobodys_worker() -> None:
     assert not GROUP.startswith(PRODUCTS)
 

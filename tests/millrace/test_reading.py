@@ -9,12 +9,13 @@ import pytest
 
 from learners import stream
 from millrace.product import Product
-from millrace.reading import readers_of
+from millrace.reading import doubled, readers_of
 from millrace.settings import Settings
 from schemas.graph import Graph
+from storage import Records
 from tests.learners.samples import Rating
 from tests.learners.test_derived import LastFans, Line, Total
-from tests.learners.test_emit import TYPES, Fans, Likes
+from tests.learners.test_emit import TYPES, Count, Fans, Likes
 
 
 def told(*learners: Any) -> Graph:
@@ -36,3 +37,15 @@ def test_who_reads_what_is_emitted_by_another_key_hangs_on_who_emits_it() -> Non
     graph = told(Likes, by_user)
     [likes] = graph.readers_of("ratings")
     assert graph.affected(likes).learners == ("by_user@1 of shop",)
+
+
+def test_a_renamed_learner_that_emits_to_the_same_topic_is_warned_of() -> None:
+    def of(*learners: Any) -> list[Any]:
+        return readers_of(Product("shop", Path(), TYPES, learners, ()), Settings())
+
+    renamed = type("Likes2", (Likes,), {"name": "big_likes", "counts": Records("big_likes", Count)})
+    [told] = doubled(of(renamed), of(Likes))
+    assert told.startswith("big_likes@1 emits to liked, to which likes@1 has already emitted")
+    for kept in ([Likes], [Likes, renamed]):
+        assert doubled(of(*kept), of(Likes)) == []
+    assert doubled(of(renamed), []) == []

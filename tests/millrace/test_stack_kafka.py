@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from millrace.stack import Stack
+from millrace.stack.errors import StackError
 from millrace.stack.kafka import KafkaServer, _cluster
 from tests import waiting
 from tests.conftest import free_ports
@@ -122,3 +123,10 @@ def test_a_cluster_id_is_never_taken_for_an_option(first: int) -> None:
 
 def test_a_kafka_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
     assert not KafkaServer(tmp_path, port=free_ports(1)[0]).ready()
+
+
+@needs_kafka
+def test_why_kafka_cannot_make_its_storage_is_said_and_not_a_line_of_its_stack_trace(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    with pytest.raises(StackError, match=r"\(\S+Exception: [^\n]*two listeners on the same port[^\n]*\); correct that"):
+        KafkaServer(tmp_path, port, port).prepare()

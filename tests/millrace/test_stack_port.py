@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from millrace.stack.errors import StackError
-from millrace.stack.port import check_free, listens
+from millrace.stack.port import check_all_free, check_free, listens
 from millrace.stack.server import Port
 from tests.conftest import free_ports
 
@@ -45,6 +46,18 @@ def test_a_busy_port_names_who_has_it_and_a_port_that_is_free(busy: int) -> None
     instead = re.search(r"choose another port with SETTING=127\.0\.0\.1:(\d+)\.$", message)
     assert instead is not None
     check_free(Port(int(instead[1]), "SETTING={port}"), "kafka")
+
+
+def test_beside_another_stack_each_part_gets_a_port_of_its_own(busy: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given two parts whose ports lie together, where another folder's stack has the first, and the next free one is the
+    # same for both
+    monkeypatch.setattr("millrace.stack.port._stack_of", lambda number: Path("/other/.millrace"))
+    wanted = [(Port(busy, "KAFKA={port}"), "kafka"), (Port(busy, "CONTROLLER={port}"), "kafka")]
+    later = [Port(busy, "SERVICE={port}"), Port(free_ports(1)[0], "FREE={port}")]
+    # When they are asked for, then each has another one, and so has what is in use and wanted later
+    with pytest.raises(StackError, match=r"choose other ports: KAFKA=(\d+) CONTROLLER=(\d+) SERVICE=(\d+)$") as refused:
+        check_all_free(wanted, later)
+    assert len(set(re.findall(r"=(\d+)", str(refused.value)))) == 3
 
 
 @pytest.mark.parametrize("number", [0, 65_536, 99_999])

@@ -136,6 +136,13 @@ def test_an_unknown_id_and_an_absent_registry_are_told_apart(client: RegistryCli
         RegistryClient("http://127.0.0.1:1").subjects()
 
 
+def test_what_starts_a_registry_is_said_where_it_is_to_be_on_this_machine() -> None:
+    with pytest.raises(RegistryUnavailable, match="`millrace up` starts one"):
+        RegistryClient("http://127.0.0.1:1").subjects()
+    with pytest.raises(RegistryUnavailable, match=r"is it running\?$"):
+        RegistryClient("http://registry.invalid:1").subjects()
+
+
 def test_a_registrys_refusal_is_a_verdict(client: RegistryClient) -> None:
     with pytest.raises(UnknownSchema) as unknown:
         client.schema(99_999)

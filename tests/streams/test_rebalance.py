@@ -73,7 +73,7 @@ def test_a_second_member_of_the_same_name_fences_the_first(clicks: EventType, st
     owns(one, first, 4)
     two = start(second, "same")
     owns(two, second, 4)
-    with pytest.raises(MemberFenced, match="same member name"):
+    with pytest.raises(MemberFenced, match=r"same member name.*\(--name\)"):
         polled(one, 1)
 
 
