@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import logging
 import os
@@ -75,11 +76,10 @@ def run_service(folder: Path | None, settings: Settings) -> None:
     must_ask_for_keys(settings, access.keyed)
     make_room()
     platform = Platform(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn's own handlers stop it, and then raise the signal once more
+    told = _Told()
     try:
         with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(_serve(product, platform, access))
+            runner.run(_serve(product, platform, access, told))
     finally:
         try:
             platform.close(FLUSH)
@@ -108,7 +108,7 @@ def access_of(settings: Settings) -> Access:
     return access
 
 
-async def _serve(product: Product, platform: Platform, access: Access) -> None:
+async def _serve(product: Product, platform: Platform, access: Access, told: _Told) -> None:
     settings = platform.settings
     async with platform.catalogue(product) as catalogue:
         service = service_of(product, platform, catalogue, access)
@@ -126,7 +126,7 @@ async def _serve(product: Product, platform: Platform, access: Access) -> None:
             timeout_graceful_shutdown=FINISH,
         )
         settle()
-        await _Server(config, service, settings.service_url, settings.leaving_ms / 1000).serve()
+        await _Server(config, service, settings.service_url, settings.leaving_ms / 1000, told).serve()
 
 
 def service_of(product: Product, platform: Platform, catalogue: Catalogue, access: Access | None = None) -> Service:
@@ -178,29 +178,59 @@ def _spool(settings: Settings) -> Spool | None:
     return Spool(settings.state_dir / "spool", settings.spool_mb * 1_000_000) if settings.spool_mb else None
 
 
+class _Told:
+    """Whether a signal came while uvicorn did not hear it: before it listens to them, or when it raises once more what
+    stopped it. The process ends within `END` then, whatever holds it up.
+
+    Attributes:
+        stop: one came.
+    """
+
+    def __init__(self) -> None:
+        self.stop = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.now())
+
+    def now(self) -> None:
+        """Called by a signal, in the midst of whatever the main thread does: so it waits for no lock."""
+        if not self.stop:
+            self.stop = True
+            _thread.start_new_thread(_end_later, ())
+
+
 class _Server(uvicorn.Server):
     """Told to stop by SIGTERM, it first says so for a while: it is not ready any more, and closes each connection with
     the answer it gives, so that load balancers and clients go elsewhere. Then it listens no more, ends the console's
-    streams, waits for the requests under way, and ends the process after `END` in any case.
+    streams, waits for the requests under way, and ends the process after `END` in any case. Told while it starts, it
+    ends without that while: nobody was sent to it yet.
 
     Args:
         address: where it listens, as people open it.
         leaving: seconds of that while. A second signal, or Ctrl-C, ends it.
+        told: of what was told before.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, address: str, leaving: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, address: str, leaving: float, told: _Told) -> None:
         super().__init__(config)
-        self._address = address
+        self._address, self._told = address, told
         self._service, self._leaving, self._left = service, leaving, False
         self._loop = asyncio.get_running_loop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._told.stop:
+            self.should_exit = True
+            _after(LAST, lambda: os._exit(0))
+            return
         await super().startup(sockets)
-        if self.started:
+        if self.started and not self.should_exit:
             LOGGER.info("It answers at %s; that is the console's address too.", self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal."""
+        if not self.started:
+            self._told.now()
+            self.should_exit = True
+            return
         if sig != signal.SIGTERM or self._left or not self._leaving:
             super().handle_exit(sig, frame)
             return
@@ -266,6 +296,11 @@ def _after(seconds: float, call: Callable[[], None]) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
+
+
+def _end_later() -> None:
+    time.sleep(END)
+    _end()
 
 
 def _end() -> None:
