@@ -78,7 +78,7 @@ async def test_what_answers_its_golden_requests_has_no_problem() -> None:
         (leaving, r"golden request 1 raised test_checking.py:\d+: SystemExit: 0"),
         (leaving_thread, r"golden request 1 raised test_checking.py:\d+: SystemExit: 0"),
         (without_json, "golden request 1 was answered with what has no JSON"),
-        (storing, "has the parameter popular of type int"),
+        (storing, "its parameter popular is of type int"),
     ],
 )
 async def test_what_does_not_answer_is_named_with_the_reason(function: Any, message: str) -> None:
