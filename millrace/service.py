@@ -32,6 +32,7 @@ from millrace.settings import Settings
 from schemas.errors import IncompatibleSchema, MillraceError
 from serving import Events, HotLoader, Service, Shared, Spool, Watched, WrongLine
 from serving.access import Access, AuditLog, KeyFile, is_here, must_be_guarded
+from serving.binding import Types
 from serving.errors import KeysBroken
 from serving.refused import Refused
 from serving.registered import Registered
@@ -131,7 +132,13 @@ async def _serve(product: Product, platform: Platform, access: Access, told: _To
 
 def service_of(product: Product, platform: Platform, catalogue: Catalogue, access: Access | None = None) -> Service:
     """The service of a product. Opens no connection before it runs."""
-    folder, settings = product.folder, platform.settings
+    folder, settings, learned = product.folder, platform.settings, product.learned
+
+    def saved() -> Types:
+        found = Product.load(folder)
+        learned.update(found.learned)
+        return found.endpoints
+
     return Service(
         product.endpoints,
         catalogue,
@@ -153,7 +160,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
             backtests=Results(results_of(settings)),
             jobs=JobsChild(folder, settings) if product is not NOTHING and declares_jobs(folder) else None,
         ),
-        hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
+        hot=None if product is NOTHING else HotLoader(folder, CHECK, saved),
         technologies=platform.technologies,
         spool=_spool(settings),
         retention=retention_of(settings),
@@ -162,6 +169,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
         audit=AuditLog(platform.producer),
         deployments=receiver_of(platform, catalogue, product) if settings.deployments else None,
         placed=placed(product, settings),
+        learned=learned,
     )
 
 
