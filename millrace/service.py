@@ -26,7 +26,7 @@ from millrace.garbage import settle
 from millrace.jobs.child import JobsChild
 from millrace.jobs.product_jobs import declares_jobs
 from millrace.logs import say_on_stderr
-from millrace.platform import Platform, all_event_types, placed
+from millrace.platform import Platform, all_event_types, all_learners, placed
 from millrace.product import Product
 from millrace.settings import Settings
 from schemas.errors import IncompatibleSchema, MillraceError
@@ -66,6 +66,7 @@ def run_service(folder: Path | None, settings: Settings) -> None:
 
     Raises:
         ProductError, EndpointRefused, ExperimentRefused: the product cannot be served as it stands.
+        LearnerRefused: a goal of it cannot be counted.
         InsecureService, KeysBroken: strangers could change everything, or the keys cannot be used.
         SettingsError: there is no folder, and deployments are off; or they are on where others may reach them.
     """
@@ -73,6 +74,7 @@ def run_service(folder: Path | None, settings: Settings) -> None:
         must_take_deployments(settings)
     say_on_stderr()
     product = NOTHING if folder is None else Product.load(folder)
+    all_learners(product)  # a goal that nothing can count is refused here too
     access = access_of(settings)
     must_ask_for_keys(settings, access.keyed)
     make_room()
