@@ -60,6 +60,7 @@ from serving.storages.routes import StoragesRoutes
 from serving.storages.storages import Storages
 from serving.surroundings import Events, Shared, Watched
 from serving.trial import Trials
+from serving.watchdog import Watchdog
 from storage import Catalogue, Technology
 from storage.retention import Retention
 
@@ -274,6 +275,7 @@ class Service:
             self._sender.acknowledge(),
             self._following.run(),
             admitting(self.admission, self.endpoints),
+            Watchdog(lambda: self.endpoints.current.values(), self.metrics.held).run(),
             self.measurements.run(),
             self.experiments.run(),
             self.access.follow(),
