@@ -140,3 +140,9 @@ async def test_every_implementation_is_asked_every_golden_request() -> None:
 
     assert await problems(kind, "popular") == []
     assert asked == [("one", "u1"), ("one", "u2"), ("two", "u1"), ("two", "u2")]
+
+
+def test_a_syntax_error_is_said_with_its_place_once_and_its_line() -> None:
+    with pytest.raises(SyntaxError) as found:
+        compile("x = 1\nif True\n    y = 2\n", "shop/endpoints.py", "exec")
+    assert checking.one_line(found.value, lambda file: False) == "endpoints.py:2: SyntaxError: expected ':': if True"
