@@ -103,7 +103,7 @@ class Declaration:
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", learner.name):
             raise LearnerRefused(f"{learner.__name__} has the name {learner.name!r}; use letters, digits and _ only.")
-        storages = {attribute: value for attribute, value in _attributes(learner) if isinstance(value, Format)}
+        storages = storages_of(learner)
         emits = emits_of(learner)
         if not storages and not emits:
             raise LearnerRefused(f"Learner {learner.name} declares no storage; what it learns would be lost.")
@@ -187,6 +187,11 @@ def declarations(learners: Sequence[type[Contract]], event_types: Mapping[str, E
                     "a storage has one writer, rename one of the two storages."
                 )
     return found
+
+
+def storages_of(learner: type[Any]) -> dict[str, Format]:
+    """Attribute name -> the storage that a learner class writes."""
+    return {attribute: value for attribute, value in _attributes(learner) if isinstance(value, Format)}
 
 
 def emits_of(learner: type[Any]) -> dict[str, Emit]:

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from learners import EventLearner, FrameLearner, Goal, Learner
-from learners.declaration import emits_of
+from learners.declaration import emits_of, storages_of
 from millrace.constants import Constants
 from millrace.product_file import Page, ProductFile
 from millrace.product_modules import PARTS, ROOT, import_module, import_parts
@@ -82,6 +82,11 @@ class Product:
             sources=file.sources,
             options=file.options,
         )
+
+    @property
+    def learned(self) -> set[str]:
+        """The storages that its learners write, as "ranking/popular"."""
+        return {form.storage for learner in self.learners for form in storages_of(learner).values()}
 
     def endpoint(self, title: str) -> EndpointType[Any, Any]:
         """The endpoint type of this title. Raises ProductError where there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,11 @@ from millrace.product_modules import ProductError
 from millrace.sources.declaration import ExternalSource
 from schemas.duration import duration
 from serving import Experiment
+
+TABLES = ("goals", "experiments", "sources", "pages", "storages", "topics", "backtest", "skew")
+"""The tables that somebody reads."""
+LIKE = 0.75
+"""How alike a name must be to one of these, from 0 to 1, to be meant for it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,9 @@ class ProductFile:
         experiments = [_experiment(folder, key, value) for key, value in _tables(options, "experiments", folder)]
         sources = [_source(folder, key, value) for key, value in _tables(options, "sources", folder)]
         _check_goals(folder, goals, experiments)
-        return cls(goals, experiments, sources, list(_pages(options, folder)), options)
+        pages = list(_pages(options, folder))
+        _check_tables(folder, options)
+        return cls(goals, experiments, sources, pages, options)
 
 
 def _options(folder: Path) -> dict[str, Any]:
@@ -67,6 +75,13 @@ def _tables(options: dict[str, Any], name: str, folder: Path) -> list[tuple[str,
     if not isinstance(found, dict) or not all(isinstance(item, dict) for item in found.values()):
         raise ProductError(f"{name} in {folder / 'product.toml'} is no table of tables; write [{name}.<a name>].")
     return list(found.items())
+
+
+def _check_tables(folder: Path, options: Mapping[str, Any]) -> None:
+    """Refuse a table whose name is nearly one of ours: nobody would read it. Others may be the product's own."""
+    for name in options:
+        if name not in TABLES and (meant := get_close_matches(name, TABLES, 1, LIKE)):
+            raise ProductError(f"Nobody reads [{name}] in {folder / 'product.toml'}; did you mean [{meant[0]}]?")
 
 
 def _check_goals(folder: Path, goals: Sequence[Goal], experiments: Sequence[Experiment]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import logging
 import os
@@ -25,12 +26,13 @@ from millrace.garbage import settle
 from millrace.jobs.child import JobsChild
 from millrace.jobs.product_jobs import declares_jobs
 from millrace.logs import say_on_stderr
-from millrace.platform import Platform, all_event_types, placed
+from millrace.platform import Platform, all_event_types, all_learners, placed
 from millrace.product import Product
 from millrace.settings import Settings
 from schemas.errors import IncompatibleSchema, MillraceError
 from serving import Events, HotLoader, Service, Shared, Spool, Watched, WrongLine
 from serving.access import Access, AuditLog, KeyFile, is_here, must_be_guarded
+from serving.binding import Types
 from serving.errors import KeysBroken
 from serving.refused import Refused
 from serving.registered import Registered
@@ -64,6 +66,7 @@ def run_service(folder: Path | None, settings: Settings) -> None:
 
     Raises:
         ProductError, EndpointRefused, ExperimentRefused: the product cannot be served as it stands.
+        LearnerRefused: a goal of it cannot be counted.
         InsecureService, KeysBroken: strangers could change everything, or the keys cannot be used.
         SettingsError: there is no folder, and deployments are off; or they are on where others may reach them.
     """
@@ -71,15 +74,15 @@ def run_service(folder: Path | None, settings: Settings) -> None:
         must_take_deployments(settings)
     say_on_stderr()
     product = NOTHING if folder is None else Product.load(folder)
+    all_learners(product)  # a goal that nothing can count is refused here too
     access = access_of(settings)
     must_ask_for_keys(settings, access.keyed)
     make_room()
     platform = Platform(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn's own handlers stop it, and then raise the signal once more
+    told = _Told()
     try:
         with asyncio.Runner(loop_factory=_loop) as runner:
-            runner.run(_serve(product, platform, access))
+            runner.run(_serve(product, platform, access, told))
     finally:
         try:
             platform.close(FLUSH)
@@ -108,7 +111,7 @@ def access_of(settings: Settings) -> Access:
     return access
 
 
-async def _serve(product: Product, platform: Platform, access: Access) -> None:
+async def _serve(product: Product, platform: Platform, access: Access, told: _Told) -> None:
     settings = platform.settings
     async with platform.catalogue(product) as catalogue:
         service = service_of(product, platform, catalogue, access)
@@ -126,12 +129,18 @@ async def _serve(product: Product, platform: Platform, access: Access) -> None:
             timeout_graceful_shutdown=FINISH,
         )
         settle()
-        await _Server(config, service, settings.service_url, settings.leaving_ms / 1000).serve()
+        await _Server(config, service, settings.service_url, settings.leaving_ms / 1000, told).serve()
 
 
 def service_of(product: Product, platform: Platform, catalogue: Catalogue, access: Access | None = None) -> Service:
     """The service of a product. Opens no connection before it runs."""
-    folder, settings = product.folder, platform.settings
+    folder, settings, learned = product.folder, platform.settings, product.learned
+
+    def saved() -> Types:
+        found = Product.load(folder)
+        learned.update(found.learned)
+        return found.endpoints
+
     return Service(
         product.endpoints,
         catalogue,
@@ -153,7 +162,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
             backtests=Results(results_of(settings)),
             jobs=JobsChild(folder, settings) if product is not NOTHING and declares_jobs(folder) else None,
         ),
-        hot=None if product is NOTHING else HotLoader(folder, CHECK, lambda: Product.load(folder).endpoints),
+        hot=None if product is NOTHING else HotLoader(folder, CHECK, saved),
         technologies=platform.technologies,
         spool=_spool(settings),
         retention=retention_of(settings),
@@ -162,6 +171,7 @@ def service_of(product: Product, platform: Platform, catalogue: Catalogue, acces
         audit=AuditLog(platform.producer),
         deployments=receiver_of(platform, catalogue, product) if settings.deployments else None,
         placed=placed(product, settings),
+        learned=learned,
     )
 
 
@@ -178,29 +188,59 @@ def _spool(settings: Settings) -> Spool | None:
     return Spool(settings.state_dir / "spool", settings.spool_mb * 1_000_000) if settings.spool_mb else None
 
 
+class _Told:
+    """Whether a signal came while uvicorn did not hear it: before it listens to them, or when it raises once more what
+    stopped it. The process ends within `END` then, whatever holds it up.
+
+    Attributes:
+        stop: one came.
+    """
+
+    def __init__(self) -> None:
+        self.stop = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self.now())
+
+    def now(self) -> None:
+        """Called by a signal, in the midst of whatever the main thread does: so it waits for no lock."""
+        if not self.stop:
+            self.stop = True
+            _thread.start_new_thread(_end_later, ())
+
+
 class _Server(uvicorn.Server):
     """Told to stop by SIGTERM, it first says so for a while: it is not ready any more, and closes each connection with
     the answer it gives, so that load balancers and clients go elsewhere. Then it listens no more, ends the console's
-    streams, waits for the requests under way, and ends the process after `END` in any case.
+    streams, waits for the requests under way, and ends the process after `END` in any case. Told while it starts, it
+    ends without that while: nobody was sent to it yet.
 
     Args:
         address: where it listens, as people open it.
         leaving: seconds of that while. A second signal, or Ctrl-C, ends it.
+        told: of what was told before.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, address: str, leaving: float) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, address: str, leaving: float, told: _Told) -> None:
         super().__init__(config)
-        self._address = address
+        self._address, self._told = address, told
         self._service, self._leaving, self._left = service, leaving, False
         self._loop = asyncio.get_running_loop()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._told.stop:
+            self.should_exit = True
+            _after(LAST, lambda: os._exit(0))
+            return
         await super().startup(sockets)
-        if self.started:
+        if self.started and not self.should_exit:
             LOGGER.info("It answers at %s; that is the console's address too.", self._address)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by a signal."""
+        if not self.started:
+            self._told.now()
+            self.should_exit = True
+            return
         if sig != signal.SIGTERM or self._left or not self._leaving:
             super().handle_exit(sig, frame)
             return
@@ -266,6 +306,11 @@ def _after(seconds: float, call: Callable[[], None]) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
+
+
+def _end_later() -> None:
+    time.sleep(END)
+    _end()
 
 
 def _end() -> None:

@@ -86,5 +86,6 @@ def one_line(error: BaseException, ours: Callable[[str], bool]) -> str:
             place = f"{Path(file).name}:{trace.tb_lineno}: "
         trace = trace.tb_next
     if isinstance(error, SyntaxError) and error.filename:
-        place = f"{Path(error.filename).name}:{error.lineno}: "
+        line = f": {error.text.strip()}" if error.text and error.text.strip() else ""
+        return f"{Path(error.filename).name}:{error.lineno}: {type(error).__name__}: {error.msg}{line}"
     return f"{place}{type(error).__name__}: {error}"

@@ -81,8 +81,8 @@ def _dependency(name: str, annotation: Any, owner: str) -> Dependency:
         name = next((note for note in notes if isinstance(note, str)), name)
     kind, arguments = get_origin(annotation) or annotation, get_args(annotation)
     if not (isinstance(kind, type) and issubclass(kind, Reader) and kind is not Reader):
-        known = ", ".join(reader.__name__ for reader in Reader.__subclasses__())
-        raise EndpointRefused(f"{owner} has the parameter {name} of type {_named(annotation)}; use one of {known}.")
+        has = "has no type" if annotation is None else f"is of type {_named(annotation)}"
+        raise EndpointRefused(f"{owner}: its parameter {name} {has}; use one of {', '.join(_kinds(Reader))}.")
     return Dependency(
         kind,
         name,
@@ -97,5 +97,11 @@ def _record(name: str, arguments: Sequence[Any], owner: str) -> type[Record]:
     raise EndpointRefused(f"{owner} reads the records {name}; name the class of its rows: RecordsReader[...].")
 
 
+def _kinds(base: type[Reader]) -> list[str]:
+    """The readers of all formats, in alphabetical order; a base that several of them share has no format itself."""
+    below = {name for kind in base.__subclasses__() for name in _kinds(kind)}
+    return sorted(below | {kind.__name__ for kind in base.__subclasses__() if kind.__dict__.get("format")})
+
+
 def _named(annotation: Any) -> str:
-    return "none" if annotation is None else getattr(annotation, "__name__", str(annotation))
+    return getattr(annotation, "__name__", str(annotation))

@@ -140,6 +140,12 @@ class Endpoints:
         self._problems[product] = tuple(problems)
         return self._problems[product]
 
+    def unable(self, product: str) -> list[str]:
+        """Implementations of a product that cannot answer, as what they read is not there; a sentence each."""
+        titles = [title for title, _ in _titles(self._types.get(product, ()))]
+        lives = [live for title in titles for live in self.current[title].lives.values()]
+        return [f"{live.implementation.title}: {live.error}" for live in lives if live.ask is None]
+
     def waits(self, product: str) -> bool:
         """Whether its newest code is to be taken as soon as a storage appears."""
         return product in self._waiting

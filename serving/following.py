@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from serving.endpoints import Endpoints
+from serving.lacking import Lacking
 from serving.provenance import Provenance
 from storage import Catalogue
 
@@ -17,13 +18,15 @@ LOOK = 0.25
 class Following:
     """For one event loop."""
 
-    def __init__(self, catalogue: Catalogue, endpoints: Endpoints, provenance: Provenance) -> None:
+    def __init__(self, catalogue: Catalogue, endpoints: Endpoints, provenance: Provenance, lacking: Lacking) -> None:
         self._catalogue, self._endpoints, self._provenance = catalogue, endpoints, provenance
+        self._lacking = lacking
 
     async def look(self, patience: float) -> None:
         """Look once, and wait for slow storages so many seconds at most."""
         await self._catalogue.refresh(patience)
         self._endpoints.follow()
+        self._lacking.say(self._endpoints.current.values())
         await self._catalogue.hold(patience)
         self._provenance.sample()
 

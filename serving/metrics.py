@@ -23,13 +23,15 @@ BOUNDS = (
 class Answers:
     """One endpoint type's answers so far."""
 
-    __slots__ = ("answers", "buckets", "errors", "failures", "fallbacks", "refused", "seconds", "shed")
+    __slots__ = ("answers", "buckets", "errors", "failures", "fallbacks", "held", "refused", "seconds", "shed")
 
     def __init__(self) -> None:
         self.answers = 0
         self.fallbacks = 0
         self.shed = 0
         """Requests that were refused at once, as they could not be answered in time."""
+        self.held = 0
+        """Times that an implementation held the event loop for longer than its deadline."""
         self.failures: Counter[Failure] = Counter()
         """Times that an implementation gave no answer."""
         self.errors: Counter[int] = Counter()
@@ -88,6 +90,10 @@ class Metrics:
             found = self.endpoints[endpoint] = Answers()
         return found
 
+    def held(self, endpoint: str) -> None:
+        """Count that an implementation of this type has held the event loop; may be called in another thread."""
+        self.of(endpoint).held += 1
+
     def counts(self) -> Mapping[str, AnswerCounts]:
         """The answers as the measurements sample them."""
         return {name: item.counts for name, item in self.endpoints.items()}
@@ -95,7 +101,7 @@ class Metrics:
     def text(self, decisions: Mapping[str, int], kept: Mapping[str, Kept] = MappingProxyType({})) -> str:
         """Everything in Prometheus' text format 0.0.4. `decisions` are the decision log's counts, `kept` is what the
         catalogue says of what is near."""
-        lines = [*self._answers(), *self._events(), *_decisions(decisions), *_near(kept)]
+        lines = [*self._answers(), *self._delays(), *self._events(), *_decisions(decisions), *_near(kept)]
         return "".join(line + "\n" for line in lines)
 
     def _answers(self) -> Iterable[str]:
@@ -111,9 +117,6 @@ class Metrics:
         for name, item in self.endpoints.items():
             for status, count in sorted((item.errors + item.refused).items()):
                 yield f'millrace_problems_total{{endpoint="{name}",status="{status}"}} {count}'
-        yield from head("millrace_shed_total", "counter", "Requests that were refused at once: too much is asked.")
-        for name, item in self.endpoints.items():
-            yield f'millrace_shed_total{{endpoint="{name}"}} {item.shed}'
         yield from head("millrace_in_flight", "gauge", "Requests that are being answered.")
         for name, traffic in self._admission.traffic.items():
             yield f'millrace_in_flight{{endpoint="{name}"}} {traffic.in_flight}'
@@ -123,6 +126,13 @@ class Metrics:
                 yield f'millrace_answer_seconds_bucket{{endpoint="{name}",le="{bound}"}} {count}'
             yield f'millrace_answer_seconds_sum{{endpoint="{name}"}} {item.seconds}'
             yield f'millrace_answer_seconds_count{{endpoint="{name}"}} {item.answers}'
+
+    def _delays(self) -> Iterable[str]:
+        held = "Times that an implementation held the event loop for longer than its deadline."
+        for what, words in (("shed", "Requests that were refused at once: too much is asked."), ("held", held)):
+            yield from head(f"millrace_{what}_total", "counter", words)
+            for name, item in self.endpoints.items():
+                yield f'millrace_{what}_total{{endpoint="{name}"}} {getattr(item, what)}'
 
     def _events(self) -> Iterable[str]:
         for what, counts, words in (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -28,6 +28,7 @@ class Served:
         goals: what experiments may count.
         placed: where storages live of which there are several; see `Catalogue`.
         experiments: what it declares of them, to be prepared as drafts.
+        learned: storages that its learners write, as "ranking/popular".
     """
 
     types: Types = ()
@@ -35,6 +36,7 @@ class Served:
     goals: Sequence[Goal] = ()
     placed: Mapping[str, str] = field(default_factory=dict)
     experiments: Sequence[Experiment] = ()
+    learned: Collection[str] = ()
 
 
 class Products:
@@ -65,6 +67,11 @@ class Products:
         self._catalogue, self._measurements, self._topics = catalogue, measurements, tuple(topics)
         self._served: dict[str, Served] = {OWN: own}
         self._list()
+
+    @property
+    def learned(self) -> set[str]:
+        """Storages that learners of any product write."""
+        return {storage for served in self._served.values() for storage in served.learned}
 
     def take(self, name: str, served: Served) -> Sequence[str]:
         """Serve this of the product from now on, or keep what is served of it; says why. See `Endpoints.take`."""

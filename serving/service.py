@@ -42,6 +42,7 @@ from serving.health_routes import HealthRoutes
 from serving.hot_loader import HotLoader
 from serving.intake import Intake
 from serving.json_route import HANDLERS, json_value
+from serving.lacking import Lacking
 from serving.listing import Goal, index
 from serving.measurements import Measurements
 from serving.metrics import Metrics
@@ -59,6 +60,7 @@ from serving.storages.routes import StoragesRoutes
 from serving.storages.storages import Storages
 from serving.surroundings import Events, Shared, Watched
 from serving.trial import Trials
+from serving.watchdog import Watchdog
 from storage import Catalogue, Technology
 from storage.retention import Retention
 
@@ -108,6 +110,7 @@ class Service:
         audit: where changes are recorded; None = in the log alone.
         deployments: brings further products while it runs; None = nobody can.
         placed: where storages of `types` live of which there are several; see `Catalogue`.
+        learned: storages that learners beside `types` write, as "ranking/popular".
 
     Raises:
         EndpointRefused, ExperimentRefused: something cannot be served as it is declared.
@@ -133,10 +136,11 @@ class Service:
         audit: AuditLog | None = None,
         deployments: Deployments | None = None,
         placed: Mapping[str, str] | None = None,
+        learned: Collection[str] = (),
     ) -> None:
         self._hot, self._events, self._deployments = hot, events, deployments
         self.access, self.audit = access or Access(), audit or AuditLog()
-        self._watched = watched or Watched()
+        self._watched, self._retention = watched or Watched(), retention or Retention()
         self.endpoints = Endpoints(types, experiments, catalogue)
         given = () if shared is None else (shared.table, shared.file)
         self.experiments = Experiments(declared(experiments, CODE), *given)
@@ -146,11 +150,10 @@ class Service:
         provenance = Provenance(catalogue)
         known = (self.endpoints, provenance, self.decisions, self.metrics)
         self.answering = Answering(*known, self.admission, remembered)
-        self._following = Following(catalogue, self.endpoints, provenance)
+        self._following = Following(catalogue, self.endpoints, provenance, Lacking(catalogue, self._learned))
         counted = (self.metrics, self.decisions, self.answering.shadowing)
         self._health = HealthRoutes(self.endpoints, *counted, catalogue, self._events_text)
         self.storages = Storages(catalogue, technologies or {}, self._changed)
-        self._retention = retention or Retention()
         self.measurements = Measurements(
             *(self._watched.topics, catalogue, self.metrics.counts, self.endpoints.facts, ()),
             *(self._watched.names, self._watched.probes),
@@ -158,7 +161,7 @@ class Service:
             kept=self._watched.lifts,
             stops=self._watched.refused.standing if self._watched.refused is not None else tuple,
         )
-        own = Served(types, events.event_types if events else {}, tuple(goals), placed or {})
+        own = Served(types, events.event_types if events else {}, tuple(goals), placed or {}, learned=learned)
         self.products = Products(own, self.endpoints, catalogue, self.measurements, self._watched.names)
         self._spooled = self._spooling()
         self.served = _Served(self.endpoints, self.products.goals)
@@ -218,6 +221,9 @@ class Service:
         ]
         return [*routes, *docs(self._openapi), *self._console(Trials(self.endpoints, answering))]
 
+    def _learned(self) -> Collection[str]:
+        return self.products.learned
+
     def _events_text(self) -> str:
         """What was refused, and what came late, for Prometheus."""
         flow = self.measurements.flow()
@@ -269,6 +275,7 @@ class Service:
             self._sender.acknowledge(),
             self._following.run(),
             admitting(self.admission, self.endpoints),
+            Watchdog(lambda: self.endpoints.current.values(), self.metrics.held).run(),
             self.measurements.run(),
             self.experiments.run(),
             self.access.follow(),

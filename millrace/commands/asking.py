@@ -12,8 +12,8 @@ PATIENCE = 30.0
 """Seconds that an answer may take: a change waits for Kafka."""
 
 
-def asked(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-    """The JSON that the service of the settings answers.
+def asked(method: str, path: str, body: Mapping[str, Any] | None = None, to: str | None = None) -> Any:
+    """The JSON that the service at `to` answers; None = that of the settings.
 
     Raises:
         MillraceError: it does not answer, or refuses; the message is its problem's detail.
@@ -21,7 +21,7 @@ def asked(method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     from millrace.settings import Settings
     from schemas.errors import MillraceError
 
-    address = f"{Settings.load().service_url}{path}"
+    address = (to or Settings.load().service_url).rstrip("/") + path
     answer, found = answer_of(method, address, "Start it: millrace serve FOLDER", json=body)
     if answer.is_success:
         return found

@@ -23,6 +23,8 @@ PATIENCE = 300.0
 LEARNED = 60.0
 """Seconds to wait until a worker has made a new product's storages."""
 LOOK = 0.2
+MOMENT = 0.6
+"""Seconds in which a service has taken up a storage that is there."""
 STEPS = {
     "unpacking": "Unpacking on the service",
     "installing": "Installing the packages that requirements.lock pins",
@@ -143,6 +145,8 @@ def _outcome(done: dict[str, Any], seconds: float) -> str:
         return (
             f"{title} is deployed; what reads {', '.join(done['storages_missing'])} answers once a worker has made it."
         )
+    if done["unable"]:
+        return f"{title} is deployed, and cannot give every answer yet: {' '.join(done['unable'])}"
     answered = ", ".join(f"/v1/{name}" for name in done["declares"]["endpoints"]) or "no endpoint type"
     return f"{title} is live after {seconds:.1f} s: {answered}."
 
@@ -177,6 +181,9 @@ def _learned(done: dict[str, Any], to: str | None, shown: bool) -> dict[str, Any
             )
             break
         time.sleep(LOOK)
+        done = _asked("GET", name, to, {}, None, None)
+    if done["unable"]:  # a storage that is there may not be read yet
+        time.sleep(MOMENT)
         done = _asked("GET", name, to, {}, None, None)
     return done
 

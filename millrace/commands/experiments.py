@@ -15,6 +15,7 @@ from millrace.commands.output import Output, OutputOption, say, warn, write_rows
 
 app = typer.Typer(no_args_is_help=True)
 
+To = Annotated[str | None, typer.Option(help="Address of the service, such as http://models:18080; the settings'.")]
 NONE = (
     "There is no experiment; start one: millrace experiments start recommend popular_now:50 personal:50 --goal GOAL, "
     "or declare one in product.toml under [experiments.<name>]."
@@ -22,12 +23,12 @@ NONE = (
 
 
 @app.command("list")
-def list_experiments(output: OutputOption = Output.TABLE) -> None:
+def list_experiments(to: To = None, output: OutputOption = Output.TABLE) -> None:
     """Every experiment: its state, its variants, how much of which layer's traffic is in it, and its last change.
 
     Example: millrace experiments list --output json
     """
-    found = asked("GET", "/v1/experiments")
+    found = asked("GET", "/v1/experiments", to=to)
     write_rows([_row(item) for item in found["experiments"]], output, NONE)
     for item in found["experiments"]:
         for said in (item["problem"], item["differs"] and f"{item['name']} differs from the code: {item['differs']}."):
@@ -40,6 +41,7 @@ def list_experiments(output: OutputOption = Output.TABLE) -> None:
 @app.command()
 def show(
     name: Annotated[str | None, typer.Argument(help="Only this experiment, or those of this endpoint type.")] = None,
+    to: To = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Per variant: its part of the split, its share of the units now, decisions, rewards and reward rate so far.
@@ -48,7 +50,7 @@ def show(
     """
     from schemas.errors import MillraceError
 
-    found = asked("GET", "/v1/experiments")
+    found = asked("GET", "/v1/experiments", to=to)
     rows = found["variants"]
     if name is not None:
         known = sorted({row["experiment"] for row in rows})
@@ -65,12 +67,12 @@ def show(
 
 
 @app.command()
-def compare(output: OutputOption = Output.TABLE) -> None:
+def compare(to: To = None, output: OutputOption = Output.TABLE) -> None:
     """Per shadow: answers like those that were given, others, failures, and how long they took, of one replica.
 
     Example: millrace experiments compare --output json
     """
-    found = asked("GET", "/v1/experiments")["shadows"]
+    found = asked("GET", "/v1/experiments", to=to)["shadows"]
     rows = [
         {
             "shadow": name,
@@ -86,12 +88,12 @@ def compare(output: OutputOption = Output.TABLE) -> None:
 
 
 @app.command()
-def history(name: Name, output: OutputOption = Output.TABLE) -> None:
+def history(name: Name, to: To = None, output: OutputOption = Output.TABLE) -> None:
     """Who changed an experiment, when, what and why; the oldest first.
 
     Example: millrace experiments history recommend
     """
-    found = asked("GET", address_of(name))
+    found = asked("GET", address_of(name), to=to)
     rows = [
         {"at": change["at"] or None, "what": f"{change['action']}: {change['what']}", "by": change["by"]}
         | {"note": change["note"] or None}

@@ -169,6 +169,10 @@ class Receiver:
         there = set(self._storages())
         return [name for name in record.names.storages if name not in there]
 
+    def unable(self, record: Record) -> list[str]:
+        """Implementations of a product that cannot answer here, and why."""
+        return self._products.endpoints.unable(record.name)
+
     async def _deployed(self, name: str, who: Who, archived: Callable[[], Archive]) -> Record:
         record = await self._alone(name, "unpacking", partial(self._deploy, name, who, archived))
         self._undrafted[record.hash] = await self._drafting.prepare(self._products.experiments(name), who.by)

@@ -86,6 +86,7 @@ class DeploymentsRoutes:
             "declares": msgspec.to_builtins(record.names),
             "left": self._receiver.left(record),
             "storages_missing": self._receiver.missing(record),
+            "unable": self._receiver.unable(record),
             "versions": list(record.parts),
             "history": msgspec.to_builtins(record.history),
         }

@@ -69,7 +69,8 @@ def receiver_of(platform: Platform, catalogue: Catalogue, product: Product) -> R
 def served_of(product: Product, settings: Settings) -> Served:
     """What the service serves of a product. Raises ProductError: its table [storages] makes no sense."""
     placed = {name: place for name, place in placement(product, settings).product.items() if name != EVERY}
-    return Served(product.endpoints, product.event_types, tuple(product.goals), placed, tuple(product.experiments))
+    experiments = tuple(product.experiments)
+    return Served(product.endpoints, product.event_types, product.goals, placed, experiments, product.learned)
 
 
 def _prepare(platform: Platform, report: Report) -> None:

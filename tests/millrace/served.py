@@ -70,6 +70,14 @@ def closed() -> dict[str, str]:
 @contextmanager
 def served(folder: Path, endpoints: str, **variables: str) -> Iterator[Served]:
     """The service of a small product. Kafka, registry and Redis are away unless variables say where they are."""
+    with starting(folder, endpoints, **variables) as found:
+        _wait(found)
+        yield found
+
+
+@contextmanager
+def starting(folder: Path, endpoints: str, **variables: str) -> Iterator[Served]:
+    """The same, not yet ready to answer."""
     (folder / "product").mkdir(exist_ok=True)
     (folder / "product" / "endpoints.py").write_text(endpoints)
     alone = closed()
@@ -79,9 +87,7 @@ def served(folder: Path, endpoints: str, **variables: str) -> Iterator[Served]:
         command = [sys.executable, "-m", "millrace", "serve", "product"]
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
     try:
-        found = Served(process, f"http://127.0.0.1:{alone['MILLRACE_SERVICE_PORT']}", log)
-        _wait(found)
-        yield found
+        yield Served(process, f"http://127.0.0.1:{alone['MILLRACE_SERVICE_PORT']}", log)
     finally:
         process.kill()
         process.wait()

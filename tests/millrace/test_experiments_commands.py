@@ -168,3 +168,13 @@ REFUSED = {
 def test_what_cannot_be_is_one_sentence(run: Run) -> None:
     for arguments, message in REFUSED.items():
         assert message in refused(run(*arguments.split())), arguments
+
+
+def test_another_service_than_that_of_the_settings_is_looked_at(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("start", "recommend", "popular_now:60", "newest:40", "--goal", "click")
+    address = f"http://127.0.0.1:{os.environ['MILLRACE_SERVICE_PORT']}/"
+    monkeypatch.setenv("MILLRACE_SERVICE_PORT", "1")
+    assert "No models service answers" in refused(run("list"))
+    for command in (["list"], ["show"], ["compare"], ["history", "recommend"]):
+        done = run(*command, "--to", address)
+        assert done.exit_code == 0, done.output

@@ -133,6 +133,8 @@ def test_two_events_of_one_topic_are_refused(folder: Path) -> None:
         ('[goals.click]\ntopic = "clicks"\nwindow = 30\n', "30 is no duration"),
         ('[experiments.e]\nendpoint = "x"\ngoal = "g"\nsplit = ["a"]\n', "experiments.e.*is wrong"),
         ("goals = 3\n", "product.toml"),
+        ('[goal.click]\ntopic = "clicks"\n', r"Nobody reads \[goal\] in .*product.toml; did you mean \[goals\]?"),
+        ("[storage]\nclicked = 'search'\n", r"Nobody reads \[storage\] in .*; did you mean \[storages\]?"),
         ('[goals.click]\ntopic = "clicks"\nfrist = true\n', "nobody reads 'frist'"),
         ('[experiments.e]\nendpoint = "x"\ngoal = "clik"\nsplit = {a = 1}\n', "'clik', which is not declared"),
         ("pages = 3\n", r"\[\[pages\]\] in .*product.toml is wrong"),

@@ -13,7 +13,20 @@ from pathlib import Path
 import httpx
 import pytest
 
+from millrace import service
+from millrace.settings import Settings
+from schemas.errors import MillraceError
 from tests.millrace.served import FIXED, ROOT, Served, served
+
+CLICKS = """
+from datetime import datetime
+import millrace as mr
+
+class Click(mr.Event, topic="clicks", key="user"):
+    user: str
+    decision: str
+    at: datetime
+"""
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +40,29 @@ def test_it_needs_no_other_part_in_order_to_answer(alone: Served) -> None:
     assert alone.ask().json() == {"items": ["fixed"]}
     assert alone.get("/healthz").status_code == 200
     assert alone.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("goal", "message"),
+    [
+        ('topic = "buys"', "Goal bought counts events of topic 'buys', which is not among clicks"),
+        ('topic = "clicks"\ndecision = "decison"', "finds its decision in the field 'decison', which clicks lacks"),
+    ],
+)
+def test_a_goal_that_cannot_be_counted_is_refused_as_by_learn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goal: str, message: str
+) -> None:
+    def started(*_: object) -> None:
+        raise AssertionError("it starts")
+
+    folder = tmp_path / "product"
+    folder.mkdir()
+    (folder / "events.py").write_text(CLICKS)
+    (folder / "product.toml").write_text(f"[goals.bought]\n{goal}\n")
+    monkeypatch.setattr(service, "say_on_stderr", lambda: None)
+    monkeypatch.setattr(service, "access_of", started)
+    with pytest.raises(MillraceError, match=message):
+        service.run_service(folder, Settings())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.millrace.served import FIXED, Served, served
+from tests.millrace.served import FIXED, Served, served, starting
 from tests.waiting import until
 
 ENDPOINTS = (
@@ -54,3 +56,12 @@ def test_it_is_not_ready_first_and_answers_on_and_loses_neither_requests_nor_dec
 
     with served(tmp_path, ENDPOINTS, MILLRACE_LEAVING_MS="0") as following:
         until(lambda: following.get("/v1/decisions").json()["recovered"] == 3)
+
+
+@pytest.mark.parametrize(("number", "after"), [(signal.SIGTERM, 0.1), (signal.SIGINT, 0.2), (signal.SIGTERM, 0.4)])
+def test_told_while_it_starts_it_ends_all_the_same(tmp_path: Path, number: signal.Signals, after: float) -> None:
+    with starting(tmp_path, FIXED) as service:
+        until(lambda: "Nobody is asked for a key" in service.log.read_text(), 60)
+        time.sleep(after)
+        service.process.send_signal(number)
+        assert service.process.wait(6) is not None, service.log.read_text()

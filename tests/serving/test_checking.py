@@ -78,7 +78,7 @@ async def test_what_answers_its_golden_requests_has_no_problem() -> None:
         (leaving, r"golden request 1 raised test_checking.py:\d+: SystemExit: 0"),
         (leaving_thread, r"golden request 1 raised test_checking.py:\d+: SystemExit: 0"),
         (without_json, "golden request 1 was answered with what has no JSON"),
-        (storing, "has the parameter popular of type int"),
+        (storing, "its parameter popular is of type int"),
     ],
 )
 async def test_what_does_not_answer_is_named_with_the_reason(function: Any, message: str) -> None:
@@ -140,3 +140,9 @@ async def test_every_implementation_is_asked_every_golden_request() -> None:
 
     assert await problems(kind, "popular") == []
     assert asked == [("one", "u1"), ("one", "u2"), ("two", "u1"), ("two", "u2")]
+
+
+def test_a_syntax_error_is_said_with_its_place_once_and_its_line() -> None:
+    with pytest.raises(SyntaxError) as found:
+        compile("x = 1\nif True\n    y = 2\n", "shop/endpoints.py", "exec")
+    assert checking.one_line(found.value, lambda file: False) == "endpoints.py:2: SyntaxError: expected ':': if True"

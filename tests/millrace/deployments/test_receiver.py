@@ -118,6 +118,7 @@ async def test_a_deployed_product_stands_beside_the_own_one_and_takes_its_events
     assert done.status_code == 200, done.text
     found = done.json()
     assert (found["state"], found["storages_missing"]) == ("live", ["ranking/lively_popular"])
+    assert found["unable"][0].startswith("lively/popular: ranking/lively_popular does not exist")
     assert [(item["by"], item["action"], item["note"]) for item in found["history"]] == [("ann", "deploy", "try")]
     assert list(stage.prepared[0].topics) == ["lively_taps"]
     assert [item["name"] for item in (await client.get("/v1")).json()["endpoints"]] == ["recommend", "lively"]
