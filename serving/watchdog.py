@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from types import FrameType
 
 from serving.endpoint import Endpoint, Live
@@ -35,7 +36,8 @@ class Watchdog:
     async def run(self) -> None:
         """Watch the running loop until cancelled."""
         self._turned = time.monotonic()
-        thread = threading.Thread(target=self._watch, args=(threading.get_ident(),), name="watchdog", daemon=True)
+        watched = asyncio.get_running_loop(), threading.get_ident()
+        thread = threading.Thread(target=self._watch, args=watched, name="watchdog", daemon=True)
         thread.start()
         try:
             while True:
@@ -44,17 +46,19 @@ class Watchdog:
         finally:
             self._ended.set()
 
-    def _watch(self, loop: int) -> None:
+    def _watch(self, loop: asyncio.AbstractEventLoop, its_thread: int) -> None:
         while not self._ended.wait(TICK):
             turned = self._turned
             if time.monotonic() - turned < 2 * TICK:
                 continue
-            found = self._holder(sys._current_frames().get(loop))
+            found = self._holder(sys._current_frames().get(its_thread))
             while found is not None and self._turned == turned and not self._ended.wait(TICK / 10):
                 pass
             seconds = time.monotonic() - turned - TICK / 2  # the last turn was up to a tick before it began
             if found is not None and seconds > found[0].deadline:
                 self._say(*found, seconds)
+                with suppress(RuntimeError):  # the loop has been closed
+                    loop.call_soon_threadsafe(found[1].rotation.held)
 
     def _say(self, endpoint: Endpoint, live: Live, seconds: float) -> None:
         item = live.implementation

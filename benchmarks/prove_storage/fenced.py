@@ -26,8 +26,8 @@ from uuid import uuid4
 import redis
 
 from benchmarks.report import say
-from learners.plan import ROWS_PER_COMMIT
 from storage.address import Address
+from storage.kinds import KINDS
 from storage.redis.redis import Redis
 from storage.technology import Technology
 from storage.unit import Claim, Outcome, UnitId
@@ -79,7 +79,7 @@ def _both(spent: Spent, fenced: Writer, client: redis.Redis, writes: Writes, pla
         else:
             before = _held_ms(client)
             spent.fenced += seconds(lambda: fenced.write(writes))
-            spent.held.append((_held_ms(client) - before) * min(1.0, ROWS_PER_COMMIT / writes.rows))
+            spent.held.append((_held_ms(client) - before) * KINDS["redis"].rows / writes.rows)
 
 
 def _held_ms(client: redis.Redis) -> float:

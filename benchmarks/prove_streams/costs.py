@@ -26,11 +26,12 @@ from benchmarks.prove_streams.stage import own_redis
 from learners import Learner
 from learners.declaration import Declaration
 from learners.fold import Fold
-from learners.plan import LARGEST_LIMIT, ROWS_PER_COMMIT
+from learners.plan import LARGEST_LIMIT
 from millrace.settings import Settings
 from schemas import Codec
 from schemas.avro import Schema
 from storage import UnitId
+from storage.kinds import KINDS
 from storage.redis.keys import Keys
 from storage.redis.redis import Redis
 from storage.redis.writes import packed
@@ -76,13 +77,13 @@ def of_folds(redis_url: str) -> dict[str, Costs]:
 def _costs(learner: type[Learner], url: str) -> Costs:
     spent: Counter[str] = Counter()
     batches = _decoded(spent)
-    profile = cProfile.Profile(time.process_time)
+    profile, rows = cProfile.Profile(time.process_time), KINDS["redis"].rows
     with closing(Redis(url)) as technology, redis.Redis.from_url(url) as client:
         unit = UnitId(learner.name, 1, 1, plays.TOPIC, 0)
         claim = technology.claim(unit, uuid4().hex)
         fold = Fold(Declaration.of(learner, {plays.TOPIC: Play.event_type}), lambda rows: [])
         before, position = _server(client), claim.next
-        for number, batch in enumerate(piece for whole in batches for piece in whole.split(ROWS_PER_COMMIT)):
+        for number, batch in enumerate(piece for whole in batches for piece in whole.split(rows)):
             if number % 2:  # a profile makes what it looks at slower
                 profile.runcall(fold.fold, batch)
                 writes = fold.session.take()

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from serving import rotation
-from serving.rotation import BUDGET, Rotation
+from serving.rotation import BUDGET, HELD, HOLDS, MINUTE, Rotation
 from tests.serving.shop import Recommend, Recommendations, Shop, Type, popular, recommend
 
 BODY = {"user": "u1"}
@@ -202,3 +202,31 @@ async def test_requests_that_do_not_fit_cost_no_budget() -> None:
         for _ in range(15):
             assert (await client.post("/v1/recommend", json={})).status_code == 400
         assert (await client.post("/v1/recommend", json=BODY)).json() == {"items": ["first"]}
+
+
+def test_one_that_holds_the_event_loop_again_and_again_is_out_though_it_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("serving.rotation.time.monotonic", lambda: now[0])
+    state = Rotation("recommend/first")
+    for _ in range(HOLDS):
+        state.held()
+        now[0] += MINUTE / (HOLDS - 1)  # never so many within a minute
+    assert (state.since, state.fault) == (None, None)
+    for _ in range(HOLDS):
+        state.held()
+    state.answered()
+    assert state.since is not None
+    assert not state.turn()
+    assert state.fault == HELD
+    assert [record.getMessage() for record in caplog.records] == [
+        f"recommend/first is out of rotation for a minute: {HELD}."
+    ]
+    now[0] += MINUTE
+    assert state.turn()
+    state.answered()
+    assert (state.since, state.fault) == (None, None)
+    state.held()  # once is enough now
+    assert state.since is not None
+    assert not state.turn()

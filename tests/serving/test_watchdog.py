@@ -10,6 +10,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from serving.rotation import HELD, HOLDS
 from serving.watchdog import TICK
 from tests.serving.shop import Recommend, Recommendations, Shop, Type, recommend
 from tests.waiting import until_async
@@ -59,3 +60,25 @@ async def test_one_that_awaits_or_is_in_time_is_not(
         await asyncio.sleep(3 * TICK)
         assert await held(client) == 0
     assert "held the event loop" not in caplog.text
+
+
+async def test_one_that_blocks_again_and_again_is_out_of_rotation_and_another_answers() -> None:
+    kind = lasting(0.4, 0.1)
+    kind.fallback = "quick"
+
+    @kind.implementation
+    async def quick(request: Recommend) -> Recommendations:
+        return Recommendations(["quick"])
+
+    async with Shop(kind).running() as client:
+        await asyncio.sleep(3 * TICK)
+        for _ in range(HOLDS):
+            await client.post("/v1/recommend", json={"user": "u1"})
+            await asyncio.sleep(2 * TICK)
+
+        async def out() -> bool:
+            return (await client.post("/v1/recommend", json={"user": "u1"})).json() == {"items": ["quick"]}
+
+        await until_async(out)
+        [slow, _] = (await client.get("/v1")).json()["endpoints"][0]["implementations"]
+        assert (slow["out_of_rotation"], slow["error"]) == (True, HELD)
