@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from contextlib import ExitStack, suppress
+
+LOWEST, HIGHEST = 20_000, 32_000
+"""Below the ports that a system gives to connections, from 32,768 on or higher: one of those would now and then take a
+port that was free before its server does."""
+_CHANCE = random.SystemRandom()
+"""Two processes that begin alike choose differently."""
 
 
 def free_port(beside: int = 0) -> int:
@@ -17,10 +24,9 @@ def free_ports(count: int, beside: int = 0) -> list[int]:
     found: list[int] = []
     with ExitStack() as held:
         while len(found) < count:
+            port = _CHANCE.randrange(LOWEST, HIGHEST)
             with ExitStack() as these, suppress(OSError, OverflowError):
-                first = these.enter_context(socket.socket())
-                first.bind(("127.0.0.1", 0))
-                port = int(first.getsockname()[1])
+                these.enter_context(socket.socket()).bind(("127.0.0.1", port))
                 if beside:
                     these.enter_context(socket.socket()).bind(("127.0.0.1", port + beside))
                 found.append(port)

@@ -120,8 +120,8 @@ def weight(rows: int, size: int, most: int) -> int:
 
 
 def gathering(spent: float, interval: float) -> float:
-    """Seconds for which a poll gathers messages after the first: twice the CPU that the process has spent since the
-    last poll began.
+    """Seconds for which a poll gathers messages after the first: as long as the CPU that the process has spent since
+    the last poll began.
 
     Each of them waits for that; and what a pass costs whatever is in it is shared by the more events the longer it
     is. So a worker that has little to do takes events as they come, and one that has much to do takes many at once.
@@ -129,7 +129,7 @@ def gathering(spent: float, interval: float) -> float:
     Args:
         interval: of commits. It is the longest, and a fifth of it the shortest.
     """
-    return min(interval, max(interval / 5, 2 * spent))
+    return min(interval, max(interval / 5, spent))
 
 
 def outside(position: int | None, low: int, high: int) -> bool:

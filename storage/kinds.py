@@ -27,7 +27,7 @@ class Kind:
         near: whether it says what changes, so that rows may be kept near the reader: `opened_reads(address, bytes)`.
         schemes: an address that begins otherwise is refused before it is judged how open it is; empty = any is opened.
         rows: that a commit may hold, as `Writes.rows` counts them. Redis does nothing else meanwhile, so that its
-            readers wait for about four milliseconds; where readers do not wait, many events share a row.
+            readers wait for about six milliseconds; where readers do not wait, many events share a row.
         bulk: the same where nobody waits for what is committed. Redis holds still for about thirty milliseconds.
     """
 

@@ -31,8 +31,8 @@ NEWEST = 10_000
 AT_ONCE = 10_000
 """Letters that one click puts back at most."""
 PATIENCE, LONGER = 5.0, 30.0
-"""Seconds that the page waits for Kafka, as what it shows beside dead letters is measured already; and that a question
-waits, for which all of a topic's letters are read."""
+"""Seconds that the page waits for Kafka, as what it shows beside dead letters is measured already; and that it waits
+where one letter is asked for, or a question, for which all of a topic's letters are read."""
 SHOWN = 256
 """Bytes of a letter that are shown."""
 _NAME, _COUNT = re.compile(r"[A-Za-z0-9._-]{1,249}"), re.compile(r"[0-9]{1,12}")
@@ -107,7 +107,7 @@ class StreamsPage:
         """Dead letters by reason, the one that is asked for (`letter`), the dialog (`ask`), and the newest events of a
         topic (`tail`)."""
         found = await tail.prepared(self._tails, measurements, query)
-        patience = LONGER if query.get("ask") else PATIENCE
+        patience = LONGER if query.get("ask") or query.get("letter") else PATIENCE
         try:
             async with asyncio.timeout(patience):
                 await self._read(query, found)
