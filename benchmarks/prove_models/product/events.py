@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import millrace as mr
 
 
@@ -9,4 +11,5 @@ class Chosen(mr.Event, topic="chosen", key="user"):
     """A viewer has chosen what was recommended."""
 
     user: str
+    at: datetime
     decision: str | None = None
