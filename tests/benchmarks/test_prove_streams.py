@@ -26,6 +26,7 @@ from benchmarks.prove_streams.recovery import Owners
 from benchmarks.prove_streams.turns import Course
 from examples.sessions.events import Click as Opened
 from millrace.settings import Settings
+from storage.kinds import KINDS
 
 GOOD: Mapping[str, float | None] = {**dict.fromkeys(proof.KEYS, 0.0), **proof.MOST, **proof.LEAST}
 
@@ -72,7 +73,7 @@ def test_a_ratio_is_the_median_of_rounds_in_which_both_took_turns_and_none_witho
 
 
 def test_the_costs_of_a_worker_are_told_by_step(redis_clean: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(costs, "EVENTS", 4_000)
+    monkeypatch.setattr(costs, "EVENTS", 2 * KINDS["redis"].rows)
     found = costs.of_folds(redis_clean)
     assert set(found) == {"item", "user"}
     for each in found.values():
