@@ -21,6 +21,7 @@ from millrace.told_to_stop import told_to_stop
 from millrace.wanted_topics import topic_settings
 from streams import Kafka, MemberFenced
 from streams.assignments import members
+from streams.membership import SESSION
 
 WITHIN = 8
 """Seconds in which a worker that is told to stop ends, less than its supervisor waits for it."""
@@ -91,7 +92,7 @@ def refuse_if_taken(kafka: Kafka, group: str, member: str, stop: Event, fenced: 
 
     It waits for a session first, after which a dead one is forgotten: an answer of Kafka's that was lost may fence a
     worker too, and then nobody has its name."""
-    stop.wait(float(kafka.options.get("session.timeout.ms", 6_000)) / 1000 + 2)
+    stop.wait(float(kafka.options.get("session.timeout.ms", SESSION * 1000)) / 1000 + 2)
     if not stop.is_set() and member in members(kafka, group):
         raise LearnerRefused(
             f"Another process is {member} of the group {group} now, and folds its partitions. Stop one of the two, or "

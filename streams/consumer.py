@@ -22,7 +22,7 @@ from streams.fetched import Fetched, decode_together
 from streams.held import Held, Stretch
 from streams.idle import Idle
 from streams.kafka import LOGGER, Kafka, log_client_error, passes_by_itself, said
-from streams.membership import must_fit, options, timing
+from streams.membership import SESSION, must_fit, options, timing
 from streams.owner import Owner, Partition
 from streams.room import Room
 
@@ -71,7 +71,7 @@ class Consumer:
         member: str,
         event_types: Mapping[str, EventType],
         owner: Owner,
-        session_timeout: float = 6.0,
+        session_timeout: float = SESSION,
         protocol: str = "classic",
         memory: int = 64 << 20,
         emitted: Collection[str] = (),

@@ -14,6 +14,8 @@ from streams.errors import StreamError
 Protocol = Literal["classic", "consumer"]
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
+SESSION = 6.0
+"""Seconds after which a silent member's partitions go to the others: the least that Kafka allows."""
 _BY_BROKER = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy", "group.protocol.type")
 """Options that the newer protocol leaves to the broker; librdkafka refuses them there."""
 

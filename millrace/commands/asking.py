@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 if TYPE_CHECKING:
     import httpx
 
+To = Annotated[str | None, typer.Option(help="Address of the service, such as http://models:18080; the settings'.")]
 PATIENCE = 30.0
 """Seconds that an answer may take: a change waits for Kafka."""
 
@@ -18,14 +21,20 @@ def asked(method: str, path: str, body: Mapping[str, Any] | None = None, to: str
     Raises:
         MillraceError: it does not answer, or refuses; the message is its problem's detail.
     """
-    from millrace.settings import Settings
     from schemas.errors import MillraceError
 
-    address = (to or Settings.load().service_url).rstrip("/") + path
+    address = service_at(to) + path
     answer, found = answer_of(method, address, "Start it: millrace serve FOLDER", json=body)
     if answer.is_success:
         return found
     raise MillraceError(found.get("detail", f"{address} answered {answer.status_code}."))
+
+
+def service_at(to: str | None) -> str:
+    """The address that was given, or that of the settings, without a slash at its end."""
+    from millrace.settings import Settings
+
+    return (to or Settings.load().service_url).rstrip("/")
 
 
 def answer_of(

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 import typer
 
+from millrace.commands.asking import To, answer_of, service_at
 from millrace.commands.me import me
 from millrace.commands.output import Output, OutputOption, printable, say, warn, write_json, write_rows
 
 app = typer.Typer()
 
-To = Annotated[str | None, typer.Option(help="Address of the service, such as http://models:18080; the settings'.")]
 Note = Annotated[str, typer.Option(help="Why, for the history.")]
 
 PATIENCE = 300.0
@@ -196,11 +196,9 @@ def _asked(
     Raises:
         MillraceError: it does not answer, or refuses; the message is its problem's detail.
     """
-    from millrace.commands.asking import answer_of
-    from millrace.settings import Settings
     from schemas.errors import MillraceError
 
-    service = (to or Settings.load().service_url).rstrip("/")
+    service = service_at(to)
     address = f"{service}/v1/deployments" + (f"/{quote(name, safe='')}" if name else "")
     given = {} if method == "GET" else {"by": me(), **{key: value for key, value in query.items() if value}}
     ended = threading.Event()

@@ -9,13 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from millrace.commands import experiments_changing
-from millrace.commands.asking import asked
+from millrace.commands.asking import To, asked
 from millrace.commands.experiments_changing import Name, address_of
 from millrace.commands.output import Output, OutputOption, say, warn, write_rows
 
 app = typer.Typer(no_args_is_help=True)
 
-To = Annotated[str | None, typer.Option(help="Address of the service, such as http://models:18080; the settings'.")]
 NONE = (
     "There is no experiment; start one: millrace experiments start recommend popular_now:50 personal:50 --goal GOAL, "
     "or declare one in product.toml under [experiments.<name>]."
